@@ -1,0 +1,50 @@
+// The kinds of failure the core reports. Each becomes one Python exception, in python/errors.h.
+//
+// A message is one line that names the file, the tensor or key, what was found, what was expected
+// and what to do about it. The core throws; it never prints and never aborts.
+#pragma once
+
+#include <sstream>
+#include <stdexcept>
+#include <string>
+
+namespace gpt2edge {
+
+// The operating system could not give us the file: missing, unreadable, disk full. -> OSError
+class FileError : public std::runtime_error {
+ public:
+  FileError(const std::string& message, int error_number)
+      : std::runtime_error(message), error_number_(error_number) {}
+  int error_number() const { return error_number_; }
+
+ private:
+  int error_number_;
+};
+
+// The bytes are not what they claim to be. -> pygpt2edge.FormatError
+class FormatError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// The file is sound, and asks for something this program does not do. -> pygpt2edge.UnsupportedError
+class UnsupportedError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// More tokens than positions. -> pygpt2edge.ContextLengthError
+class ContextLengthError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// Builds a one-line message from parts: message("tensor ", name, " has ", n, " rows").
+template <typename... Parts>
+std::string message(const Parts&... parts) {
+  std::ostringstream out;
+  (out << ... << parts);
+  return out.str();
+}
+
+}  // namespace gpt2edge

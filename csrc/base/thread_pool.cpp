@@ -1,0 +1,138 @@
+#include "base/thread_pool.h"
+
+#if defined(_WIN32)
+#include <process.h>
+#else
+#include <unistd.h>
+#endif
+
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+#endif
+
+namespace gpt2edge {
+namespace {
+
+constexpr int kItemBits = 24;
+constexpr uint64_t kItemMask = (uint64_t{1} << kItemBits) - 1;
+
+uint64_t next_item(uint64_t ticket) { return ticket & kItemMask; }
+uint64_t n_items_of(uint64_t ticket) { return ticket >> kItemBits & kItemMask; }
+uint64_t job_of(uint64_t ticket) { return ticket >> (2 * kItemBits); }
+bool has_items(uint64_t ticket) { return next_item(ticket) < n_items_of(ticket); }
+
+long this_process() {
+#if defined(_WIN32)
+  return _getpid();
+#else
+  return getpid();
+#endif
+}
+
+void relax() {
+#if defined(__x86_64__) || defined(_M_X64)
+  _mm_pause();
+#elif defined(__aarch64__) && !defined(_MSC_VER)
+  asm volatile("yield");
+#endif
+}
+
+// Between two loops of one token a worker has nothing to do for a few microseconds; between two
+// tokens, for some tens. Spinning covers the first, yielding the second; after that it sleeps.
+constexpr int kSpins = 2000;
+constexpr int kYields = 200;
+
+}  // namespace
+
+ThreadPool::ThreadPool(int n_threads) : n_threads_(n_threads), owner_process_(this_process()) {
+  for (int thread = 1; thread < n_threads; ++thread) {
+    workers_.emplace_back([this, thread] { work(thread); });
+  }
+}
+
+ThreadPool::~ThreadPool() {
+  if (forked()) {
+    // The threads stayed behind in the parent process: there is nothing to join.
+    for (auto& worker : workers_) worker.detach();
+    return;
+  }
+  stopping_.store(true);
+  wake_.fetch_add(1);
+  wake_.notify_all();
+  for (auto& worker : workers_) worker.join();
+}
+
+bool ThreadPool::forked() const { return this_process() != owner_process_; }
+
+ThreadPool::Lease::Lease(ThreadPool& pool) : lock_(pool.lease_mutex_) {
+  if (!pool.forked() || pool.workers_.empty()) return;
+  // A child made by fork() has this object but not its threads: start them anew.
+  for (auto& worker : pool.workers_) worker.detach();
+  pool.workers_.clear();
+  pool.n_asleep_.store(0);
+  pool.owner_process_ = this_process();
+  for (int thread = 1; thread < pool.n_threads_; ++thread) {
+    pool.workers_.emplace_back([&pool, thread] { pool.work(thread); });
+  }
+}
+
+void ThreadPool::run_job(int n_items, Call call, void* context) {
+  if (n_threads_ == 1 || n_items <= 1) {
+    for (int item = 0; item < n_items; ++item) call(context, item, 0);
+    return;
+  }
+  call_ = call;
+  context_ = context;
+  n_done_.store(0, std::memory_order_relaxed);
+  const uint64_t job = job_of(ticket_.load(std::memory_order_relaxed)) + 1;
+  // seq_cst orders the new ticket before the look at n_asleep_: a worker that is about to sleep
+  // either sees the ticket or is seen here.
+  ticket_.store(job << (2 * kItemBits) | static_cast<uint64_t>(n_items) << kItemBits);
+  if (n_asleep_.load() > 0) {
+    wake_.fetch_add(1);
+    wake_.notify_all();
+  }
+  while (take_item(0)) {
+  }
+  for (int spins = 0; n_done_.load(std::memory_order_acquire) < n_items; ++spins) {
+    if (spins < kSpins) {
+      relax();
+    } else {
+      std::this_thread::yield();
+    }
+  }
+}
+
+bool ThreadPool::take_item(int thread) {
+  if (!has_items(ticket_.load(std::memory_order_relaxed))) return false;
+  const uint64_t ticket = ticket_.fetch_add(1, std::memory_order_acq_rel);
+  if (!has_items(ticket)) return false;
+  // The job's caller waits for this item, so call_ and context_ are of this very job.
+  call_(context_, static_cast<int>(next_item(ticket)), thread);
+  n_done_.fetch_add(1, std::memory_order_release);
+  return true;
+}
+
+void ThreadPool::work(int thread) {
+  while (!stopping_.load(std::memory_order_relaxed)) {
+    if (!take_item(thread)) wait_for_items();
+  }
+}
+
+void ThreadPool::wait_for_items() {
+  for (int spins = 0; spins < kSpins + kYields; ++spins) {
+    if (has_items(ticket_.load(std::memory_order_relaxed))) return;
+    if (stopping_.load(std::memory_order_relaxed)) return;
+    if (spins < kSpins) {
+      relax();
+    } else {
+      std::this_thread::yield();
+    }
+  }
+  n_asleep_.fetch_add(1);
+  const uint32_t before = wake_.load();
+  if (!has_items(ticket_.load()) && !stopping_.load()) wake_.wait(before);
+  n_asleep_.fetch_sub(1);
+}
+
+}  // namespace gpt2edge

@@ -1,0 +1,34 @@
+// Looking through a whole vocabulary of logits: the maximum, and the best few in order.
+//
+// Order is by logit, and between equal logits by the lower id: a total order, so that no result
+// depends on how a library sorts. A logit of -infinity bans its token.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace gpt2edge {
+
+struct Candidate {
+  float logit;
+  int32_t token;
+};
+
+inline bool ranks_before(const Candidate& a, const Candidate& b) {
+  return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
+}
+
+// The greatest logit. Throws std::invalid_argument when there are no logits or all are banned, and
+// std::runtime_error when one is NaN or +infinity, as broken weights produce.
+float max_logit(std::span<const float> logits);
+
+// The lowest id whose logit equals `value`, which must be there.
+int32_t first_token_with(std::span<const float> logits, float value);
+
+// Fills `best` with the `count` best candidates that are not banned, or fewer if there are fewer,
+// best first. `count` >= 1. Reuses the capacity of `best`.
+void select_best(std::span<const float> logits, size_t count, std::vector<Candidate>& best);
+
+}  // namespace gpt2edge

@@ -1,0 +1,136 @@
+#include "generate/stop_matcher.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+#include "base/error.h"
+
+namespace gpt2edge {
+namespace {
+
+std::vector<size_t> borders(const std::string& text) {
+  std::vector<size_t> border(text.size(), 0);
+  for (size_t i = 1, k = 0; i < text.size(); ++i) {
+    while (k > 0 && text[i] != text[k]) k = border[k - 1];
+    if (text[i] == text[k]) ++k;
+    border[i] = k;
+  }
+  return border;
+}
+
+struct ByteRange {
+  unsigned low;
+  unsigned high;
+  bool contains(unsigned byte) const { return byte >= low && byte <= high; }
+};
+
+// Bytes of the character that `lead` begins; 1 when no longer character begins with it.
+size_t character_length(unsigned lead) {
+  if (ByteRange{0xC2, 0xDF}.contains(lead)) return 2;
+  if (ByteRange{0xE0, 0xEF}.contains(lead)) return 3;
+  if (ByteRange{0xF0, 0xF4}.contains(lead)) return 4;
+  return 1;
+}
+
+// What may follow `lead` directly. Four leads allow less than the usual 80..BF, which keeps out
+// overlong forms, surrogates and what lies beyond U+10FFFF. Source: Unicode standard, table 3-7.
+ByteRange second_byte(unsigned lead) {
+  switch (lead) {
+    case 0xE0: return {0xA0, 0xBF};
+    case 0xED: return {0x80, 0x9F};
+    case 0xF0: return {0x90, 0xBF};
+    case 0xF4: return {0x80, 0x8F};
+    default: return {0x80, 0xBF};
+  }
+}
+
+}  // namespace
+
+size_t incomplete_utf8_tail(std::string_view text) {
+  const auto byte = [&](size_t i) { return unsigned{static_cast<unsigned char>(text[i])}; };
+  for (size_t tail = 1; tail <= std::min<size_t>(3, text.size()); ++tail) {
+    const size_t start = text.size() - tail;
+    if (ByteRange{0x80, 0xBF}.contains(byte(start))) continue;  // look further back for the lead
+    if (character_length(byte(start)) <= tail) return 0;
+    const bool possible = tail == 1 || second_byte(byte(start)).contains(byte(start + 1));
+    return possible ? tail : 0;
+  }
+  return 0;
+}
+
+StopMatcher::StopMatcher(std::vector<std::string> stops) {
+  patterns_.reserve(stops.size());
+  for (size_t i = 0; i < stops.size(); ++i) {
+    if (stops[i].empty()) {
+      throw std::invalid_argument(message("stop string ", i, " is empty, and would stop anywhere"));
+    }
+    std::vector<size_t> border = borders(stops[i]);
+    patterns_.push_back({std::move(stops[i]), std::move(border)});
+  }
+}
+
+std::string StopMatcher::push(std::string_view piece) {
+  if (stopped_) return {};
+  held_ += piece;
+  for (const char byte : piece) {
+    for (Pattern& pattern : patterns_) step(pattern, byte);
+    ++n_read_;
+    note_matches();
+    if (match_ && match_->start <= earliest_open()) return stop();
+  }
+  uint64_t safe = match_ ? std::min(match_->start, earliest_open()) : earliest_open();
+  safe -= incomplete_utf8_tail(std::string_view(held_).substr(0, safe - n_released_));
+  return release_until(safe);
+}
+
+std::string StopMatcher::finish() {
+  if (stopped_) return {};
+  return match_ ? stop() : release_until(n_read_);
+}
+
+std::optional<std::string> StopMatcher::stop_string() const {
+  if (!stopped_) return std::nullopt;
+  return patterns_[match_->pattern].text;
+}
+
+void StopMatcher::step(Pattern& pattern, char byte) {
+  size_t& n = pattern.n_matched;
+  if (n == pattern.text.size()) n = pattern.border[n - 1];
+  while (n > 0 && pattern.text[n] != byte) n = pattern.border[n - 1];
+  if (pattern.text[n] == byte) ++n;
+}
+
+// Remembers the match that starts first. One that ends later and starts at the same place is longer.
+void StopMatcher::note_matches() {
+  for (size_t i = 0; i < patterns_.size(); ++i) {
+    const size_t length = patterns_[i].text.size();
+    if (patterns_[i].n_matched != length) continue;
+    const uint64_t start = n_read_ - length;
+    if (!match_ || start < match_->start) match_ = Match{start, i};
+  }
+}
+
+// Where the first stop string that may still complete began; the end of the text if there is none.
+uint64_t StopMatcher::earliest_open() const {
+  size_t longest = 0;
+  for (const Pattern& pattern : patterns_) longest = std::max(longest, pattern.n_matched);
+  return n_read_ - longest;
+}
+
+std::string StopMatcher::release_until(uint64_t position) {
+  const auto count = static_cast<size_t>(position - n_released_);
+  std::string released = held_.substr(0, count);
+  held_.erase(0, count);
+  n_released_ = position;
+  return released;
+}
+
+std::string StopMatcher::stop() {
+  stopped_ = true;
+  std::string released = release_until(match_->start);
+  held_.clear();
+  return released;
+}
+
+}  // namespace gpt2edge

@@ -1,0 +1,18 @@
+// Turns a vocabulary (isa/*.h) into a kernel table. Included last by each kernels_<isa>.cpp, which
+// names the table; everything but the table itself has internal linkage, so that no code compiled
+// for a wide instruction set can be linked into another file.
+#include "kernels/algorithms/attention.inl.h"
+#include "kernels/algorithms/elementary.inl.h"
+#include "kernels/algorithms/layer_norm.inl.h"
+#include "kernels/algorithms/matmul.inl.h"
+#include "kernels/algorithms/quantize_rows.inl.h"
+#include "kernels/kernel_table.h"
+
+namespace gpt2edge::kernels {
+
+extern const KernelTable GPT2EDGE_TABLE;
+const KernelTable GPT2EDGE_TABLE = {
+    GPT2EDGE_TABLE_NAME, Isa::kCodeBias, matmul, quantize_rows, layer_norm, append, attention,
+};
+
+}  // namespace gpt2edge::kernels

@@ -1,0 +1,105 @@
+// The vocabulary for AVX-512 with VNNI (Cascade Lake and Ice Lake on, Zen 4 on). 16 lanes are one
+// register; vpdpbusd multiplies 64 unsigned codes by 64 signed inputs and adds them by fours.
+//
+// 8-bit codes are packed with 128 added to make them unsigned, 4-bit codes are 0..15: the surplus,
+// 128 or 8 times the sum of the inputs, is taken off where a block's sum starts.
+#pragma once
+
+#include <immintrin.h>
+#include <string.h>
+
+#include "kernels/panel.h"
+
+namespace gpt2edge::kernels {
+namespace {
+
+struct Isa {
+  static constexpr int kCodeBias = 128;
+  static constexpr int kMaxTokens = 8;
+
+  using Floats = __m512;
+  using Ints = __m512i;
+
+  // ---- floats ----
+
+  static Floats broadcast(float x) { return _mm512_set1_ps(x); }
+  static Floats load(const float* p) { return _mm512_loadu_ps(p); }
+  static void store(float* p, Floats a) { _mm512_storeu_ps(p, a); }
+  static __m256i load_32(const void* p) {
+    return _mm256_loadu_si256(static_cast<const __m256i*>(p));
+  }
+  static Floats load_f16(const uint8_t* p) { return _mm512_cvtph_ps(load_32(p)); }
+  static Floats load_bf16(const uint8_t* p) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(load_32(p)), 16));
+  }
+  static void store_f16(uint8_t* p, Floats a) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+  }
+
+  static Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
+  static Floats sub(Floats a, Floats b) { return _mm512_sub_ps(a, b); }
+  static Floats mul(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
+  static Floats div(Floats a, Floats b) { return _mm512_div_ps(a, b); }
+  static Floats fma(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
+  static Floats max(Floats a, Floats b) { return _mm512_max_ps(a, b); }
+  static Floats min(Floats a, Floats b) { return _mm512_min_ps(a, b); }
+  static Floats sqrt(Floats a) { return _mm512_sqrt_ps(a); }
+  static float sqrt_lane(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
+
+  static Floats scale_by_power_of_2(Floats a, Floats shifted) {
+    const __m512i n = _mm512_slli_epi32(_mm512_castps_si512(shifted), 23);
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), n));
+  }
+
+  static __m256 high_half(Floats a) { return _mm512_extractf32x8_ps(a, 1); }
+  static float sum(Floats a) {
+    const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(a), high_half(a));
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+  }
+  static float max_lane(Floats a) {
+    const __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(a), high_half(a));
+    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+  }
+  static void store_low_bytes(int8_t* p, Floats a) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                     _mm512_cvtepi32_epi8(_mm512_castps_si512(a)));
+  }
+
+  // ---- dot products ----
+
+  static Floats to_floats(Ints a) { return _mm512_cvtepi32_ps(a); }
+  static __m512i broadcast_4(const int8_t* x) {
+    int32_t four;
+    memcpy(&four, x, 4);
+    return _mm512_set1_epi32(four);
+  }
+
+  using Dot8 = Ints;
+  using Codes8 = Ints;
+  static Codes8 load_codes8(const uint8_t* p) { return _mm512_loadu_si512(p); }
+  static Dot8 start8(int32_t x_sum) { return _mm512_set1_epi32(-128 * x_sum); }
+  static Dot8 step8(Dot8 dot, Codes8 codes, const int8_t* x) {
+    return _mm512_dpbusd_epi32(dot, codes, broadcast_4(x));
+  }
+  static Ints finish8(Dot8 dot) { return dot; }
+
+  using Dot4 = Ints;
+  using Codes4 = Ints;
+  static void load_codes4(const uint8_t* p, Codes4& low, Codes4& high) {
+    const __m512i mask = _mm512_set1_epi8(15);
+    const __m512i both = _mm512_loadu_si512(p);
+    low = _mm512_and_si512(both, mask);
+    high = _mm512_and_si512(_mm512_srli_epi16(both, 4), mask);
+  }
+  static Dot4 start4(int32_t x_sum) { return _mm512_set1_epi32(-8 * x_sum); }
+  static Dot4 step4(Dot4 dot, Codes4 codes, const int8_t* x) { return step8(dot, codes, x); }
+  static Ints finish4(Dot4 dot, int32_t) { return dot; }
+};
+
+}  // namespace
+}  // namespace gpt2edge::kernels

@@ -1,0 +1,159 @@
+// The vocabulary in plain C++: runs on any processor, and on any of them gives the bits that the
+// vector versions give. 16 lanes are an array of 16.
+//
+// Float rounding is that of IEEE 754 for every operation; fmaf is correctly rounded by the C
+// standard library, in hardware where there is any.
+#pragma once
+
+#include <math.h>
+#include <string.h>
+
+#include "base/half.h"
+#include "kernels/panel.h"
+
+namespace gpt2edge::kernels {
+namespace {
+
+struct Isa {
+  static constexpr int kCodeBias = 0;
+  static constexpr int kMaxTokens = 2;
+
+  struct Floats {
+    float lane[16];
+  };
+  struct Ints {
+    int32_t lane[16];
+  };
+
+  // ---- floats ----
+
+  template <typename Operation>
+  static Floats each(Operation operation) {
+    Floats r;
+    for (int i = 0; i < 16; ++i) r.lane[i] = operation(i);
+    return r;
+  }
+
+  static Floats broadcast(float x) {
+    return each([&](int) { return x; });
+  }
+  static Floats load(const float* p) {
+    Floats r;
+    memcpy(&r, p, sizeof r);
+    return r;
+  }
+  static void store(float* p, Floats a) { memcpy(p, &a, sizeof a); }
+  static Floats load_f16(const uint8_t* p) {
+    uint16_t half[16];
+    memcpy(half, p, sizeof half);
+    return each([&](int i) { return half_to_float(half[i]); });
+  }
+  static Floats load_bf16(const uint8_t* p) {
+    uint16_t half[16];
+    memcpy(half, p, sizeof half);
+    return each([&](int i) { return bfloat16_to_float(half[i]); });
+  }
+  static void store_f16(uint8_t* p, Floats a) {
+    uint16_t half[16];
+    for (int i = 0; i < 16; ++i) half[i] = float_to_half(a.lane[i]);
+    memcpy(p, half, sizeof half);
+  }
+
+  static Floats add(Floats a, Floats b) {
+    return each([&](int i) { return a.lane[i] + b.lane[i]; });
+  }
+  static Floats sub(Floats a, Floats b) {
+    return each([&](int i) { return a.lane[i] - b.lane[i]; });
+  }
+  static Floats mul(Floats a, Floats b) {
+    return each([&](int i) { return a.lane[i] * b.lane[i]; });
+  }
+  static Floats div(Floats a, Floats b) {
+    return each([&](int i) { return a.lane[i] / b.lane[i]; });
+  }
+  static Floats fma(Floats a, Floats b, Floats c) {
+    return each([&](int i) { return fmaf(a.lane[i], b.lane[i], c.lane[i]); });
+  }
+  // b where a is not a number, as x86 has it.
+  static Floats max(Floats a, Floats b) {
+    return each([&](int i) { return a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i]; });
+  }
+  static Floats min(Floats a, Floats b) {
+    return each([&](int i) { return a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i]; });
+  }
+  static Floats sqrt(Floats a) {
+    return each([&](int i) { return sqrtf(a.lane[i]); });
+  }
+  static float sqrt_lane(float x) { return sqrtf(x); }
+
+  // a * 2^n, where n was rounded to an integer by adding kRoundingShift: n is then in the low bits.
+  static Floats scale_by_power_of_2(Floats a, Floats shifted) {
+    uint32_t bits[16], n[16];
+    memcpy(bits, &a, sizeof bits);
+    memcpy(n, &shifted, sizeof n);
+    for (int i = 0; i < 16; ++i) bits[i] += n[i] << 23;
+    memcpy(&a, bits, sizeof a);
+    return a;
+  }
+
+  // Folds 16 lanes to one: i with i + 8, then i + 4, i + 2, i + 1.
+  static float sum(Floats a) {
+    for (int half = 8; half > 0; half /= 2) {
+      for (int i = 0; i < half; ++i) a.lane[i] += a.lane[i + half];
+    }
+    return a.lane[0];
+  }
+  static float max_lane(Floats a) {
+    float largest = a.lane[0];
+    for (int i = 1; i < 16; ++i) largest = a.lane[i] > largest ? a.lane[i] : largest;
+    return largest;
+  }
+  static void store_low_bytes(int8_t* p, Floats a) {
+    uint32_t bits[16];
+    memcpy(bits, &a, sizeof bits);
+    for (int i = 0; i < 16; ++i) p[i] = static_cast<int8_t>(bits[i] & 0xFF);
+  }
+
+  // ---- dot products ----
+
+  static Floats to_floats(Ints a) {
+    return each([&](int i) { return static_cast<float>(a.lane[i]); });
+  }
+
+  using Dot8 = Ints;
+  struct Codes8 {
+    int8_t code[64];
+  };
+  static Codes8 load_codes8(const uint8_t* p) {
+    Codes8 r;
+    memcpy(&r, p, sizeof r);
+    return r;
+  }
+  static Dot8 start8(int32_t) { return Ints{}; }
+  static Dot8 step8(Dot8 dot, const Codes8& codes, const int8_t* x) {
+    for (int i = 0; i < 16; ++i) {
+      for (int j = 0; j < 4; ++j) dot.lane[i] += codes.code[4 * i + j] * x[j];
+    }
+    return dot;
+  }
+  static Ints finish8(Dot8 dot) { return dot; }
+
+  // Four-bit codes are stored 0..15 and mean -8..7: the 8 is taken off once per block.
+  using Dot4 = Ints;
+  using Codes4 = Codes8;
+  static void load_codes4(const uint8_t* p, Codes4& low, Codes4& high) {
+    for (int i = 0; i < 64; ++i) {
+      low.code[i] = static_cast<int8_t>(p[i] & 15);
+      high.code[i] = static_cast<int8_t>(p[i] >> 4);
+    }
+  }
+  static Dot4 start4(int32_t) { return Ints{}; }
+  static Dot4 step4(Dot4 dot, const Codes4& codes, const int8_t* x) { return step8(dot, codes, x); }
+  static Ints finish4(Dot4 dot, int32_t x_sum) {
+    for (int i = 0; i < 16; ++i) dot.lane[i] -= 8 * x_sum;
+    return dot;
+  }
+};
+
+}  // namespace
+}  // namespace gpt2edge::kernels

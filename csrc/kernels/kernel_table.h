@@ -1,0 +1,109 @@
+// Everything the rest of the program sees of the kernels: one table of functions per instruction
+// set, all giving the same bits.
+//
+// Arguments are plain pointers and sizes. Callers guarantee the preconditions; kernels cannot fail,
+// allocate nothing and may be called from many threads on disjoint ranges. Rows of floats that a
+// kernel writes have room for a multiple of 16.
+#pragma once
+
+#include "kernels/panel.h"
+
+namespace gpt2edge::kernels {
+
+// Rows of activations as int8 codes: value = scale * code, a scale per row and 32 inputs.
+struct QuantizedRows {
+  int8_t* codes;  // (n_rows, n_in)
+  float* scales;  // (n_rows, n_in / 32)
+  int32_t* sums;  // (n_rows, n_in / 16), the sums of the codes
+};
+
+enum class Epilogue : uint8_t {
+  kBias,      // out = x W^T + bias
+  kGeluTanh,  // out = gelu(x W^T + bias), GPT-2's form by tanh
+  kGeluErf,   // the same by erf
+  kResidual,  // out += x W^T + bias
+};
+
+// out[i, r] for rows i of activations and the weight rows r of panels [first_panel, last_panel).
+// Per output: integers accumulate exactly inside a scale group; groups accumulate in float, in
+// ascending order, by fused multiply-adds. Float forms accumulate over inputs in ascending order.
+struct MatmulArgs {
+  PackedMatrix weights;
+  const float* values;  // float forms: (n_rows, values_stride)
+  size_t values_stride;
+  QuantizedRows quantized;  // integer forms
+  int n_rows;
+  int first_panel, last_panel;
+  const float* bias;  // (16 * panels) or null
+  Epilogue epilogue;
+  float* out;  // (n_rows, out_stride)
+  size_t out_stride;
+};
+
+struct QuantizeArgs {
+  const float* values;  // (n_rows, stride)
+  size_t stride;
+  int n_rows, n_in;  // n_in a multiple of 32
+  QuantizedRows out;
+};
+
+// (x - mean) / sqrt(variance + epsilon) * gain + bias, a row at a time.
+struct LayerNormArgs {
+  const float* values;  // (n_rows, stride)
+  size_t stride;
+  int n_rows, n;
+  const float* gain;  // (n)
+  const float* bias;  // (n)
+  float epsilon;
+  float* out;  // (n_rows, out_stride)
+  size_t out_stride;
+};
+
+enum class CacheType : uint8_t { kF32, kF16 };
+
+// Keys and values of one head. Keys are stored [position / 16][d][position % 16], so that 16
+// scores are computed side by side; values [position][d], each row padded to 16.
+struct HeadCache {
+  std::byte* keys;
+  std::byte* values;
+  int d_head;
+  CacheType type;
+};
+
+// Stores rows of K and V at consecutive positions.
+struct AppendArgs {
+  HeadCache cache;
+  const float* keys;    // (n_rows, stride), d_head of each
+  const float* values;  // (n_rows, stride), d_head of each
+  size_t stride;
+  int n_rows, first_position;
+};
+
+// Causal attention of one head: query i stands at first_position + i and sees the positions up to
+// its own. Scores are (q . k) / sqrt(d_head).
+struct AttentionArgs {
+  HeadCache cache;
+  const float* queries;  // (n_queries, query_stride), d_head of each
+  size_t query_stride;
+  int n_queries, first_position;
+  float* scratch;  // attention_scratch(n_ctx) floats
+  float* out;      // (n_queries, out_stride), d_head of each
+  size_t out_stride;
+};
+
+constexpr int kQueryTile = 4;
+constexpr size_t attention_scratch(size_t n_ctx, size_t d_head) {
+  return kQueryTile * ((n_ctx + 15) / 16 * 16 + (d_head + 15) / 16 * 16);
+}
+
+struct KernelTable {
+  const char* name;
+  int code_bias;  // what pack_panel adds to 8-bit codes for this table
+  void (*matmul)(const MatmulArgs&);
+  void (*quantize_rows)(const QuantizeArgs&);
+  void (*layer_norm)(const LayerNormArgs&);
+  void (*append)(const AppendArgs&);
+  void (*attention)(const AttentionArgs&);
+};
+
+}  // namespace gpt2edge::kernels

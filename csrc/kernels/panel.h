@@ -1,0 +1,78 @@
+// How weights lie in memory once a model is loaded.
+//
+// A matrix (n_out, n_in) is cut into panels of 16 output rows. Inside a panel the 16 rows advance
+// together, so that a vector holds one number of each row and a dot product never ends in a sum
+// across lanes:
+//
+//   float forms   [input k][row r]                    16 numbers for k = 0, then 16 for k = 1 ...
+//   integer forms [group g][row r] scales
+//                 [group g][row r] minima             (affine form only)
+//                 padding to 64 bytes
+//                 codes, 32 inputs ("a block") at a time:
+//                   8 bits: [step s = 0..7][row r][j = 0..3]   the code of input 4s + j
+//                   4 bits: [step s = 0..3][row r][j = 0..3]   low half:  input 4s + j
+//                                                              high half: input 16 + 4s + j
+//
+// A 64-byte load therefore feeds 16 rows with 4 inputs each, and 4 bytes of the activations,
+// repeated over the vector, meet all of them: what the dot instructions of x86 and Arm want.
+// The last panel is padded with rows of zeros.
+//
+// This header is included by kernel sources: plain structs and declarations only.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "formats/ggml_blocks.h"
+
+namespace gpt2edge::kernels {
+
+constexpr int kPanelRows = 16;
+constexpr int kBlockInputs = 32;  // inputs that share an activation scale
+
+// What a weight is, in terms of what a panel stores. Every file type maps to one of these
+// without changing a number.
+enum class WeightForm : uint8_t {
+  kF32,
+  kF16,
+  kBF16,
+  kInt8,        // scale (f16, per 32) * code            Q8_0, Q5_0
+  kInt4,        // scale (f16, per 32) * (code - 8)      Q4_0
+  kInt8Affine,  // scale (f32, per 32) * code + min      Q4_1, Q5_1, Q4_K, Q5_K
+  kInt8Fine,    // scale (f32, per 16) * code            Q6_K
+};
+
+struct PanelLayout {
+  WeightForm form;
+  int n_in;
+  int group_inputs;    // inputs that share a weight scale; 0 for float forms
+  int scale_bytes;     // of one scale: 2 or 4
+  size_t mins_offset;  // 0 when there are none
+  size_t codes_offset;
+  size_t panel_bytes;
+};
+
+// A packed matrix, seen but not owned.
+struct PackedMatrix {
+  PanelLayout layout;
+  const uint8_t* panels;
+  int n_out;
+  // Added to every 8-bit code when it was packed: 128 for kernels whose dot instruction wants
+  // unsigned weights, else 0.
+  int code_bias;
+};
+
+bool is_float(WeightForm form);
+WeightForm form_of(TensorType type);
+PanelLayout panel_layout(WeightForm form, int n_in);
+int panel_count(int n_out);
+
+// Packs rows [16 * panel, 16 * panel + n_rows) of a tensor. `rows` points at the first of them, as
+// the file holds it. `n_rows` is 16, or fewer in the last panel.
+void pack_panel(const PanelLayout& layout, TensorType type, const std::byte* rows, int n_rows,
+                int code_bias, uint8_t* panel);
+
+// Writes row `row` back as n_in floats, equal to the file's numbers.
+void unpack_row(const PackedMatrix& matrix, int row, float* out);
+
+}  // namespace gpt2edge::kernels

@@ -1,0 +1,70 @@
+#include "model/config.h"
+
+#include <cmath>
+#include <cstdint>
+#include <string>
+
+#include "base/error.h"
+
+namespace gpt2edge {
+namespace {
+
+// Far beyond any GPT-2, and small enough that sizes computed from these fit in 64 bits.
+constexpr uint32_t kLargestDimension = 1 << 20;
+
+int dimension(const GgufFile& file, const std::string& key) {
+  const uint32_t value = file.get_u32(key);
+  if (value == 0 || value > kLargestDimension) {
+    throw FormatError(message(file.path(), ": ", key, " is ", value, ", expected 1 to ",
+                              kLargestDimension, ": the file is damaged"));
+  }
+  return static_cast<int>(value);
+}
+
+kernels::Epilogue activation(const GgufFile& file) {
+  const std::string key = "pygpt2edge.activation_function";
+  if (file.find(key) == nullptr) return kernels::Epilogue::kGeluTanh;
+  const std::string name{file.get_string(key)};
+  if (name == "gelu_new") return kernels::Epilogue::kGeluTanh;
+  if (name == "gelu") return kernels::Epilogue::kGeluErf;
+  throw UnsupportedError(message(file.path(), ": ", key, " is \"", name,
+                                 "\"; gelu_new and gelu are what this program computes"));
+}
+
+}  // namespace
+
+Config read_config(const GgufFile& file) {
+  const std::string architecture{file.get_string("general.architecture")};
+  if (architecture != "gpt2") {
+    throw UnsupportedError(message(file.path(), ": general.architecture is \"", architecture,
+                                   "\"; this program runs \"gpt2\" models only"));
+  }
+  Config config{};
+  config.n_layer = dimension(file, "gpt2.block_count");
+  config.n_head = dimension(file, "gpt2.attention.head_count");
+  config.n_embd = dimension(file, "gpt2.embedding_length");
+  config.n_inner = file.find("gpt2.feed_forward_length") != nullptr
+                       ? dimension(file, "gpt2.feed_forward_length")
+                       : 4 * config.n_embd;
+  config.n_ctx = dimension(file, "gpt2.context_length");
+  config.layer_norm_epsilon = file.get_f32("gpt2.attention.layer_norm_epsilon");
+  config.activation = activation(file);
+  if (!(config.layer_norm_epsilon >= 0.0f && config.layer_norm_epsilon < 1.0f)) {
+    throw FormatError(message(file.path(), ": gpt2.attention.layer_norm_epsilon is ",
+                              config.layer_norm_epsilon, ", expected 0 to 1 (GPT-2 has 1e-5)"));
+  }
+  if (config.n_embd % config.n_head != 0) {
+    throw FormatError(message(file.path(), ": gpt2.embedding_length ", config.n_embd,
+                              " does not divide into gpt2.attention.head_count ", config.n_head,
+                              " heads"));
+  }
+  const TensorInfo& wte = file.tensor("token_embd.weight");
+  if (wte.shape.size() != 2 || wte.shape[0] == 0 || wte.shape[0] > kLargestDimension * 4) {
+    throw FormatError(message(file.path(), ": tensor token_embd.weight is not a table of 1 to ",
+                              kLargestDimension * 4, " rows"));
+  }
+  config.n_vocab = static_cast<int>(wte.shape[0]);
+  return config;
+}
+
+}  // namespace gpt2edge

@@ -1,0 +1,30 @@
+// Keys and values of one sequence: every layer, every head, one slot per position.
+#pragma once
+
+#include <string>
+
+#include "base/aligned_buffer.h"
+#include "kernels/kernel_table.h"
+#include "model/config.h"
+
+namespace gpt2edge {
+
+class KvCache {
+ public:
+  // n_ctx: how many positions it holds.
+  KvCache(const Config& config, int n_ctx, kernels::CacheType type);
+
+  static size_t bytes_needed(const Config& config, int n_ctx, kernels::CacheType type);
+
+  kernels::HeadCache head(int layer, int head);
+  int n_ctx() const { return n_ctx_; }
+  size_t bytes() const { return buffer_.size(); }
+
+ private:
+  int n_head_, d_head_, n_ctx_;
+  kernels::CacheType type_;
+  size_t key_bytes_, value_bytes_;  // of one head
+  AlignedBuffer buffer_;
+};
+
+}  // namespace gpt2edge

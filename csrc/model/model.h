@@ -1,0 +1,73 @@
+// A loaded model: its weights, its threads, and the forward pass.
+//
+// There is one forward pass, over rows. A prompt is many rows of one sequence, decoding is one row,
+// a batch is one row of each of many sequences.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/thread_pool.h"
+#include "kernels/kernel_table.h"
+#include "model/config.h"
+#include "model/kv_cache.h"
+#include "model/weights.h"
+#include "model/workspace.h"
+
+namespace gpt2edge {
+
+// One token to compute.
+struct Row {
+  int32_t token;
+  int position;
+  KvCache* cache;  // of the token's sequence; the positions before this one are filled, or are
+                   // rows of the same pass
+  float* logits;   // n_vocab floats to fill, or null where they are not wanted
+};
+
+// Called now and then during a long pass; stops it by throwing.
+using Interrupt = std::function<void()>;
+
+class Model {
+ public:
+  // Throws FileError, FormatError or UnsupportedError for a file that will not do, std::bad_alloc
+  // when memory runs out. n_threads 0 means one per physical core.
+  Model(const std::string& path, int n_threads);
+
+  // Computes rows, any number, in the order given. Rows of one sequence come at ascending positions.
+  // One pass runs at a time: a second thread waits. When interrupted, the caches hold garbage at
+  // the rows' positions and nothing else has changed.
+  void forward(std::span<const Row> rows, const Interrupt& interrupt);
+
+  const Config& config() const { return config_; }
+  const kernels::KernelTable& kernels() const { return kernels_; }
+  int n_threads() const { return pool_.n_threads(); }
+  size_t weight_bytes() const { return weights_.bytes(); }
+  size_t workspace_bytes() const { return workspace_.bytes(); }
+  bool all_f32() const { return weights_.all_f32; }
+
+ private:
+  Model(const GgufFile& file, int n_threads);
+
+  void forward_chunk(std::span<const Row> rows, const Interrupt& interrupt);
+  void embed(std::span<const Row> rows);
+  void attention_block(const LayerWeights& layer, int index, std::span<const Row> rows);
+  void attend(int layer, std::span<const Row> rows);
+  void mlp_block(const LayerWeights& layer, int n_rows);
+  void head(std::span<const Row> rows);
+  void normalize(const Norm& norm, const float* x, int n_rows, bool quantized);
+  void quantize(const float* values, int n_rows, int n_in);
+  void matmul(const Linear& linear, const float* x, int n_rows, kernels::Epilogue epilogue,
+              float* out, size_t out_stride);
+
+  const kernels::KernelTable& kernels_;
+  Config config_;
+  ThreadPool pool_;
+  Weights weights_;
+  Workspace workspace_;
+};
+
+}  // namespace gpt2edge

@@ -1,0 +1,170 @@
+#include "model/weights.h"
+
+#include <map>
+#include <string>
+
+#include "base/error.h"
+#include "formats/dequantize.h"
+
+namespace gpt2edge {
+namespace {
+
+// One tensor's place in the arena.
+struct Placement {
+  const TensorInfo* tensor;
+  bool is_matrix;                // packed for the kernels; otherwise kept as plain floats
+  kernels::PanelLayout layout;   // of a matrix
+  int n_out, n_in;               // of a matrix; rows and columns of floats otherwise
+  size_t offset;                 // in the arena
+};
+
+// Where every tensor goes. Reading the file's words into this plan is the only place that checks
+// names and shapes; it takes no memory worth speaking of.
+class Plan {
+ public:
+  Plan(const GgufFile& file, const Config& config) : file_(file) {
+    const int embd = config.n_embd, inner = config.n_inner;
+    add_matrix("token_embd.weight", config.n_vocab, embd);
+    add_floats("position_embd.weight", config.n_ctx, embd);
+    for (int i = 0; i < config.n_layer; ++i) {
+      const std::string block = "blk." + std::to_string(i) + ".";
+      add_norm(block + "attn_norm", embd);
+      add_linear(block + "attn_qkv", 3 * embd, embd);
+      add_linear(block + "attn_output", embd, embd);
+      add_norm(block + "ffn_norm", embd);
+      add_linear(block + "ffn_up", inner, embd);
+      add_linear(block + "ffn_down", embd, inner);
+    }
+    add_norm("output_norm", embd);
+    // Files without it share one matrix between the embedding and the head.
+    if (file.find_tensor("output.weight") != nullptr) {
+      add_matrix("output.weight", config.n_vocab, embd);
+    }
+  }
+
+  const std::map<std::string, Placement>& placements() const { return placements_; }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  void add_norm(const std::string& name, int n) {
+    add_floats(name + ".weight", 1, n);
+    add_floats(name + ".bias", 1, n);
+  }
+
+  void add_linear(const std::string& name, int n_out, int n_in) {
+    add_matrix(name + ".weight", n_out, n_in);
+    add_floats(name + ".bias", 1, n_out);
+  }
+
+  void add_matrix(const std::string& name, int n_out, int n_in) {
+    const TensorInfo& tensor = checked(name, n_out, n_in);
+    const auto layout = kernels::panel_layout(kernels::form_of(tensor.type), n_in);
+    place(name, {&tensor, true, layout, n_out, n_in, bytes_},
+          layout.panel_bytes * kernels::panel_count(n_out));
+  }
+
+  void add_floats(const std::string& name, int rows, int n) {
+    const TensorInfo& tensor = checked(name, rows, n);
+    // Kernels read whole vectors of 16: leave room after the last row.
+    place(name, {&tensor, false, {}, rows, n, bytes_},
+          (static_cast<size_t>(rows) * n + 15) * sizeof(float));
+  }
+
+  void place(const std::string& name, Placement placement, size_t size) {
+    placements_.emplace(name, placement);
+    bytes_ += (size + 63) / 64 * 64;
+  }
+
+  const TensorInfo& checked(const std::string& name, int rows, int n) {
+    const TensorInfo& tensor = file_.tensor(name);
+    uint64_t found_rows = 1;
+    for (size_t i = 0; i + 1 < tensor.shape.size(); ++i) found_rows *= tensor.shape[i];
+    const bool right = tensor.shape.size() <= 2 && tensor.shape.back() == static_cast<uint64_t>(n) &&
+                       found_rows == static_cast<uint64_t>(rows);
+    if (!right) {
+      throw FormatError(message(file_.path(), ": tensor ", name, " has shape ", text(tensor.shape),
+                                ", the model's configuration makes it [", rows, ", ", n,
+                                "]: the file is damaged or was converted wrongly"));
+    }
+    return tensor;
+  }
+
+  static std::string text(const std::vector<uint64_t>& shape) {
+    std::string out = "[";
+    for (size_t i = 0; i < shape.size(); ++i) out += (i > 0 ? ", " : "") + std::to_string(shape[i]);
+    return out + "]";
+  }
+
+  const GgufFile& file_;
+  std::map<std::string, Placement> placements_;
+  size_t bytes_ = 0;
+};
+
+void pack(const Placement& place, int code_bias, ThreadPool& pool, std::byte* arena) {
+  const TensorInfo& tensor = *place.tensor;
+  const size_t row = row_bytes(tensor.type, static_cast<size_t>(place.n_in));
+  std::byte* to = arena + place.offset;
+  if (!place.is_matrix) {
+    pool.run(place.n_out, [&](int i, int) {
+      auto* out = reinterpret_cast<float*>(to) + static_cast<size_t>(i) * place.n_in;
+      dequantize_row(tensor.type, tensor.data + row * i, out, static_cast<size_t>(place.n_in));
+    });
+    return;
+  }
+  const int n_panels = kernels::panel_count(place.n_out);
+  pool.run(n_panels, [&](int panel, int) {
+    const int first = panel * kernels::kPanelRows;
+    const int n_rows = std::min(kernels::kPanelRows, place.n_out - first);
+    kernels::pack_panel(place.layout, tensor.type, tensor.data + row * first, n_rows, code_bias,
+                        reinterpret_cast<uint8_t*>(to) + place.layout.panel_bytes * panel);
+  });
+}
+
+}  // namespace
+
+size_t Weights::bytes_needed(const GgufFile& file, const Config& config) {
+  return Plan(file, config).bytes();
+}
+
+Weights::Weights(const GgufFile& file, const Config& config, int code_bias, ThreadPool& pool) {
+  const Plan plan(file, config);
+  arena_ = AlignedBuffer(plan.bytes());
+  {
+    const ThreadPool::Lease lease(pool);
+    for (const auto& [name, place] : plan.placements()) {
+      pack(place, code_bias, pool, arena_.data());
+      file.release(*place.tensor);
+    }
+  }
+
+  const auto floats = [&](const std::string& name) {
+    return reinterpret_cast<const float*>(arena_.data() + plan.placements().at(name).offset);
+  };
+  const auto matrix = [&](const std::string& name) {
+    const Placement& place = plan.placements().at(name);
+    all_f32 = all_f32 && place.layout.form == kernels::WeightForm::kF32;
+    return kernels::PackedMatrix{place.layout,
+                                 reinterpret_cast<const uint8_t*>(arena_.data() + place.offset),
+                                 place.n_out, code_bias};
+  };
+  const auto linear = [&](const std::string& name) {
+    return Linear{matrix(name + ".weight"), floats(name + ".bias")};
+  };
+  const auto norm = [&](const std::string& name) {
+    return Norm{floats(name + ".weight"), floats(name + ".bias")};
+  };
+
+  wte = matrix("token_embd.weight");
+  wpe = floats("position_embd.weight");
+  for (int i = 0; i < config.n_layer; ++i) {
+    const std::string block = "blk." + std::to_string(i) + ".";
+    layers.push_back({norm(block + "attn_norm"), linear(block + "attn_qkv"),
+                      linear(block + "attn_output"), norm(block + "ffn_norm"),
+                      linear(block + "ffn_up"), linear(block + "ffn_down")});
+  }
+  ln_f = norm("output_norm");
+  const bool has_own_head = plan.placements().count("output.weight") > 0;
+  lm_head = {has_own_head ? matrix("output.weight") : wte, nullptr};
+}
+
+}  // namespace gpt2edge

@@ -1,0 +1,55 @@
+// A model's parameters, packed for the kernels of this processor and held once.
+#pragma once
+
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "base/thread_pool.h"
+#include "formats/gguf.h"
+#include "kernels/kernel_table.h"
+#include "model/config.h"
+
+namespace gpt2edge {
+
+struct Linear {
+  kernels::PackedMatrix weight;  // (n_out, n_in)
+  const float* bias;             // (n_out), null for the head
+};
+
+struct Norm {
+  const float* gain;  // (n_embd)
+  const float* bias;  // (n_embd)
+};
+
+struct LayerWeights {
+  Norm ln_1;
+  Linear c_attn;       // (3 n_embd, n_embd): queries, keys and values, each head after head
+  Linear attn_c_proj;  // (n_embd, n_embd)
+  Norm ln_2;
+  Linear c_fc;        // (n_inner, n_embd)
+  Linear mlp_c_proj;  // (n_embd, n_inner)
+};
+
+class Weights {
+ public:
+  // Packs every tensor of the file, on all threads of the pool. Throws FormatError for a tensor that
+  // is missing or of the wrong shape, before any memory is taken. `code_bias` is the kernel table's.
+  Weights(const GgufFile& file, const Config& config, int code_bias, ThreadPool& pool);
+
+  // What the arena will take, without loading.
+  static size_t bytes_needed(const GgufFile& file, const Config& config);
+
+  std::vector<LayerWeights> layers;
+  Norm ln_f;
+  kernels::PackedMatrix wte;  // (n_vocab, n_embd)
+  const float* wpe;           // (n_ctx, n_embd)
+  Linear lm_head;             // (n_vocab, n_embd): wte itself where the two are tied
+  bool all_f32 = true;        // every matrix is stored in f32
+
+  size_t bytes() const { return arena_.size(); }
+
+ private:
+  AlignedBuffer arena_;
+};
+
+}  // namespace gpt2edge

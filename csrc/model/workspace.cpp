@@ -1,0 +1,64 @@
+#include "model/workspace.h"
+
+namespace gpt2edge {
+namespace {
+
+// Kernels write whole vectors of 16; 64 bytes is also a cache line.
+size_t padded(size_t n) { return (n + 15) / 16 * 16; }
+
+}  // namespace
+
+// Hands out pieces of one buffer; without a buffer it only adds up their sizes.
+class Carver {
+ public:
+  explicit Carver(std::byte* base) : base_(base) {}
+
+  template <typename T>
+  void take(T*& piece, size_t count) {
+    piece = base_ == nullptr ? nullptr : reinterpret_cast<T*>(base_ + used_);
+    used_ += (count * sizeof(T) + 63) / 64 * 64;
+  }
+  size_t used() const { return used_; }
+
+ private:
+  std::byte* base_;
+  size_t used_ = 0;
+};
+
+void Workspace::lay_out(const Config& config, int n_threads, Carver& carver) {
+  const size_t embd = static_cast<size_t>(config.n_embd);
+  const size_t widest = std::max(embd, static_cast<size_t>(config.n_inner));
+  embd_stride = padded(embd);
+  qkv_stride = padded(3 * embd);
+  inner_stride = padded(static_cast<size_t>(config.n_inner));
+  vocab_stride = padded(static_cast<size_t>(config.n_vocab));
+  scratch_stride_ = padded(kernels::attention_scratch(static_cast<size_t>(config.n_ctx),
+                                                      static_cast<size_t>(config.d_head())));
+  carver.take(x, kMaxRows * embd_stride);
+  carver.take(normed, kMaxRows * embd_stride);
+  carver.take(qkv, kMaxRows * qkv_stride);
+  carver.take(attended, kMaxRows * embd_stride);
+  carver.take(inner, kMaxRows * inner_stride);
+  carver.take(logits, kMaxHeadRows * vocab_stride);
+  carver.take(quantized.codes, kMaxRows * widest);
+  carver.take(quantized.scales, kMaxRows * widest / kernels::kBlockInputs);
+  carver.take(quantized.sums, kMaxRows * widest / (kernels::kBlockInputs / 2));
+  carver.take(scratch_, scratch_stride_ * static_cast<size_t>(n_threads));
+}
+
+Workspace::Workspace(const Config& config, int n_threads) {
+  Carver sizing(nullptr);
+  lay_out(config, n_threads, sizing);
+  buffer_ = AlignedBuffer(sizing.used());
+  Carver placing(buffer_.data());
+  lay_out(config, n_threads, placing);
+}
+
+size_t Workspace::bytes_needed(const Config& config, int n_threads) {
+  Workspace unplaced;
+  Carver sizing(nullptr);
+  unplaced.lay_out(config, n_threads, sizing);
+  return sizing.used();
+}
+
+}  // namespace gpt2edge

@@ -1,0 +1,51 @@
+// The buffers that a pass writes between the embedding and the logits: taken once, when the model
+// is loaded, so that decoding allocates nothing.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "base/aligned_buffer.h"
+#include "kernels/kernel_table.h"
+#include "model/config.h"
+
+namespace gpt2edge {
+
+// Rows that go through the layers together. More rows share a panel of weights while it is in the
+// cache; fewer keep the activations in the second-level cache.
+constexpr int kMaxRows = 256;
+// Rows whose logits are computed together; each takes n_vocab floats.
+constexpr int kMaxHeadRows = 16;
+
+class Workspace {
+ public:
+  Workspace(const Config& config, int n_threads);
+
+  static size_t bytes_needed(const Config& config, int n_threads);
+  size_t bytes() const { return buffer_.size(); }
+
+  size_t embd_stride;    // floats between rows of x, normed and attended
+  size_t qkv_stride;
+  size_t inner_stride;
+  size_t vocab_stride;
+  float* x;         // (kMaxRows, n_embd) the residual stream
+  float* normed;    // (kMaxRows, n_embd) what a layer norm gives
+  float* qkv;       // (kMaxRows, 3 n_embd)
+  float* attended;  // (kMaxRows, n_embd)
+  float* inner;     // (kMaxRows, n_inner) after GELU
+  float* logits;    // (kMaxHeadRows, n_vocab)
+  kernels::QuantizedRows quantized;  // of whatever the next matmul reads
+
+  // One thread's room for attention scores.
+  float* scratch(int thread) { return scratch_ + scratch_stride_ * thread; }
+
+ private:
+  Workspace() = default;
+  void lay_out(const Config& config, int n_threads, class Carver& carver);
+
+  AlignedBuffer buffer_;
+  float* scratch_;
+  size_t scratch_stride_;
+};
+
+}  // namespace gpt2edge

@@ -1,0 +1,143 @@
+// Model and Session: load, compute, look at the logits.
+#include <pybind11/functional.h>
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <chrono>
+#include <memory>
+
+#include "base/cpu_info.h"
+#include "generate/sequence.h"
+#include "kernels/dispatch.h"
+#include "model/model.h"
+#include "python/bindings.h"
+
+namespace py = pybind11;
+
+namespace gpt2edge::python {
+namespace {
+
+using Tokens = py::array_t<int32_t, py::array::c_style | py::array::forcecast>;
+
+// Lets Python handle Ctrl-C during a long pass. Taking the GIL costs, so it looks at the clock first.
+Interrupt check_signals() {
+  using Clock = std::chrono::steady_clock;
+  return [last = Clock::now()]() mutable {
+    if (Clock::now() - last < std::chrono::milliseconds(20)) return;
+    const py::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    last = Clock::now();
+  };
+}
+
+kernels::CacheType cache_type(const std::string& name) {
+  if (name == "f32") return kernels::CacheType::kF32;
+  if (name == "f16") return kernels::CacheType::kF16;
+  throw py::value_error("kv_type is \"" + name + "\", expected \"f16\" or \"f32\"");
+}
+
+std::span<const int32_t> view(const Tokens& tokens) {
+  if (tokens.ndim() != 1) throw py::value_error("tokens must be one row of ids");
+  return {tokens.data(), static_cast<size_t>(tokens.size())};
+}
+
+py::array_t<float> last_logits(const Sequence& sequence) {
+  const auto logits = sequence.logits();
+  return py::array_t<float>(static_cast<py::ssize_t>(logits.size()), logits.data());
+}
+
+void append(Sequence& sequence, const Tokens& tokens) {
+  const auto ids = view(tokens);
+  const py::gil_scoped_release unlocked;
+  sequence.append(ids, nullptr, check_signals());
+}
+
+py::array_t<float> append_all_logits(Sequence& sequence, const Tokens& tokens) {
+  const auto ids = view(tokens);
+  py::array_t<float> logits({tokens.size(), py::ssize_t{sequence.model().config().n_vocab}});
+  float* out = logits.mutable_data();
+  const py::gil_scoped_release unlocked;
+  sequence.append(ids, out, check_signals());
+  return logits;
+}
+
+py::dict memory_estimate(const std::string& path, int n_ctx, const std::string& kv_type,
+                         int n_threads) {
+  const GgufFile file = GgufFile::open(path);
+  const Config config = read_config(file);
+  py::dict out;
+  out["weights"] = Weights::bytes_needed(file, config);
+  out["cache"] = KvCache::bytes_needed(config, n_ctx > 0 ? n_ctx : config.n_ctx, cache_type(kv_type));
+  out["workspace"] =
+      Workspace::bytes_needed(config, n_threads > 0 ? n_threads : default_thread_count());
+  return out;
+}
+
+py::dict config_dict(const Model& model) {
+  const Config& c = model.config();
+  py::dict out;
+  out["n_layer"] = c.n_layer;
+  out["n_head"] = c.n_head;
+  out["n_embd"] = c.n_embd;
+  out["n_inner"] = c.n_inner;
+  out["n_ctx"] = c.n_ctx;
+  out["n_vocab"] = c.n_vocab;
+  out["layer_norm_epsilon"] = c.layer_norm_epsilon;
+  out["activation_function"] =
+      c.activation == kernels::Epilogue::kGeluErf ? "gelu" : "gelu_new";
+  return out;
+}
+
+py::dict cpu_dict() {
+  const CpuFeatures& f = cpu_features();
+  py::dict features;
+  features["avx2"] = f.avx2;
+  features["avx_vnni"] = f.avx_vnni;
+  features["avx512_vnni"] = f.avx512_vnni;
+  features["neon"] = f.neon;
+  features["dotprod"] = f.dotprod;
+  features["i8mm"] = f.i8mm;
+  std::vector<std::string> isas;
+  for (const auto* table : kernels::available_tables()) isas.emplace_back(table->name);
+  py::dict out;
+  out["name"] = cpu_name();
+  out["features"] = features;
+  out["isas"] = isas;
+  out["n_threads"] = default_thread_count();
+  return out;
+}
+
+}  // namespace
+
+void bind_model(py::module_& m) {
+  py::class_<Model, std::shared_ptr<Model>>(m, "Model")
+      .def(py::init<const std::string&, int>(), py::arg("path"), py::arg("n_threads") = 0,
+           py::call_guard<py::gil_scoped_release>())
+      .def_property_readonly("config", &config_dict)
+      .def_property_readonly("n_threads", &Model::n_threads)
+      .def_property_readonly("isa", [](const Model& model) { return model.kernels().name; })
+      .def_property_readonly("weight_bytes", &Model::weight_bytes)
+      .def_property_readonly("workspace_bytes", &Model::workspace_bytes)
+      .def_property_readonly("all_f32", &Model::all_f32);
+
+  py::class_<Sequence>(m, "Session")
+      .def(py::init([](std::shared_ptr<Model> model, int n_ctx, const std::string& kv_type) {
+             const int n = n_ctx > 0 ? n_ctx : model->config().n_ctx;
+             return std::make_unique<Sequence>(std::move(model), n, cache_type(kv_type));
+           }),
+           py::arg("model"), py::arg("n_ctx") = 0, py::arg("kv_type") = "f16")
+      .def("append", &append, py::arg("tokens"))
+      .def("append_all_logits", &append_all_logits, py::arg("tokens"))
+      .def("truncate", &Sequence::truncate, py::arg("n"))
+      .def_property_readonly("logits", &last_logits)
+      .def_property_readonly("tokens", &Sequence::tokens)
+      .def_property_readonly("n_ctx", &Sequence::n_ctx)
+      .def_property_readonly("cache_bytes", &Sequence::cache_bytes)
+      .def("__len__", &Sequence::length);
+
+  m.def("memory_estimate", &memory_estimate, py::arg("path"), py::arg("n_ctx") = 0,
+        py::arg("kv_type") = "f16", py::arg("n_threads") = 0);
+  m.def("cpu", &cpu_dict);
+}
+
+}  // namespace gpt2edge::python

@@ -1,0 +1,57 @@
+// The extension module pygpt2edge._core: registers the bindings, and turns the core's exceptions
+// into Python's, here and nowhere else.
+#include <cerrno>
+#include <exception>
+#include <string>
+
+#include "base/error.h"
+#include "python/bindings.h"
+
+namespace py = pybind11;
+
+namespace {
+
+using gpt2edge::ContextLengthError;
+using gpt2edge::FileError;
+using gpt2edge::FormatError;
+using gpt2edge::UnsupportedError;
+
+void raise(const char* name, const char* text) {
+  const py::object type = py::module_::import("pygpt2edge.errors").attr(name);
+  py::set_error(type, text);
+}
+
+// OSError(errno, text) makes Python choose FileNotFoundError, PermissionError and so on.
+void raise_os_error(const FileError& error) {
+  const py::object type = py::reinterpret_borrow<py::object>(PyExc_OSError);
+  const py::object value = type(error.error_number(), error.what());
+  py::set_error(py::type::of(value), value);
+}
+
+void translate(std::exception_ptr pointer) {
+  try {
+    if (pointer) std::rethrow_exception(pointer);
+  } catch (const FileError& error) {
+    raise_os_error(error);
+  } catch (const FormatError& error) {
+    raise("FormatError", error.what());
+  } catch (const UnsupportedError& error) {
+    raise("UnsupportedError", error.what());
+  } catch (const ContextLengthError& error) {
+    raise("ContextLengthError", error.what());
+  } catch (const std::bad_alloc&) {
+    py::set_error(PyExc_MemoryError,
+                  "not enough memory: choose a smaller type, a smaller model or a smaller n_ctx");
+  }
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "The compiled core of pygpt2edge. Use the package's public names instead.";
+  py::register_exception_translator(translate);
+  gpt2edge::python::bind_formats(m);
+  gpt2edge::python::bind_checksum(m);
+  //gen gpt2edge::python::bind_generate(m);
+  gpt2edge::python::bind_model(m);
+}

@@ -1,0 +1,136 @@
+#include "quantize/quantize.h"
+
+#include <cmath>
+#include <cstring>
+#include <stdexcept>
+
+#include "base/error.h"
+#include "base/half.h"
+
+namespace gpt2edge {
+namespace {
+
+constexpr float kLargestHalf = 65504.0f;
+
+float largest_magnitude(const float* x, size_t n) {
+  // Integer maxima of the bits order magnitudes as floats do, put NaN above infinity, and vectorize.
+  uint32_t largest = 0;
+  for (size_t i = 0; i < n; ++i) {
+    const uint32_t magnitude = float_bits(x[i]) & 0x7FFFFFFFu;
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  return float_of_bits(largest);
+}
+
+// Rounds half away from zero, as roundf does, for |x| < 2^22.
+int round_away(float x) {
+  const int whole = static_cast<int>(x);
+  const float rest = x - static_cast<float>(whole);
+  return whole + static_cast<int>(rest >= 0.5f) - static_cast<int>(rest <= -0.5f);
+}
+
+void to_f32(const float* x, size_t n, std::byte* out) { std::memcpy(out, x, n * sizeof(float)); }
+
+template <uint16_t (*Convert)(float)>
+void to_16_bits(const float* x, size_t n, std::byte* out) {
+  for (size_t i = 0; i < n; ++i) {
+    const uint16_t bits = Convert(x[i]);
+    std::memcpy(out + i * sizeof bits, &bits, sizeof bits);
+  }
+}
+
+void to_q8_0(const float* x, size_t n, std::byte* out) {
+  for (size_t b = 0; b < n / 32; ++b, x += 32, out += sizeof(BlockQ8_0)) {
+    const float d = largest_magnitude(x, 32) / 127.0f;
+    const float inverse = d != 0.0f ? 1.0f / d : 0.0f;
+    BlockQ8_0 block;
+    block.d = float_to_half(d);
+    for (int i = 0; i < 32; ++i) block.qs[i] = static_cast<int8_t>(round_away(x[i] * inverse));
+    std::memcpy(out, &block, sizeof block);
+  }
+}
+
+// The number of largest magnitude, with its sign; the first of them where several are equal.
+float signed_extreme(const float* x) {
+  float magnitude = 0.0f, extreme = 0.0f;
+  for (int i = 0; i < 32; ++i) {
+    if (std::fabs(x[i]) > magnitude) {
+      magnitude = std::fabs(x[i]);
+      extreme = x[i];
+    }
+  }
+  return extreme;
+}
+
+void to_q4_0(const float* x, size_t n, std::byte* out) {
+  for (size_t b = 0; b < n / 32; ++b, x += 32, out += sizeof(BlockQ4_0)) {
+    // The extreme becomes code -8, whichever its sign: the codes reach one step further there.
+    const float d = signed_extreme(x) / -8.0f;
+    const float inverse = d != 0.0f ? 1.0f / d : 0.0f;
+    BlockQ4_0 block;
+    block.d = float_to_half(d);
+    const auto code = [&](int i) {
+      const int q = static_cast<int8_t>(x[i] * inverse + 8.5f);
+      return static_cast<uint8_t>(q < 15 ? q : 15);
+    };
+    for (int i = 0; i < 16; ++i) {
+      block.qs[i] = static_cast<uint8_t>(code(i) | code(i + 16) << 4);
+    }
+    std::memcpy(out, &block, sizeof block);
+  }
+}
+
+void check_row(TensorType type, const float* x, size_t row, size_t n) {
+  const bool half_scales = type == TensorType::Q8_0 || type == TensorType::Q4_0;
+  const float limit = type == TensorType::F16 ? kLargestHalf
+                      : half_scales           ? kLargestHalf * 7.5f
+                                              : 3.3895e38f;  // the largest bfloat16
+  const float largest = largest_magnitude(x, n);
+  if (largest <= limit) return;
+  for (size_t i = 0; i < n; ++i) {
+    if (std::fabs(x[i]) <= limit) continue;
+    throw std::invalid_argument(
+        message("the number at row ", row, ", column ", i, " is ", x[i], ", which ",
+                type_traits(static_cast<uint32_t>(type))->name, " cannot hold",
+                std::isfinite(x[i]) ? ": choose f32" : ": the checkpoint is damaged"));
+  }
+}
+
+void quantize_row(TensorType type, const float* x, size_t n, std::byte* out) {
+  switch (type) {
+    case TensorType::F32: return to_f32(x, n, out);
+    case TensorType::F16: return to_16_bits<float_to_half>(x, n, out);
+    case TensorType::BF16: return to_16_bits<float_to_bfloat16>(x, n, out);
+    case TensorType::Q8_0: return to_q8_0(x, n, out);
+    case TensorType::Q4_0: return to_q4_0(x, n, out);
+    default: return;  // can_quantize_to refused it
+  }
+}
+
+}  // namespace
+
+bool can_quantize_to(TensorType type) {
+  return type == TensorType::F32 || type == TensorType::F16 || type == TensorType::BF16 ||
+         type == TensorType::Q8_0 || type == TensorType::Q4_0;
+}
+
+void quantize_rows(TensorType type, const float* values, size_t n_rows, size_t n_in, std::byte* out,
+                   size_t first_row) {
+  const TypeTraits& traits = *type_traits(static_cast<uint32_t>(type));
+  if (!can_quantize_to(type)) {
+    throw std::invalid_argument(message("cannot quantize to ", traits.name,
+                                        ": choose f32, f16, bf16, q8_0 or q4_0"));
+  }
+  if (n_in % static_cast<size_t>(traits.block_size) != 0) {
+    throw std::invalid_argument(message("rows of ", n_in, " numbers do not divide into blocks of ",
+                                        traits.block_size, " (", traits.name, ")"));
+  }
+  const size_t row_size = row_bytes(type, n_in);
+  for (size_t row = 0; row < n_rows; ++row) {
+    const float* x = values + row * n_in;
+    check_row(type, x, first_row + row, n_in);
+    quantize_row(type, x, n_in, out + row * row_size);
+  }
+}
+
+}  // namespace gpt2edge

@@ -1,0 +1,22 @@
+// The least that a test program needs: CHECK counts and reports, done() gives the exit code.
+#pragma once
+
+#include <cstdio>
+
+namespace check {
+inline int n_checks = 0;
+inline int n_failures = 0;
+
+inline bool that(bool holds, const char* what, const char* file, int line) {
+  ++n_checks;
+  if (!holds && ++n_failures <= 20) std::printf("%s:%d: failed: %s\n", file, line, what);
+  return holds;
+}
+
+inline int done() {
+  std::printf("%d passed, %d failed\n", n_checks - n_failures, n_failures);
+  return n_failures == 0 && n_checks > 0 ? 0 : 1;
+}
+}  // namespace check
+
+#define CHECK(condition) check::that((condition), #condition, __FILE__, __LINE__)

@@ -1,0 +1,458 @@
+// Every kernel table this machine can run, against naive loops that know nothing of panels, lanes
+// or tiles: the same bits, over awkward shapes and tails.
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "base/half.h"
+#include "check.h"
+#include "formats/dequantize.h"
+#include "kernels/dispatch.h"
+
+namespace {
+
+using namespace gpt2edge;
+using namespace gpt2edge::kernels;
+
+std::mt19937 generator(20);
+
+float uniform(float low, float high) {
+  return std::uniform_real_distribution<float>(low, high)(generator);
+}
+
+int padded(int n) { return (n + 15) / 16 * 16; }
+
+bool same_bits(const float* a, const float* b, int n) {
+  return std::memcmp(a, b, sizeof(float) * static_cast<size_t>(n)) == 0;
+}
+
+// ---- a matrix as a file holds it ----
+
+struct Matrix {
+  TensorType type;
+  int n_out, n_in;
+  std::vector<std::byte> bytes;
+
+  size_t row_size() const { return row_bytes(type, static_cast<size_t>(n_in)); }
+  const std::byte* row(int r) const { return bytes.data() + row_size() * static_cast<size_t>(r); }
+};
+
+// Offsets, in a block, of the half floats that must be ordinary numbers.
+std::vector<size_t> half_offsets(TensorType type) {
+  switch (type) {
+    case TensorType::Q4_1:
+    case TensorType::Q5_1:
+    case TensorType::Q4_K:
+    case TensorType::Q5_K: return {0, 2};
+    case TensorType::Q6_K: return {208};
+    default: return {0};
+  }
+}
+
+Matrix random_matrix(TensorType type, int n_out, int n_in) {
+  Matrix m{type, n_out, n_in, {}};
+  m.bytes.resize(m.row_size() * static_cast<size_t>(n_out));
+  if (type == TensorType::F32) {
+    for (size_t i = 0; i < m.bytes.size(); i += 4) {
+      const float x = uniform(-2, 2);
+      std::memcpy(&m.bytes[i], &x, 4);
+    }
+    return m;
+  }
+  // Any bits are codes; scales are drawn.
+  for (auto& byte : m.bytes) byte = static_cast<std::byte>(generator() & 0xFF);
+  const TypeTraits& traits = *type_traits(static_cast<uint32_t>(type));
+  const bool is_half = traits.block_size == 1;
+  const auto step = static_cast<size_t>(traits.block_bytes);
+  for (size_t i = 0; i < m.bytes.size(); i += step) {
+    for (const size_t offset : half_offsets(type)) {
+      const float x = uniform(-2, 2) * (is_half ? 1.0f : 0.02f);
+      const uint16_t bits = type == TensorType::BF16 ? float_to_bfloat16(x) : float_to_half(x);
+      std::memcpy(&m.bytes[i + offset], &bits, 2);
+    }
+  }
+  return m;
+}
+
+struct Packed {
+  std::vector<uint8_t> storage;
+  PackedMatrix matrix;
+};
+
+Packed pack(const Matrix& m, int code_bias) {
+  Packed p;
+  const PanelLayout layout = panel_layout(form_of(m.type), m.n_in);
+  const int n_panels = panel_count(m.n_out);
+  p.storage.resize(layout.panel_bytes * static_cast<size_t>(n_panels) + 64);
+  auto* base = p.storage.data();
+  base += (64 - reinterpret_cast<uintptr_t>(base) % 64) % 64;
+  for (int i = 0; i < n_panels; ++i) {
+    const int n_rows = std::min(kPanelRows, m.n_out - i * kPanelRows);
+    pack_panel(layout, m.type, m.row(i * kPanelRows), n_rows, code_bias,
+               base + layout.panel_bytes * static_cast<size_t>(i));
+  }
+  p.matrix = {layout, base, m.n_out, code_bias};
+  return p;
+}
+
+// ---- the oracle ----
+
+struct Blocks {
+  std::vector<int8_t> codes;
+  std::vector<float> scales;
+};
+
+// Activations to int8, in groups of 32.
+Blocks quantize_naively(const std::vector<float>& x) {
+  Blocks out;
+  for (size_t b = 0; b < x.size(); b += 32) {
+    float largest = 0;
+    for (size_t i = b; i < b + 32; ++i) largest = std::max(largest, std::fabs(x[i]));
+    out.scales.push_back(largest / 127.0f);
+    const float inverse = largest >= 1e-30f ? 127.0f / largest : 0.0f;
+    for (size_t i = b; i < b + 32; ++i) {
+      out.codes.push_back(static_cast<int8_t>(std::nearbyintf(x[i] * inverse)));
+    }
+  }
+  return out;
+}
+
+// The scale and the codes of a row, told from its numbers alone: dequantizing with the codes known
+// would repeat the program, so the row is decoded by the format's own formulas for a code of 0 and 1.
+struct DecodedBlock {
+  float scale[2], min;
+  int code[32];
+};
+
+uint16_t half_at(const std::byte* p) {
+  uint16_t bits;
+  std::memcpy(&bits, p, 2);
+  return bits;
+}
+
+int byte_at(const std::byte* p) { return static_cast<int>(*p); }
+
+DecodedBlock decode_simple(TensorType type, const std::byte* block) {
+  DecodedBlock d{};
+  const bool has_min = type == TensorType::Q4_1 || type == TensorType::Q5_1;
+  const bool five = type == TensorType::Q5_0 || type == TensorType::Q5_1;
+  d.scale[0] = d.scale[1] = half_to_float(half_at(block));
+  d.min = has_min ? half_to_float(half_at(block + 2)) : 0.0f;
+  const std::byte* rest = block + (has_min ? 4 : 2);
+  uint32_t fifth = 0;
+  if (five) {
+    std::memcpy(&fifth, rest, 4);
+    rest += 4;
+  }
+  for (int i = 0; i < 32; ++i) {
+    if (type == TensorType::Q8_0) {
+      d.code[i] = static_cast<int8_t>(byte_at(rest + i));
+    } else {
+      const int nibble = byte_at(rest + i % 16) >> (i / 16 * 4) & 15;
+      const int offset = type == TensorType::Q4_0 ? 8 : type == TensorType::Q5_0 ? 16 : 0;
+      d.code[i] = (nibble | (five ? static_cast<int>(fifth >> i & 1) << 4 : 0)) - offset;
+    }
+  }
+  return d;
+}
+
+// One dot product: integers exactly inside a group, groups in ascending order by fused
+// multiply-adds.
+float dot_naively(const Matrix& m, int r, const std::vector<float>& x, const Blocks& q) {
+  float sum = 0.0f;
+  std::vector<float> w(static_cast<size_t>(m.n_in));
+  dequantize_row(m.type, m.row(r), w.data(), w.size());
+  if (is_float(form_of(m.type))) {
+    for (size_t k = 0; k < w.size(); ++k) sum = std::fmaf(w[k], x[k], sum);
+    return sum;
+  }
+  const int block_bytes = type_traits(static_cast<uint32_t>(m.type))->block_bytes;
+  for (int b = 0; b < m.n_in / 32; ++b) {
+    const DecodedBlock d = decode_simple(m.type, m.row(r) + b * block_bytes);
+    int dot = 0, x_sum = 0;
+    for (int i = 0; i < 32; ++i) {
+      const int code = q.codes[static_cast<size_t>(32 * b + i)];
+      dot += d.code[i] * code;
+      x_sum += code;
+      CHECK(d.scale[0] * static_cast<float>(d.code[i]) + d.min == w[static_cast<size_t>(32 * b + i)]);
+    }
+    const float x_scale = q.scales[static_cast<size_t>(b)];
+    sum = std::fmaf(static_cast<float>(dot), d.scale[0] * x_scale, sum);
+    if (m.type == TensorType::Q4_1 || m.type == TensorType::Q5_1) {
+      sum = std::fmaf(d.min, static_cast<float>(x_sum) * x_scale, sum);
+    }
+  }
+  return sum;
+}
+
+// ---- the tests ----
+
+struct Activations {
+  int n_rows, n_in, stride;
+  std::vector<float> values;
+  std::vector<int8_t> codes;
+  std::vector<float> scales;
+  std::vector<int32_t> sums;
+
+  Activations(int rows, int n)
+      : n_rows(rows),
+        n_in(n),
+        stride(padded(n) + 16),
+        values(static_cast<size_t>(rows * stride)),
+        codes(static_cast<size_t>(rows * n)),
+        scales(static_cast<size_t>(rows * n / 32 + 1)),
+        sums(static_cast<size_t>(rows * n / 16 + 1)) {
+    for (auto& v : values) v = uniform(-1, 1) * (generator() % 50 == 0 ? 40.0f : 1.0f);
+    if (n >= 32) std::fill_n(values.begin(), 32, 0.0f);  // a block of zeros
+  }
+  std::vector<float> row(int i) const {
+    const auto first = values.begin() + static_cast<long>(i) * stride;
+    return {first, first + n_in};
+  }
+  QuantizedRows quantized() { return {codes.data(), scales.data(), sums.data()}; }
+};
+
+void test_quantize_rows(const KernelTable& table) {
+  for (const int n_in : {32, 96, 768, 1600}) {
+    Activations a(3, n_in);
+    table.quantize_rows({a.values.data(), static_cast<size_t>(a.stride), 3, n_in, a.quantized()});
+    for (int i = 0; i < 3; ++i) {
+      const Blocks expected = quantize_naively(a.row(i));
+      CHECK(std::memcmp(expected.codes.data(), &a.codes[static_cast<size_t>(i * n_in)],
+                        static_cast<size_t>(n_in)) == 0);
+      CHECK(same_bits(expected.scales.data(), &a.scales[static_cast<size_t>(i * n_in / 32)],
+                      n_in / 32));
+      for (int h = 0; h < n_in / 16; ++h) {
+        int sum = 0;
+        for (int k = 0; k < 16; ++k) sum += expected.codes[static_cast<size_t>(16 * h + k)];
+        CHECK(sum == a.sums[static_cast<size_t>(i * n_in / 16 + h)]);
+      }
+    }
+  }
+}
+
+void test_matmul(const KernelTable& table, TensorType type, int n_out, int n_in, int n_rows) {
+  const Matrix m = random_matrix(type, n_out, n_in);
+  const Packed packed = pack(m, table.code_bias);
+  Activations a(n_rows, n_in);
+  const bool integers = !is_float(form_of(type));
+  const auto stride = static_cast<size_t>(a.stride);
+  if (integers) table.quantize_rows({a.values.data(), stride, n_rows, n_in, a.quantized()});
+  const auto columns = static_cast<size_t>(padded(n_out));
+  std::vector<float> bias(columns), out(static_cast<size_t>(n_rows) * columns, 7.0f);
+  for (int i = 0; i < n_out; ++i) bias[static_cast<size_t>(i)] = uniform(-1, 1);
+  MatmulArgs args{packed.matrix, a.values.data(), stride,           a.quantized(), n_rows, 0,
+                  panel_count(n_out), bias.data(), Epilogue::kResidual, out.data(), columns};
+  table.matmul(args);
+  for (int i = 0; i < n_rows; ++i) {
+    const std::vector<float> x = a.row(i);
+    const Blocks q = integers ? quantize_naively(x) : Blocks{};
+    for (int r = 0; r < n_out; ++r) {
+      const float expected = 7.0f + (dot_naively(m, r, x, q) + bias[static_cast<size_t>(r)]);
+      const float found = out[static_cast<size_t>(i) * columns + static_cast<size_t>(r)];
+      CHECK(same_bits(&expected, &found, 1));
+    }
+  }
+  std::vector<float> row(static_cast<size_t>(n_in)), expected(row.size());
+  for (const int r : {0, n_out / 2, n_out - 1}) {
+    unpack_row(packed.matrix, r, row.data());
+    dequantize_row(type, m.row(r), expected.data(), expected.size());
+    for (size_t k = 0; k < row.size(); ++k) CHECK(row[k] == expected[k]);
+  }
+}
+
+void test_matmuls(const KernelTable& table) {
+  using enum TensorType;
+  for (const TensorType type : {F32, F16, BF16}) {
+    for (const int n_rows : {1, 2, 3, 5, 8, 9}) test_matmul(table, type, 33, 50, n_rows);
+  }
+  for (const TensorType type : {Q8_0, Q4_0, Q5_0, Q4_1, Q5_1}) {
+    for (const int n_rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 17}) test_matmul(table, type, 40, 96, n_rows);
+    test_matmul(table, type, 16, 1600, 3);
+  }
+}
+
+// The K types have no short naive form: the scalar table is their oracle, and their sum is checked
+// against the dequantized weights.
+void test_k_types(const KernelTable& table) {
+  using enum TensorType;
+  for (const TensorType type : {Q4_K, Q5_K, Q6_K}) {
+    const int n_in = 512, n_out = 24, n_rows = 5;
+    const Matrix m = random_matrix(type, n_out, n_in);
+    Activations a(n_rows, n_in);
+    const auto stride = static_cast<size_t>(a.stride);
+    std::vector<float> out[2];
+    const KernelTable* tables[2] = {&table, &table_named("scalar")};
+    for (int t = 0; t < 2; ++t) {
+      const Packed packed = pack(m, tables[t]->code_bias);
+      tables[t]->quantize_rows({a.values.data(), stride, n_rows, n_in, a.quantized()});
+      out[t].resize(static_cast<size_t>(n_rows * padded(n_out)));
+      tables[t]->matmul({packed.matrix, a.values.data(), stride, a.quantized(), n_rows, 0, 2,
+                         nullptr, Epilogue::kBias, out[t].data(),
+                         static_cast<size_t>(padded(n_out))});
+    }
+    CHECK(out[0] == out[1]);
+    std::vector<float> w(static_cast<size_t>(n_in));
+    for (int r = 0; r < n_out; ++r) {
+      dequantize_row(type, m.row(r), w.data(), w.size());
+      for (int i = 0; i < n_rows; ++i) {
+        const Blocks q = quantize_naively(a.row(i));
+        double sum = 0, size = 0;
+        for (size_t k = 0; k < w.size(); ++k) {
+          const double term = double{w[k]} * q.codes[k] * q.scales[k / 32];
+          sum += term;
+          size += std::fabs(term);
+        }
+        const double found = out[0][static_cast<size_t>(i * padded(n_out) + r)];
+        CHECK(std::fabs(found - sum) <= 1e-6 * size);
+      }
+    }
+  }
+}
+
+// Epilogues and layer norm: within rounding of the formulas in double, and the bits of scalar.
+void test_elementary(const KernelTable& table) {
+  const int n = 160;
+  Matrix identity{TensorType::F32, n, n, {}};
+  identity.bytes.resize(static_cast<size_t>(n) * n * 4);
+  const float one = 1.0f;
+  for (int i = 0; i < n; ++i) {
+    std::memcpy(&identity.bytes[static_cast<size_t>(i * n + i) * 4], &one, 4);
+  }
+  std::vector<float> x(n);
+  for (int i = 0; i < n; ++i) x[static_cast<size_t>(i)] = static_cast<float>(i - n / 2) / 8.0f;
+  const double root_2_over_pi = 0.7978845608028654;
+  for (const Epilogue epilogue : {Epilogue::kGeluTanh, Epilogue::kGeluErf}) {
+    std::vector<float> out[2];
+    const KernelTable* tables[2] = {&table, &table_named("scalar")};
+    for (int t = 0; t < 2; ++t) {
+      const Packed packed = pack(identity, tables[t]->code_bias);
+      out[t].resize(n);
+      tables[t]->matmul({packed.matrix, x.data(), size_t{n}, {}, 1, 0, n / 16, nullptr, epilogue,
+                         out[t].data(), size_t{n}});
+    }
+    CHECK(same_bits(out[0].data(), out[1].data(), n));
+    for (int i = 0; i < n; ++i) {
+      const double v = x[static_cast<size_t>(i)];
+      const double exact =
+          epilogue == Epilogue::kGeluTanh
+              ? 0.5 * v * (1 + std::tanh(root_2_over_pi * (v + 0.044715 * v * v * v)))
+              : 0.5 * v * (1 + std::erf(v / std::sqrt(2.0)));
+      CHECK(std::fabs(out[0][static_cast<size_t>(i)] - exact) <= 4e-7 * std::max(1.0, std::fabs(v)));
+    }
+  }
+}
+
+void test_layer_norm(const KernelTable& table) {
+  for (const int n : {16, 50, 768, 1600}) {
+    const auto size = static_cast<size_t>(padded(n));
+    std::vector<float> x(size), gain(size), bias(size), out(size), scalar(size);
+    for (auto* v : {&x, &gain, &bias}) {
+      for (auto& value : *v) value = uniform(-3, 3);
+    }
+    const auto run = [&](const KernelTable& t, std::vector<float>& to) {
+      t.layer_norm({x.data(), size, 1, n, gain.data(), bias.data(), 1e-5f, to.data(), size});
+    };
+    run(table, out);
+    run(table_named("scalar"), scalar);
+    CHECK(same_bits(out.data(), scalar.data(), n));
+    double mean = 0, variance = 0;
+    for (int i = 0; i < n; ++i) mean += x[static_cast<size_t>(i)];
+    mean /= n;
+    for (int i = 0; i < n; ++i) variance += std::pow(x[static_cast<size_t>(i)] - mean, 2);
+    variance /= n;
+    for (size_t i = 0; i < static_cast<size_t>(n); ++i) {
+      const double exact = (x[i] - mean) / std::sqrt(variance + 1e-5) * gain[i] + bias[i];
+      CHECK(std::fabs(out[i] - exact) <= 1e-5);
+    }
+  }
+}
+
+struct Cache {
+  std::vector<std::byte> keys, values;
+  HeadCache head;
+  Cache(CacheType type, int d_head, int n_ctx) {
+    const size_t number = type == CacheType::kF32 ? 4 : 2;
+    keys.resize(static_cast<size_t>(padded(n_ctx) * d_head) * number);
+    values.resize(static_cast<size_t>(padded(n_ctx) * padded(d_head)) * number);
+    head = {keys.data(), values.data(), d_head, type};
+  }
+};
+
+void test_attention(const KernelTable& table, CacheType type, int d_head, int n) {
+  const auto stride = static_cast<size_t>(3 * d_head);
+  std::vector<float> qkv(stride * static_cast<size_t>(n) + 16);
+  for (auto& v : qkv) v = uniform(-2, 2);
+  const auto d = static_cast<size_t>(d_head), rows = static_cast<size_t>(n);
+  std::vector<float> scratch(attention_scratch(rows, d));
+  const auto run = [&](const KernelTable& t, int chunk) {
+    Cache cache(type, d_head, n);
+    std::vector<float> out(rows * d);
+    for (int first = 0; first < n; first += chunk) {
+      const int count = std::min(chunk, n - first);
+      const float* query = qkv.data() + stride * static_cast<size_t>(first);
+      t.append({cache.head, query + d, query + 2 * d, stride, count, first});
+      t.attention({cache.head, query, stride, count, first, scratch.data(),
+                   out.data() + d * static_cast<size_t>(first), d});
+    }
+    return out;
+  };
+  const std::vector<float> whole = run(table, n);
+  CHECK(whole == run(table, 1));
+  CHECK(whole == run(table, 7));
+  CHECK(whole == run(table_named("scalar"), n));
+
+  const double tolerance = type == CacheType::kF32 ? 2e-6 : 4e-3;
+  for (size_t i = 0; i < rows; i += 5) {
+    std::vector<double> weight(i + 1);
+    double total = 0;
+    for (size_t j = 0; j <= i; ++j) {
+      double score = 0;
+      for (size_t k = 0; k < d; ++k) score += double{qkv[stride * i + k]} * qkv[stride * j + d + k];
+      weight[j] = std::exp(score / std::sqrt(static_cast<double>(d_head)));
+      total += weight[j];
+    }
+    for (size_t k = 0; k < d; ++k) {
+      double exact = 0;
+      for (size_t j = 0; j <= i; ++j) exact += weight[j] / total * qkv[stride * j + 2 * d + k];
+      CHECK(std::fabs(whole[d * i + k] - exact) <= tolerance);
+    }
+  }
+}
+
+void test_dispatch() {
+  CHECK(std::string(available_tables().back()->name) == "scalar");
+  bool refused = false;
+  try {
+    table_named("no such set");
+  } catch (const std::invalid_argument& error) {
+    refused = std::string(error.what()).find("scalar") != std::string::npos;
+  }
+  CHECK(refused);
+  const char* forced = std::getenv("GPT2EDGE_ISA");
+  if (forced != nullptr) CHECK(std::string(default_table().name) == forced);
+}
+
+}  // namespace
+
+int main() {
+  test_dispatch();
+  for (const KernelTable* table : available_tables()) {
+    std::printf("%s\n", table->name);
+    test_quantize_rows(*table);
+    test_matmuls(*table);
+    test_k_types(*table);
+    test_elementary(*table);
+    test_layer_norm(*table);
+    for (const CacheType type : {CacheType::kF32, CacheType::kF16}) {
+      for (const int d_head : {64, 80, 20}) {
+        for (const int n : {1, 16, 37}) test_attention(*table, type, d_head, n);
+      }
+    }
+  }
+  return check::done();
+}
