@@ -79,7 +79,7 @@ std::string StopMatcher::push(std::string_view piece) {
     note_matches();
     if (match_ && match_->start <= earliest_open()) return stop();
   }
-  uint64_t safe = match_ ? std::min(match_->start, earliest_open()) : earliest_open();
+  uint64_t safe = earliest_open();  // a match that still waits starts later
   safe -= incomplete_utf8_tail(std::string_view(held_).substr(0, safe - n_released_));
   return release_until(safe);
 }

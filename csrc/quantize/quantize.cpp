@@ -29,6 +29,12 @@ int round_away(float x) {
   return whole + static_cast<int>(rest >= 0.5f) - static_cast<int>(rest <= -0.5f);
 }
 
+// 1 / d, or 0 where that overflows: then d rounds to a half float of 0, and so do the numbers.
+float inverse_of(float d) {
+  const float inverse = 1.0f / d;
+  return std::isfinite(inverse) ? inverse : 0.0f;
+}
+
 void to_f32(const float* x, size_t n, std::byte* out) { std::memcpy(out, x, n * sizeof(float)); }
 
 template <uint16_t (*Convert)(float)>
@@ -42,7 +48,7 @@ void to_16_bits(const float* x, size_t n, std::byte* out) {
 void to_q8_0(const float* x, size_t n, std::byte* out) {
   for (size_t b = 0; b < n / 32; ++b, x += 32, out += sizeof(BlockQ8_0)) {
     const float d = largest_magnitude(x, 32) / 127.0f;
-    const float inverse = d != 0.0f ? 1.0f / d : 0.0f;
+    const float inverse = inverse_of(d);
     BlockQ8_0 block;
     block.d = float_to_half(d);
     for (int i = 0; i < 32; ++i) block.qs[i] = static_cast<int8_t>(round_away(x[i] * inverse));
@@ -66,7 +72,7 @@ void to_q4_0(const float* x, size_t n, std::byte* out) {
   for (size_t b = 0; b < n / 32; ++b, x += 32, out += sizeof(BlockQ4_0)) {
     // The extreme becomes code -8, whichever its sign: the codes reach one step further there.
     const float d = signed_extreme(x) / -8.0f;
-    const float inverse = d != 0.0f ? 1.0f / d : 0.0f;
+    const float inverse = inverse_of(d);
     BlockQ4_0 block;
     block.d = float_to_half(d);
     const auto code = [&](int i) {

@@ -1,11 +1,12 @@
 // The least that a test program needs: CHECK counts and reports, done() gives the exit code.
 #pragma once
 
+#include <atomic>
 #include <cstdio>
 
 namespace check {
-inline int n_checks = 0;
-inline int n_failures = 0;
+inline std::atomic<int> n_checks = 0;
+inline std::atomic<int> n_failures = 0;
 
 inline bool that(bool holds, const char* what, const char* file, int line) {
   ++n_checks;
@@ -14,7 +15,7 @@ inline bool that(bool holds, const char* what, const char* file, int line) {
 }
 
 inline int done() {
-  std::printf("%d passed, %d failed\n", n_checks - n_failures, n_failures);
+  std::printf("%d passed, %d failed\n", n_checks.load() - n_failures.load(), n_failures.load());
   return n_failures == 0 && n_checks > 0 ? 0 : 1;
 }
 }  // namespace check

@@ -1,0 +1,257 @@
+#include "formats/tokenizer_tables.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "formats/reachable_merges.h"
+
+namespace gpt2edge {
+namespace {
+
+constexpr int kNoToken = -1;
+constexpr size_t kBytes = 256;
+constexpr const char* kTokens = "tokenizer.ggml.tokens";
+constexpr const char* kTypes = "tokenizer.ggml.token_type";
+constexpr const char* kMerges = "tokenizer.ggml.merges";
+
+using TokenIds = std::unordered_map<std::string_view, int32_t>;
+
+// GPT-2's characters for bytes. Printable Latin-1 characters stand for themselves and come first;
+// the other bytes follow in order, as the characters from U+0100 on.
+struct Alphabet {
+  std::array<uint8_t, kBytes> byte_at{};    // place in the alphabet -> byte
+  std::array<uint16_t, kBytes> code_at{};   // place in the alphabet -> code point
+  std::array<int16_t, 2 * kBytes> place{};  // code point -> place in the alphabet, or kNoToken
+
+  Alphabet() {
+    place.fill(kNoToken);
+    size_t n = 0;
+    const auto add = [&](size_t byte, size_t code) {
+      byte_at[n] = static_cast<uint8_t>(byte);
+      code_at[n] = static_cast<uint16_t>(code);
+      place[code] = static_cast<int16_t>(n++);
+    };
+    const auto is_printable = [](size_t byte) {
+      return (byte > 0x20 && byte < 0x7F) || (byte > 0xA0 && byte != 0xAD);
+    };
+    for (size_t byte = 0; byte < kBytes; ++byte) {
+      if (is_printable(byte)) add(byte, byte);
+    }
+    size_t next_code = kBytes;
+    for (size_t byte = 0; byte < kBytes; ++byte) {
+      if (!is_printable(byte)) add(byte, next_code++);
+    }
+  }
+};
+
+const Alphabet& alphabet() {
+  static const Alphabet instance;
+  return instance;
+}
+
+std::string utf8(unsigned code) {  // for code points below U+0800
+  if (code < 0x80) return {static_cast<char>(code)};
+  return {static_cast<char>(0xC0 | code >> 6), static_cast<char>(0x80 | (code & 0x3F))};
+}
+
+// The places in the alphabet of a token's characters; nothing when one is not in the alphabet.
+std::optional<std::vector<int16_t>> places_of(std::string_view token) {
+  std::vector<int16_t> places;
+  places.reserve(token.size());
+  for (size_t i = 0; i < token.size(); ++i) {
+    unsigned code = static_cast<uint8_t>(token[i]);
+    if (code >= 0x80) {  // the alphabet ends below U+0200: two bytes, C2 to C7 and 80 to BF
+      const unsigned lead = code;
+      if (lead < 0xC2 || lead > 0xC7 || ++i == token.size()) return std::nullopt;
+      const unsigned next = static_cast<uint8_t>(token[i]);
+      if (next >> 6 != 2) return std::nullopt;
+      code = (lead & 0x1F) << 6 | (next & 0x3F);
+    }
+    if (alphabet().place[code] == kNoToken) return std::nullopt;
+    places.push_back(alphabet().place[code]);
+  }
+  return places;
+}
+
+std::string bytes_of(const std::vector<int16_t>& places) {
+  std::string bytes;
+  bytes.reserve(places.size());
+  for (const int16_t place : places) {
+    bytes.push_back(static_cast<char>(alphabet().byte_at[static_cast<size_t>(place)]));
+  }
+  return bytes;
+}
+
+// Builds the tables step by step; every message begins with the file's name.
+class Builder {
+ public:
+  explicit Builder(const TokenizerSource& source) : source_(source) {}
+
+  TokenizerTables build() {
+    read_types();
+    read_tokens();
+    read_alphabet();
+    read_merges();
+    tables_.bos_token = checked_id("tokenizer.ggml.bos_token_id", source_.bos_token);
+    tables_.eos_token = checked_id("tokenizer.ggml.eos_token_id", source_.eos_token);
+    return std::move(tables_);
+  }
+
+ private:
+  template <typename... Parts>
+  [[noreturn]] void fail(const Parts&... parts) const {
+    throw FormatError(message(source_.path, ": ", parts..., ": convert the model again"));
+  }
+
+  void read_types() {
+    const size_t n = source_.tokens.size();
+    const auto& types = source_.token_types;
+    if (n == 0) fail(kTokens, " is empty, expected the vocabulary");
+    if (n > std::numeric_limits<int32_t>::max()) fail(kTokens, " has ", n, " tokens, too many");
+    if (!types.empty() && types.size() != n) {
+      fail(kTypes, " has ", types.size(), " entries for ", n, " tokens");
+    }
+    tables_.token_types.assign(n, kNormalToken);
+    for (size_t i = 0; i < types.size(); ++i) {
+      if (types[i] < 0 || types[i] > 100) fail(kTypes, "[", i, "] is ", types[i], ", no type");
+      tables_.token_types[i] = static_cast<int32_t>(types[i]);
+    }
+  }
+
+  void read_tokens() {
+    const size_t n = source_.tokens.size();
+    ids_.reserve(n);
+    tables_.token_bytes.reserve(n);
+    for (size_t i = 0; i < n; ++i) {
+      const std::string_view text = source_.tokens[i];
+      if (text.empty()) fail(kTokens, "[", i, "] is empty");
+      const auto [first, is_new] = ids_.emplace(text, static_cast<int32_t>(i));
+      if (!is_new) fail(kTokens, "[", i, "] is the same as token ", first->second);
+      const bool spelled = tables_.token_types[i] == kNormalToken;
+      const auto places = spelled ? places_of(text) : std::nullopt;
+      tables_.token_bytes.push_back(places ? bytes_of(*places) : std::string(text));
+      has_long_tokens_ |= places && places->size() > 1;
+    }
+  }
+
+  void read_alphabet() {
+    for (size_t i = 0; i < kBytes; ++i) {
+      const std::string text = utf8(alphabet().code_at[i]);
+      const auto found = ids_.find(text);
+      tables_.ranked_ids.push_back(found == ids_.end() ? kNoToken : found->second);
+      tables_.ranked_bytes.emplace_back(1, static_cast<char>(alphabet().byte_at[i]));
+    }
+  }
+
+  void read_merges() {
+    if (source_.merges.empty() && has_long_tokens_) {
+      fail("there is no ", kMerges, ", and without it text cannot be encoded");
+    }
+    std::vector<Merge> merges;
+    merges.reserve(source_.merges.size());
+    for (size_t i = 0; i < source_.merges.size(); ++i) merges.push_back(read_merge(i));
+    refuse_repeated(merges);
+    const auto spell = [this](int32_t token) { return byte_tokens(token); };
+    for (const int32_t index : reachable_merges(merges, spell)) {
+      const int32_t id = merges[static_cast<size_t>(index)].result;
+      const auto places = places_of(source_.tokens[static_cast<size_t>(id)]);
+      tables_.ranked_ids.push_back(id);
+      tables_.ranked_bytes.push_back(bytes_of(*places));
+    }
+  }
+
+  Merge read_merge(size_t index) const {
+    const std::string_view text = source_.merges[index];
+    const size_t space = text.find(' ');
+    if (space == 0 || space >= text.size() - 1 || text.find(' ', space + 1) != text.npos) {
+      fail(kMerges, "[", index, "] is not two tokens with a space between");
+    }
+    const std::string_view left = text.substr(0, space);
+    const std::string_view right = text.substr(space + 1);
+    const std::string result = std::string(left).append(right);
+    if (!places_of(result)) fail(kMerges, "[", index, "] is not spelled in GPT-2's byte alphabet");
+    return {known_id(left, index), known_id(right, index), known_id(result, index)};
+  }
+
+  int32_t known_id(std::string_view token, size_t merge) const {
+    const auto found = ids_.find(token);
+    if (found == ids_.end()) {
+      fail(kMerges, "[", merge, "] uses or makes a token that is not in ", kTokens);
+    }
+    return found->second;
+  }
+
+  void refuse_repeated(const std::vector<Merge>& merges) const {
+    std::unordered_map<std::string_view, size_t> seen;
+    seen.reserve(merges.size());
+    for (size_t i = 0; i < merges.size(); ++i) {
+      const auto [first, is_new] = seen.emplace(source_.merges[i], i);
+      if (!is_new) fail(kMerges, "[", i, "] is the same as merge ", first->second);
+    }
+  }
+
+  // The single-byte tokens that a token's text starts as; none when the vocabulary lacks one.
+  std::vector<int32_t> byte_tokens(int32_t token) const {
+    std::vector<int32_t> symbols;
+    const auto places = places_of(source_.tokens[static_cast<size_t>(token)]);
+    for (const int16_t place : *places) {
+      symbols.push_back(tables_.ranked_ids[static_cast<size_t>(place)]);
+      if (symbols.back() == kNoToken) return {};
+    }
+    return symbols;
+  }
+
+  std::optional<int32_t> checked_id(const char* key, const std::optional<int64_t>& id) const {
+    if (!id) return std::nullopt;
+    if (*id < 0 || static_cast<uint64_t>(*id) >= source_.tokens.size()) {
+      fail(key, " is ", *id, ", but there are ", source_.tokens.size(), " tokens");
+    }
+    return static_cast<int32_t>(*id);
+  }
+
+  const TokenizerSource& source_;
+  TokenizerTables tables_;
+  TokenIds ids_;
+  bool has_long_tokens_ = false;
+};
+
+void require_text(const GgufFile& file, const char* key, std::initializer_list<const char*> known,
+                  const char* expected) {
+  const std::string_view found = file.get_string(key);
+  if (std::find(known.begin(), known.end(), found) != known.end()) return;
+  std::string shown(found.substr(0, 40));
+  for (char& c : shown) c = c < 0x20 || c > 0x7E ? '?' : c;
+  throw UnsupportedError(message(file.path(), ": ", key, " is \"", shown, "\", expected ", expected,
+                                 ": this is not GPT-2's way of cutting text"));
+}
+
+std::optional<int64_t> optional_id(const GgufFile& file, const char* key) {
+  if (file.find(key) == nullptr) return std::nullopt;
+  return file.get_u32(key);
+}
+
+}  // namespace
+
+TokenizerTables make_tokenizer_tables(const TokenizerSource& source) {
+  return Builder(source).build();
+}
+
+TokenizerTables read_tokenizer_tables(const GgufFile& file) {
+  require_text(file, "tokenizer.ggml.model", {"gpt2"}, "\"gpt2\"");
+  if (file.find("tokenizer.ggml.pre") != nullptr) {
+    require_text(file, "tokenizer.ggml.pre", {"gpt-2", "default"}, "\"gpt-2\" or \"default\"");
+  }
+  TokenizerSource source;
+  source.path = file.path();
+  source.tokens = file.get_strings(kTokens);
+  if (file.find(kTypes) != nullptr) source.token_types = file.get_integers(kTypes);
+  if (file.find(kMerges) != nullptr) source.merges = file.get_strings(kMerges);
+  source.bos_token = optional_id(file, "tokenizer.ggml.bos_token_id");
+  source.eos_token = optional_id(file, "tokenizer.ggml.eos_token_id");
+  return make_tokenizer_tables(source);
+}
+
+}  // namespace gpt2edge

@@ -1,0 +1,50 @@
+// The vocabulary of a GPT-2 model: what bytes each token stands for, and how text becomes tokens.
+//
+// GPT-2 spells its tokens in a printable alphabet, one character for each of the 256 bytes (a space
+// is "Ġ"). Added tokens, special ones among them, are plain text. Everything that comes from a file
+// is checked here, so that later no lookup can fail.
+// Source: Radford et al., "Language Models are Unsupervised Multitask Learners", 2019, section 2.2.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "formats/gguf.h"
+
+namespace gpt2edge {
+
+// GGUF's numbers for kinds of tokens. Others exist, and are treated as unused.
+enum TokenType : int32_t { kNormalToken = 1, kControlToken = 3, kUserDefinedToken = 4 };
+
+// A vocabulary as files hold it. The strings view the file.
+struct TokenizerSource {
+  std::string path;  // for messages
+  std::vector<std::string_view> tokens;
+  std::vector<int64_t> token_types;  // empty: all are normal
+  std::vector<std::string_view> merges;  // "left right", first first
+  std::optional<int64_t> bos_token;
+  std::optional<int64_t> eos_token;
+};
+
+struct TokenizerTables {
+  std::vector<std::string> token_bytes;  // by token id
+  std::vector<int32_t> token_types;      // by token id
+
+  // What BPE may make, in order of priority: GPT-2's byte alphabet first, then what each merge
+  // gives. With the official vocabulary, the n-th has id n.
+  std::vector<std::string> ranked_bytes;
+  std::vector<int32_t> ranked_ids;  // their token ids, -1 for a byte the vocabulary lacks
+
+  std::optional<int32_t> bos_token;
+  std::optional<int32_t> eos_token;
+};
+
+// Throw FormatError, naming the file, the key and the index, for tables that contradict themselves.
+TokenizerTables make_tokenizer_tables(const TokenizerSource& source);
+// Also throws UnsupportedError for a tokenizer other than GPT-2's.
+TokenizerTables read_tokenizer_tables(const GgufFile& file);
+
+}  // namespace gpt2edge

@@ -1,0 +1,143 @@
+// What stands between logits and text: sampler, stop matcher, log-probabilities, vocabulary.
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "formats/tokenizer_tables.h"
+#include "generate/logprobs.h"
+#include "generate/random.h"
+#include "generate/sampler.h"
+#include "generate/stop_matcher.h"
+#include "python/bindings.h"
+
+namespace py = pybind11;
+
+namespace gpt2edge::python {
+namespace {
+
+using Logits = py::array_t<float, py::array::c_style>;
+
+std::span<const float> view(const Logits& logits) {
+  if (logits.ndim() != 1) throw py::value_error("logits must be one row of float32");
+  return {logits.data(), static_cast<size_t>(logits.size())};
+}
+
+std::unique_ptr<Sampler> make_sampler(double temperature, int top_k, double top_p, double min_p,
+                                      double repetition_penalty, int repetition_window,
+                                      const std::map<int32_t, float>& logit_bias, uint64_t seed) {
+  SamplerOptions options;
+  options.temperature = temperature;
+  options.top_k = top_k;
+  options.top_p = top_p;
+  options.min_p = min_p;
+  options.repetition_penalty = repetition_penalty;
+  options.repetition_window = repetition_window;
+  options.logit_bias.assign(logit_bias.begin(), logit_bias.end());
+  options.seed = seed;
+  return std::make_unique<Sampler>(std::move(options));
+}
+
+// The GIL stays held: a call takes microseconds, and so two threads cannot meet inside one sampler.
+void bind_sampler(py::module_& m) {
+  py::class_<Sampler>(m, "Sampler")
+      .def(py::init(&make_sampler), py::arg("temperature") = 0.8, py::arg("top_k") = 40,
+           py::arg("top_p") = 1.0, py::arg("min_p") = 0.0, py::arg("repetition_penalty") = 1.0,
+           py::arg("repetition_window") = 0, py::arg("logit_bias") = std::map<int32_t, float>{},
+           py::arg("seed") = uint64_t{0})
+      .def("sample", [](Sampler& s, const Logits& logits) { return s.sample(view(logits)); },
+           py::arg("logits").noconvert())
+      .def("accept", &Sampler::accept, py::arg("token"))
+      .def("reset", &Sampler::reset)
+      .def("copy", [](const Sampler& sampler) { return Sampler(sampler); })
+      .def_property("draw_index", &Sampler::draw_index, &Sampler::set_draw_index);
+
+  m.def("random_uniform", &random_uniform, py::arg("seed"), py::arg("draw"));
+}
+
+std::pair<float, std::vector<std::pair<int32_t, float>>> top_logprobs(const Logits& logits,
+                                                                      int32_t chosen, int n_top) {
+  const TopLogprobs result = log_softmax_top(view(logits), chosen, n_top);
+  std::vector<std::pair<int32_t, float>> top;
+  for (const TokenLogprob& t : result.top) top.emplace_back(t.token, t.logprob);
+  return {result.chosen, std::move(top)};
+}
+
+std::vector<std::string> as_strings(const std::vector<py::bytes>& list) {
+  return {list.begin(), list.end()};
+}
+
+void bind_stop_matcher(py::module_& m) {
+  py::class_<StopMatcher>(m, "StopMatcher")
+      .def(py::init([](const std::vector<py::bytes>& stops) {
+             return std::make_unique<StopMatcher>(as_strings(stops));
+           }),
+           py::arg("stops"))
+      .def("push",
+           [](StopMatcher& matcher, const py::bytes& piece) {
+             return py::bytes(matcher.push(std::string_view(piece)));
+           },
+           py::arg("piece"))
+      .def("finish", [](StopMatcher& matcher) { return py::bytes(matcher.finish()); })
+      .def_property_readonly("stopped", &StopMatcher::stopped)
+      .def_property_readonly("stop_string", [](const StopMatcher& matcher) -> py::object {
+        const auto stop = matcher.stop_string();
+        return stop ? py::object(py::bytes(*stop)) : py::none();
+      });
+}
+
+TokenizerTables tables_from_lists(const std::vector<std::string>& tokens,
+                                  std::vector<int64_t> token_types,
+                                  const std::vector<std::string>& merges,
+                                  std::optional<int64_t> bos_token,
+                                  std::optional<int64_t> eos_token, std::string path) {
+  TokenizerSource source;
+  source.path = std::move(path);
+  source.tokens.assign(tokens.begin(), tokens.end());
+  source.token_types = std::move(token_types);
+  source.merges.assign(merges.begin(), merges.end());
+  source.bos_token = bos_token;
+  source.eos_token = eos_token;
+  return make_tokenizer_tables(source);
+}
+
+py::list as_bytes(const std::vector<std::string>& strings) {
+  py::list out(strings.size());
+  for (size_t i = 0; i < strings.size(); ++i) out[i] = py::bytes(strings[i]);
+  return out;
+}
+
+void bind_tokenizer_tables(py::module_& m) {
+  py::class_<TokenizerTables>(m, "TokenizerTables")
+      .def(py::init(&tables_from_lists), py::arg("tokens"), py::arg("token_types"),
+           py::arg("merges"), py::arg("bos_token"), py::arg("eos_token"), py::arg("path"))
+      .def_property_readonly("token_bytes",
+                             [](const TokenizerTables& t) { return as_bytes(t.token_bytes); })
+      .def_readonly("token_types", &TokenizerTables::token_types)
+      .def_property_readonly("merges_ranks",
+                             [](const TokenizerTables& t) { return as_bytes(t.ranked_bytes); })
+      .def_readonly("ranked_ids", &TokenizerTables::ranked_ids)
+      .def_readonly("bos_token", &TokenizerTables::bos_token)
+      .def_readonly("eos_token", &TokenizerTables::eos_token);
+
+  m.def("tokenizer_tables", &read_tokenizer_tables, py::arg("gguf"),
+        py::call_guard<py::gil_scoped_release>());
+}
+
+}  // namespace
+
+void bind_generate(py::module_& m) {
+  bind_sampler(m);
+  bind_stop_matcher(m);
+  bind_tokenizer_tables(m);
+  m.def("top_logprobs", &top_logprobs, py::arg("logits").noconvert(), py::arg("chosen"),
+        py::arg("n_top"));
+}
+
+}  // namespace gpt2edge::python

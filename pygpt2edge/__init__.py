@@ -1,0 +1,41 @@
+"""GPT-2 text generation on any CPU, with no network and no GPU.
+
+    from pygpt2edge import GPT2
+    print(GPT2().generate("Once upon a time").text)
+
+`GPT2(path)` loads a GGUF file, `GPT2.from_pretrained(name)` a model of a hub, `GPT2()` the demo
+model. `pygpt2edge.convert` makes GGUF files of OpenAI and Hugging Face checkpoints.
+"""
+
+from __future__ import annotations
+
+from pygpt2edge.errors import (
+    ContextLengthError,
+    FormatError,
+    Gpt2EdgeError,
+    MissingDependencyError,
+    UnsupportedError,
+)
+from pygpt2edge.generation import Generation
+from pygpt2edge.model import GPT2, demo_model_path
+from pygpt2edge.results import Completion, Piece, Timings, TokenLogprob
+from pygpt2edge.tokenizer import Tokenizer
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "GPT2",
+    "Completion",
+    "ContextLengthError",
+    "FormatError",
+    "Generation",
+    "Gpt2EdgeError",
+    "MissingDependencyError",
+    "Piece",
+    "Timings",
+    "TokenLogprob",
+    "Tokenizer",
+    "UnsupportedError",
+    "__version__",
+    "demo_model_path",
+]

@@ -1,0 +1,155 @@
+"""The compiled core (csrc/python). The package's public names are the ones to use."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+class TensorInfo:
+    """A tensor of a GGUF file."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def type(self) -> str:
+        """ggml's name: "F32", "Q8_0" ..."""
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Slowest dimension first: (n_out, n_in)."""
+    @property
+    def n_bytes(self) -> int: ...
+    @property
+    def offset(self) -> int:
+        """From the start of the file."""
+
+class GgufFile:
+    """A GGUF file, mapped and checked.
+
+    Raises OSError, FormatError or UnsupportedError.
+    """
+
+    def __init__(self, path: str) -> None: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """All keys but the arrays."""
+    @property
+    def tensors(self) -> list[TensorInfo]: ...
+    def has(self, key: str) -> bool: ...
+    def n_array(self, key: str) -> int:
+        """The length of an array; 0 when there is none."""
+    def strings(self, key: str) -> list[bytes]: ...
+    def integers(self, key: str) -> list[int]: ...
+    def read_rows(self, name: str, first: int, n: int) -> NDArray[np.float32]:
+        """Rows of a tensor as float32 (n, n_in). Raises KeyError, IndexError."""
+    def raw_rows(self, name: str, first: int, n: int) -> NDArray[np.uint8]:
+        """Rows of a tensor as the file stores them: uint8 (n, bytes of a row)."""
+    def release(self, name: str) -> None:
+        """The tensor will not be read again soon: its pages may be dropped."""
+
+def quantize(values: NDArray[np.float32], type: str, n_threads: int = 0) -> NDArray[np.uint8]:
+    """Rows (n_rows, n_in) to "f32", "f16", "bf16", "q8_0" or "q4_0": uint8 (n_rows, bytes of a row).
+
+    Bit for bit as ggml's reference. Raises ValueError for a number that the type cannot hold.
+    """
+
+def dequantize(blocks: NDArray[np.uint8], type: str, n_in: int) -> NDArray[np.float32]:
+    """The way back, for every readable type: float32 (n_rows, n_in)."""
+
+def crc32c(data: Any, crc: int = 0) -> int:
+    """The CRC-32C (Castagnoli) of a buffer, going on from `crc`."""
+
+class TokenizerTables:
+    """The vocabulary of a GGUF file."""
+
+    @property
+    def token_bytes(self) -> list[bytes]: ...
+    @property
+    def token_types(self) -> list[int]: ...
+    @property
+    def merges_ranks(self) -> list[bytes]: ...
+
+def tokenizer_tables(gguf: GgufFile) -> TokenizerTables: ...
+
+class Sampler:
+    """Chooses tokens from logits; see GPT2.stream for the options."""
+
+    def __init__(
+        self,
+        temperature: float = 0.8,
+        top_k: int = 40,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        repetition_window: int = 0,
+        logit_bias: dict[int, float] = ...,
+        seed: int = 0,
+    ) -> None: ...
+    def sample(self, logits: NDArray[np.float32]) -> int: ...
+    def accept(self, token: int) -> None: ...
+
+class StopMatcher:
+    """Cuts text, given as bytes, at the first stop string and never inside a character."""
+
+    def __init__(self, stops: Sequence[bytes]) -> None: ...
+    def push(self, piece: bytes) -> bytes: ...
+    def finish(self) -> bytes: ...
+    @property
+    def stopped(self) -> bool: ...
+    @property
+    def stop_string(self) -> bytes | None: ...
+
+def top_logprobs(
+    logits: NDArray[np.float32], chosen: int, n_top: int
+) -> tuple[float, list[tuple[int, float]]]:
+    """The chosen token's log-probability, and the n_top most likely (token, log-probability)."""
+
+class Model:
+    """A loaded model. n_threads 0 means one per physical core."""
+
+    def __init__(self, path: str, n_threads: int = 0) -> None: ...
+    @property
+    def config(self) -> dict[str, Any]: ...
+    @property
+    def n_threads(self) -> int: ...
+    @property
+    def isa(self) -> str: ...
+    @property
+    def weight_bytes(self) -> int: ...
+    @property
+    def workspace_bytes(self) -> int: ...
+    @property
+    def all_f32(self) -> bool: ...
+
+class Session:
+    """One sequence and its cache. n_ctx 0 means the model's; kv_type is "f16" or "f32"."""
+
+    def __init__(self, model: Model, n_ctx: int = 0, kv_type: str = "f16") -> None: ...
+    def append(self, tokens: NDArray[np.int32]) -> None:
+        """Computes tokens. Raises ContextLengthError, ValueError; then nothing has changed."""
+    def append_all_logits(self, tokens: NDArray[np.int32]) -> NDArray[np.float32]:
+        """The same, and the logits after each token: (len(tokens), n_vocab)."""
+    def truncate(self, n: int) -> None:
+        """Forgets all but the first n tokens."""
+    @property
+    def logits(self) -> NDArray[np.float32]:
+        """Those that follow the last token: (n_vocab)."""
+    @property
+    def tokens(self) -> list[int]: ...
+    @property
+    def n_ctx(self) -> int: ...
+    @property
+    def cache_bytes(self) -> int: ...
+    def __len__(self) -> int: ...
+
+def memory_estimate(
+    path: str, n_ctx: int = 0, kv_type: str = "f16", n_threads: int = 0
+) -> dict[str, int]:
+    """Bytes a file's model will take: "weights", "cache", "workspace"."""
+
+def cpu() -> dict[str, Any]:
+    """ "name", "features", "isas" (best first) and the default "n_threads"."""

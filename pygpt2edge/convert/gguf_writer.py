@@ -1,0 +1,127 @@
+"""Writes a GPT-2 as GGUF version 3: metadata and tensor list by the gguf package, then the data.
+
+Keys and their order are those of llama.cpp's convert_hf_to_gguf.py for this architecture, so that
+either program reads the other's files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pygpt2edge.convert.model_config import ModelConfig
+from pygpt2edge.convert.plan import ConversionPlan
+from pygpt2edge.convert.quantizing import quantize_tensors
+from pygpt2edge.convert.vocabulary import END_OF_TEXT, Vocabulary
+
+if TYPE_CHECKING:
+    from gguf import GGUFWriter
+
+_ALIGNMENT = 32
+_QUANTIZATION_VERSION = 2
+ACTIVATION_KEY = "pygpt2edge.activation_function"
+
+
+def write_head(
+    path: Path, plan: ConversionPlan, config: ModelConfig, vocabulary: Vocabulary,
+    name: str, carried: dict[str, Any],
+) -> None:  # fmt: skip
+    """Everything but the tensors' data."""
+    import gguf
+
+    writer = gguf.GGUFWriter(path, "gpt2")
+    try:
+        _add_model(writer, plan, config, name)
+        for key, value in carried.items():
+            if key not in writer.kv_data[0]:
+                _add_carried(writer, key, value)
+        _add_tokenizer(writer, config, vocabulary)
+        import numpy as np
+
+        for tensor in plan.tensors:
+            kind = gguf.GGMLQuantizationType[tensor.type.gguf_name]
+            # Any dtype but uint8: then the shape is taken as it is, in numbers and not in bytes.
+            writer.add_tensor_info(
+                tensor.spec.gguf_name, tensor.spec.shape, np.dtype(np.float32), tensor.n_bytes, kind
+            )
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_ti_data_to_file()
+    finally:
+        writer.close()
+
+
+def append_tensors(
+    path: Path, plan: ConversionPlan, n_threads: int | None, report: Callable[[int, str], None]
+) -> None:
+    """The tensors' data, each aligned; report(n_bytes, tensor) after every write."""
+    with path.open("ab") as file:
+        file.write(bytes(-file.tell() % _ALIGNMENT))
+        written = 0
+        for tensor, data in quantize_tensors(plan.tensors, n_threads):
+            file.write(memoryview(data).cast("B"))
+            written += data.nbytes
+            if written == tensor.n_bytes:
+                file.write(bytes(-written % _ALIGNMENT))
+                written = 0
+            report(data.nbytes, tensor.spec.gguf_name)
+
+
+def _add_model(writer: GGUFWriter, plan: ConversionPlan, config: ModelConfig, name: str) -> None:
+    from gguf.utility import size_label
+
+    n_params = sum(tensor.spec.n_elements for tensor in plan.tensors)
+    writer.add_type("model")
+    writer.add_name(name)
+    writer.add_size_label(size_label(n_params, n_params, 0, 0))
+    writer.add_block_count(config.n_layer)
+    writer.add_context_length(config.n_ctx)
+    writer.add_embedding_length(config.n_embd)
+    writer.add_feed_forward_length(config.n_inner)
+    writer.add_head_count(config.n_head)
+    writer.add_layer_norm_eps(config.layer_norm_epsilon)
+    writer.add_file_type(plan.type.file_type)
+    writer.add_quantization_version(_QUANTIZATION_VERSION)
+    if config.activation_function != "gelu_new":
+        writer.add_string(ACTIVATION_KEY, config.activation_function)
+
+
+def _add_tokenizer(writer: GGUFWriter, config: ModelConfig, vocabulary: Vocabulary) -> None:
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(vocabulary.tokens)
+    writer.add_token_types(vocabulary.types)
+    writer.add_token_merges(vocabulary.merges)
+    end_of_text = vocabulary.id_of(END_OF_TEXT)
+    n_vocab = len(vocabulary.tokens)
+    ids = (
+        (writer.add_bos_token_id, config.bos_token_id, end_of_text),
+        (writer.add_eos_token_id, config.eos_token_id, end_of_text),
+        (writer.add_pad_token_id, config.pad_token_id, None),
+    )
+    for add, token_id, default in ids:
+        # Configurations of small vocabularies often keep the default, 50256, which is no token.
+        is_token = token_id is not None and 0 <= token_id < n_vocab
+        chosen = token_id if is_token else default
+        if chosen is not None:
+            add(chosen)
+    writer.add_add_bos_token(False)
+
+
+def _add_carried(writer: GGUFWriter, key: str, value: Any) -> None:
+    """A key of a source GGUF. The reader gives Python values, so numbers get a type that holds
+    them."""
+    from gguf import GGUFValueType
+
+    if isinstance(value, bool):
+        writer.add_bool(key, value)
+    elif isinstance(value, int):
+        kind = GGUFValueType.UINT32 if 0 <= value < 1 << 32 else GGUFValueType.INT64
+        writer.add_key_value(key, value, kind)
+    elif isinstance(value, float):
+        writer.add_float32(key, value)
+    elif isinstance(value, str):
+        writer.add_string(key, value)
+    elif isinstance(value, list):
+        writer.add_array(key, value)

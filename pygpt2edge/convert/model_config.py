@@ -1,0 +1,190 @@
+"""What a checkpoint's configuration says about a GPT-2, checked.
+
+`config.json` (Hugging Face, any age), `hparams.json` (OpenAI) and the keys of a GGUF all become one
+ModelConfig. What this program does not do is refused here, by name.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pygpt2edge.convert.json_file import read_json
+from pygpt2edge.errors import FormatError, UnsupportedError
+
+# Hugging Face's names of one function: 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
+_TANH_GELU = ("gelu_new", "gelu_pytorch_tanh", "gelu_fast", "gelu_accurate")
+_ERF_GELU = ("gelu", "gelu_python")
+
+# GPT2Config's names, each with what other tools write for it, and its default where there is one.
+_ALIASES = {
+    "n_embd": ("hidden_size",),
+    "n_layer": ("num_hidden_layers",),
+    "n_head": ("num_attention_heads",),
+    "n_positions": ("n_ctx", "max_position_embeddings"),
+}
+_DEFAULTS = {"n_positions": 1024, "vocab_size": 50257}
+# No dimension of a model that fits a machine comes near; keeps products within 64 bits.
+_MAX_DIMENSION = 1 << 24
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The shape of a GPT-2 and the choices that change its arithmetic."""
+
+    n_vocab: int
+    n_ctx: int
+    n_embd: int
+    n_head: int
+    n_layer: int
+    n_inner: int  # width of the MLP's hidden layer
+    layer_norm_epsilon: float = 1e-5
+    activation_function: str = "gelu_new"  # or "gelu", the one with erf
+    scale_attn_weights: bool = True  # divide scores by sqrt(d_head)
+    scale_attn_by_inverse_layer_idx: bool = False  # and by the layer's number, from 1
+    tie_word_embeddings: bool = True
+    bos_token_id: int | None = None
+    eos_token_id: int | None = None
+    pad_token_id: int | None = None
+
+    @property
+    def d_head(self) -> int:
+        return self.n_embd // self.n_head
+
+    def query_scale(self, layer: int) -> float:
+        """What a layer's queries are multiplied by, so that q.k/sqrt(d_head) gives its scores."""
+        scale = 1.0 if self.scale_attn_weights else math.sqrt(self.d_head)
+        return scale / (layer + 1) if self.scale_attn_by_inverse_layer_idx else scale
+
+
+def read_hugging_face_config(path: Path) -> ModelConfig:
+    """From a config.json. Raises UnsupportedError naming what is not GPT-2."""
+    raw = read_json(path)
+    _refuse_other_models(path, raw)
+    config = ModelConfig(
+        n_vocab=_dimension(path, raw, "vocab_size"),
+        n_ctx=_dimension(path, raw, "n_positions"),
+        n_embd=_dimension(path, raw, "n_embd"),
+        n_head=_dimension(path, raw, "n_head"),
+        n_layer=_dimension(path, raw, "n_layer"),
+        n_inner=_dimension(path, raw, "n_inner")
+        if raw.get("n_inner") is not None
+        else 4 * _dimension(path, raw, "n_embd"),
+        layer_norm_epsilon=_epsilon(path, raw.get("layer_norm_epsilon", 1e-5)),
+        activation_function=_activation(path, raw.get("activation_function", "gelu_new")),
+        scale_attn_weights=raw.get("scale_attn_weights", True) is not False,
+        scale_attn_by_inverse_layer_idx=raw.get("scale_attn_by_inverse_layer_idx", False) is True,
+        tie_word_embeddings=raw.get("tie_word_embeddings", True) is not False,
+        bos_token_id=_token_id(raw.get("bos_token_id")),
+        eos_token_id=_token_id(raw.get("eos_token_id")),
+        pad_token_id=_token_id(raw.get("pad_token_id")),
+    )
+    _check_heads(path, config)
+    return config
+
+
+def read_openai_config(path: Path) -> ModelConfig:
+    """From OpenAI's hparams.json: n_vocab, n_ctx, n_embd, n_head, n_layer."""
+    raw = read_json(path)
+    n_embd = _dimension(path, raw, "n_embd")
+    config = ModelConfig(
+        n_vocab=_dimension(path, raw, "n_vocab"),
+        n_ctx=_dimension(path, raw, "n_ctx"),
+        n_embd=n_embd,
+        n_head=_dimension(path, raw, "n_head"),
+        n_layer=_dimension(path, raw, "n_layer"),
+        n_inner=4 * n_embd,
+    )
+    _check_heads(path, config)
+    return config
+
+
+def read_gguf_config(path: Path, metadata: dict[str, Any], n_vocab: int) -> ModelConfig:
+    """From the metadata of a GGUF whose token_embd has `n_vocab` rows."""
+    architecture = metadata.get("general.architecture")
+    if architecture != "gpt2":
+        raise UnsupportedError(f"{path}: architecture is {architecture!r:.60}, expected 'gpt2'")
+    n_embd = _dimension(path, metadata, "gpt2.embedding_length")
+    inner_key = "gpt2.feed_forward_length"
+    epsilon_key = "gpt2.attention.layer_norm_epsilon"
+    config = ModelConfig(
+        n_vocab=n_vocab,
+        n_ctx=_dimension(path, metadata, "gpt2.context_length"),
+        n_embd=n_embd,
+        n_head=_dimension(path, metadata, "gpt2.attention.head_count"),
+        n_layer=_dimension(path, metadata, "gpt2.block_count"),
+        n_inner=_dimension(path, metadata, inner_key) if inner_key in metadata else 4 * n_embd,
+        layer_norm_epsilon=_epsilon(path, metadata.get(epsilon_key, 1e-5)),
+        activation_function=_activation(
+            path, metadata.get("pygpt2edge.activation_function", "gelu_new")
+        ),
+        bos_token_id=_token_id(metadata.get("tokenizer.ggml.bos_token_id")),
+        eos_token_id=_token_id(metadata.get("tokenizer.ggml.eos_token_id")),
+        pad_token_id=_token_id(metadata.get("tokenizer.ggml.padding_token_id")),
+    )
+    _check_heads(path, config)
+    return config
+
+
+def _refuse_other_models(path: Path, raw: dict[str, Any]) -> None:
+    model_type = raw.get("model_type", "gpt2")  # the first GPT-2 configurations did not say
+    if model_type != "gpt2":
+        raise UnsupportedError(
+            f"{path}: model_type is {model_type!r:.60}, expected 'gpt2'; only GPT-2 and its "
+            "fine-tunes can be converted"
+        )
+    if raw.get("add_cross_attention"):
+        raise UnsupportedError(
+            f"{path}: add_cross_attention is set: a decoder of an encoder-decoder model, "
+            "which is not supported"
+        )
+    if raw.get("quantization_config"):
+        raise UnsupportedError(
+            f"{path}: quantization_config is set: the weights are quantized already; "
+            "convert the original checkpoint"
+        )
+
+
+def _activation(path: Path, name: object) -> str:
+    if name in _TANH_GELU:
+        return "gelu_new"
+    if name in _ERF_GELU:
+        return "gelu"
+    raise UnsupportedError(
+        f"{path}: activation_function is {name!r:.60}, expected one of "
+        f"{', '.join(_TANH_GELU + _ERF_GELU)}"
+    )
+
+
+def _dimension(path: Path, raw: dict[str, Any], key: str) -> int:
+    names = (key, *_ALIASES.get(key, ()))
+    value = next((raw[name] for name in names if raw.get(name) is not None), _DEFAULTS.get(key))
+    if value is None:
+        raise FormatError(f"{path}: has no {key!r}; a GPT-2 configuration needs it")
+    if type(value) is not int or not 0 < value <= _MAX_DIMENSION:
+        raise FormatError(
+            f"{path}: {key} is {value!r:.60}, expected a whole number from 1 to {_MAX_DIMENSION}"
+        )
+    return value
+
+
+def _epsilon(path: Path, value: object) -> float:
+    if isinstance(value, int | float) and 0 < value < 1:
+        return float(value)
+    raise FormatError(f"{path}: layer_norm_epsilon is {value!r:.60}, expected a number in (0, 1)")
+
+
+def _token_id(value: object) -> int | None:
+    """Newer configurations may list several; the first is the one that ends a text."""
+    if isinstance(value, list) and value:
+        value = value[0]
+    return value if type(value) is int else None
+
+
+def _check_heads(path: Path, config: ModelConfig) -> None:
+    if config.n_embd % config.n_head != 0:
+        raise FormatError(
+            f"{path}: n_embd {config.n_embd} is not a multiple of n_head {config.n_head}"
+        )

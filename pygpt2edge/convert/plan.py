@@ -1,0 +1,125 @@
+"""Decides, before anything is written, what type and how many bytes each tensor gets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from pygpt2edge.convert.checkpoint import Checkpoint
+from pygpt2edge.convert.gpt2_names import TensorSpec
+from pygpt2edge.convert.stored_tensor import RowSource, row_shape
+from pygpt2edge.errors import UnsupportedError
+
+
+@dataclass(frozen=True)
+class OutputType:
+    """A type of a GGUF tensor: blocks of `block_size` numbers in `block_bytes` bytes."""
+
+    name: str
+    gguf_name: str
+    file_type: int  # general.file_type of a file made mostly of it
+    block_size: int
+    block_bytes: int
+    largest: float  # beyond this a number, or the scale of a block, overflows
+
+
+_F16_MAX = 65504.0
+_F32_MAX = 3.4028234663852886e38
+# A q8_0 scale is the largest magnitude / 127, a q4_0 scale that / 8, both stored as f16.
+OUTPUT_TYPES = {
+    kind.name: kind
+    for kind in (
+        OutputType("f32", "F32", 0, 1, 4, _F32_MAX),
+        OutputType("f16", "F16", 1, 1, 2, _F16_MAX),
+        OutputType("bf16", "BF16", 32, 1, 2, _F32_MAX),
+        OutputType("q8_0", "Q8_0", 7, 32, 34, _F16_MAX * 127),
+        OutputType("q4_0", "Q4_0", 2, 32, 18, _F16_MAX * 8),
+    )
+}
+
+
+def output_type(name: str) -> OutputType:
+    """Looks up a type by its name, in any case. Raises ValueError listing the names."""
+    try:
+        return OUTPUT_TYPES[name.lower()]
+    except KeyError:
+        raise ValueError(
+            f"type {name!r} is unknown, expected one of {', '.join(OUTPUT_TYPES)}"
+        ) from None
+
+
+@dataclass(frozen=True)
+class TensorPlan:
+    """One tensor of the output: where its rows come from and what becomes of them."""
+
+    spec: TensorSpec
+    source: RowSource
+    type: OutputType
+    # The first `n_scaled_rows` rows are multiplied by `scale`.
+    n_scaled_rows: int = 0
+    scale: float = 1.0
+
+    @property
+    def row_bytes(self) -> int:
+        return row_shape(self.spec.shape)[1] // self.type.block_size * self.type.block_bytes
+
+    @property
+    def n_rows(self) -> int:
+        return row_shape(self.spec.shape)[0]
+
+    @property
+    def n_bytes(self) -> int:
+        return self.n_rows * self.row_bytes
+
+
+@dataclass(frozen=True)
+class ConversionPlan:
+    type: OutputType
+    tensors: list[TensorPlan]
+    warnings: list[str]
+
+    @property
+    def n_bytes(self) -> int:
+        return sum(tensor.n_bytes for tensor in self.tensors)
+
+    @property
+    def type_counts(self) -> dict[str, int]:
+        return dict(Counter(tensor.type.gguf_name for tensor in self.tensors))
+
+
+def plan_conversion(checkpoint: Checkpoint, type_name: str, allow_requantize: bool) -> ConversionPlan:
+    """Chooses the types. Raises UnsupportedError for a quantized source without leave."""
+    kind = output_type(type_name)
+    if checkpoint.quantized_types and not allow_requantize:
+        raise UnsupportedError(
+            f"{checkpoint.path}: is quantized already ({', '.join(checkpoint.quantized_types)}), "
+            "and quantizing twice adds up both errors; convert the original checkpoint, or allow "
+            "it with allow_requantize=True (--allow-requantize)"
+        )
+    warnings = list(checkpoint.warnings)
+    tensors = []
+    for spec, source in checkpoint.tensors:
+        tensor_type = kind if spec.is_quantized else OUTPUT_TYPES["f32"]
+        if row_shape(spec.shape)[1] % tensor_type.block_size != 0:
+            tensor_type = OUTPUT_TYPES["f16"]
+            warnings.append(
+                f"{spec.gguf_name} is stored as f16: its rows of {spec.shape[1]} do not divide "
+                f"into blocks of {kind.block_size}"
+            )
+        n_scaled, scale = _query_scale(checkpoint, spec)
+        tensors.append(TensorPlan(spec, source, tensor_type, n_scaled, scale))
+    if checkpoint.config.activation_function == "gelu":
+        warnings.append(
+            "the model uses the exact GELU (erf), and the file says so; llama.cpp does not look "
+            "and computes the tanh form, which gives slightly different logits there"
+        )
+    return ConversionPlan(kind, tensors, warnings)
+
+
+def _query_scale(checkpoint: Checkpoint, spec: TensorSpec) -> tuple[int, float]:
+    """GGUF has no key for GPT-2's variants of score scaling, and a runtime divides by sqrt(d_head)
+    always. Scores are linear in the queries, so the difference is folded into the rows of c_attn
+    that make them."""
+    config = checkpoint.config
+    scale = config.query_scale(spec.layer) if ".attn.c_attn." in spec.name else 1.0
+    return (config.n_embd, scale) if scale != 1.0 else (0, 1.0)

@@ -1,0 +1,112 @@
+"""Turns planned tensors into the bytes of the output, slab by slab, on several threads.
+
+Each worker takes one slab through all of its stations: read, widen and transpose, scale, quantize.
+All of them release the GIL. Slabs come out in order, and only a few are in flight, so memory is
+bound by the slab size and not by the tensor's.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pygpt2edge.convert.gguf_reader import QuantizedTensor
+from pygpt2edge.convert.plan import TensorPlan
+from pygpt2edge.convert.stored_tensor import row_shape
+from pygpt2edge.errors import FormatError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Of float32, over all workers. A slab takes up to four times its size while it is worked on
+# (as stored, as float32, scaled, quantized), which keeps the whole under 150 MB.
+_SLAB_BYTES = 24 << 20
+_MAX_WORKERS = 8
+
+
+def default_threads() -> int:
+    """The CPUs this process may use, not those the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def quantize_tensors(
+    plans: list[TensorPlan], n_threads: int | None
+) -> Iterator[tuple[TensorPlan, NDArray[np.uint8]]]:
+    """Yields (plan, bytes of its next rows) in order, until every tensor is complete.
+
+    Raises FormatError when a tensor's numbers are damaged or do not fit its type.
+    """
+    n_workers = max(1, min(n_threads or default_threads(), _MAX_WORKERS))
+    pool = ThreadPoolExecutor(n_workers, thread_name_prefix="convert")
+    pending: deque[tuple[TensorPlan, Future[NDArray[np.uint8]]]] = deque()
+    try:
+        for plan, first, n in _slabs(plans, _SLAB_BYTES // n_workers):
+            pending.append((plan, pool.submit(_quantize_slab, plan, first, n)))
+            if len(pending) > n_workers:
+                yield _take(pending)
+        while pending:
+            yield _take(pending)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _take(pending: deque[tuple[TensorPlan, Future[Any]]]) -> tuple[TensorPlan, NDArray[np.uint8]]:
+    plan, future = pending.popleft()
+    return plan, future.result()
+
+
+def _slabs(plans: list[TensorPlan], slab_bytes: int) -> Iterator[tuple[TensorPlan, int, int]]:
+    """(plan, first row, number of rows), covering every tensor in order."""
+    for plan in plans:
+        n_rows, n_in = row_shape(plan.spec.shape)
+        step = max(1, slab_bytes // (4 * n_in))
+        for first in range(0, n_rows, step):
+            yield plan, first, min(step, n_rows - first)
+
+
+def _quantize_slab(plan: TensorPlan, first: int, n: int) -> NDArray[np.uint8]:
+    from pygpt2edge import _core
+
+    if first == 0:
+        plan.source.verify()
+    if plan.source.dtype == plan.type.name and isinstance(plan.source, QuantizedTensor):
+        return plan.source.read_blocks(first, n)  # the same type: no second rounding
+    rows = plan.source.read_rows(first, n)
+    _check_range(plan, rows)
+    n_scaled = _scaled_rows(plan, rows, first)
+    if n_scaled is not None:
+        n_scaled *= np.float32(plan.scale)
+    return _core.quantize(rows, plan.type.name, 1)
+
+
+def _scaled_rows(
+    plan: TensorPlan, rows: NDArray[np.float32], first: int
+) -> NDArray[np.float32] | None:
+    """The part of the slab that the plan scales. A bias is one row: its numbers count as rows."""
+    if plan.n_scaled_rows == 0:
+        return None
+    if len(plan.spec.shape) == 1:
+        return rows[0, : plan.n_scaled_rows]
+    return rows[: max(0, plan.n_scaled_rows - first)]
+
+
+def _check_range(plan: TensorPlan, rows: NDArray[np.float32]) -> None:
+    """Refuses what would silently become infinity. NaN passes through min and max."""
+    largest = float(max(rows.max(), -rows.min()))
+    if math.isnan(largest) or math.isinf(largest):
+        raise FormatError(
+            f"tensor {plan.spec.name} holds NaN or infinity; the checkpoint is broken"
+        )
+    if largest > plan.type.largest:
+        raise FormatError(
+            f"tensor {plan.spec.name} reaches {largest:g}, beyond the range of {plan.type.name} "
+            f"({plan.type.largest:g}); convert with type f32 or bf16"
+        )

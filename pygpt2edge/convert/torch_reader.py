@@ -1,0 +1,176 @@
+"""Where each tensor of a `pytorch_model.bin` lies, read without PyTorch.
+
+Since PyTorch 1.6 the file is a zip archive whose members are stored, not compressed: the pickled
+description `<name>/data.pkl`, and one member `<name>/data/<key>` a storage. Before that it was five
+things in a row: the pickles of a magic number, a version, the machine's integer sizes, the
+description and the list of storage keys; then each storage as an int64 count and its numbers.
+Formats: torch/serialization.py of PyTorch.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from pygpt2edge.convert.stored_tensor import ITEM_SIZES, StoredTensor
+from pygpt2edge.convert.torch_pickle import Storage, TensorView, read_pickle
+from pygpt2edge.errors import FormatError, UnsupportedError
+
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+_LEGACY_VERSION = 1001
+# Descriptions take about 200 bytes a tensor; the four pickles of an old file fit in this start.
+_MAX_PICKLE_BYTES = 64 << 20
+_LOCAL_HEADER_SIZE = 30  # of a zip member, before its name and its extra field
+
+
+def read_torch(path: Path) -> dict[str, StoredTensor]:
+    """name -> place, for all tensors. Raises FormatError when sizes, offsets or strides lie."""
+    if zipfile.is_zipfile(path):
+        state, offsets = _read_zip(path)
+    else:
+        state, offsets = _read_legacy(path)
+    if not isinstance(state, dict):
+        raise UnsupportedError(f"{path}: holds a {type(state).__name__}, expected a state dict")
+    tensors = {}
+    for name, view in state.items():
+        if not isinstance(name, str) or not isinstance(view, TensorView):
+            raise UnsupportedError(
+                f"{path}: entry {name!r:.60} is a {type(view).__name__}, expected a tensor; "
+                "save the model's state_dict() alone, or use save_pretrained"
+            )
+        tensors[name] = _checked(path, name, view, offsets)
+    return tensors
+
+
+def _read_zip(path: Path) -> tuple[Any, dict[Storage, int]]:
+    """The state dict, and the byte offset in the file of each storage it refers to."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {info.filename: info for info in archive.infolist()}
+            description = next((n for n in members if n.endswith("/data.pkl")), None)
+            if description is None:
+                raise FormatError(f"{path}: a zip archive without data.pkl, not a PyTorch file")
+            folder = description.removesuffix("data.pkl")
+            _check_little_endian(path, archive, members.get(folder + "byteorder"))
+            info = members[description]
+            if info.file_size > path.stat().st_size:
+                raise FormatError(f"{path}: {description} claims {info.file_size} bytes")
+            state = read_pickle(io.BytesIO(archive.read(info)), path)
+    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+        raise FormatError(f"{path}: damaged archive ({error}); download it again") from error
+
+    offsets = {}
+    with path.open("rb") as file:
+        for storage in _storages(state):
+            member = members.get(f"{folder}data/{storage.key}")
+            if member is None:
+                raise FormatError(f"{path}: storage {storage.key!r:.40} is missing")
+            offsets[storage] = _member_offset(path, file, member, storage)
+    return state, offsets
+
+
+def _check_little_endian(
+    path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo | None
+) -> None:
+    if member is not None and member.file_size <= 16 and archive.read(member) == b"big":
+        raise UnsupportedError(f"{path}: numbers are big-endian, expected little-endian")
+
+
+def _member_offset(
+    path: Path, file: io.BufferedReader, member: zipfile.ZipInfo, storage: Storage
+) -> int:
+    """Where the bytes of a stored member start."""
+    if member.compress_type != zipfile.ZIP_STORED:
+        raise UnsupportedError(
+            f"{path}: member {member.filename} is compressed; torch.save never does that"
+        )
+    file.seek(member.header_offset)
+    header = file.read(_LOCAL_HEADER_SIZE)
+    if len(header) < _LOCAL_HEADER_SIZE or header[:4] != b"PK\x03\x04":
+        raise FormatError(f"{path}: member {member.filename} has no header; the file is damaged")
+    name_length = int.from_bytes(header[26:28], "little")
+    extra_length = int.from_bytes(header[28:30], "little")
+    offset = member.header_offset + _LOCAL_HEADER_SIZE + name_length + extra_length
+    n_bytes = storage.n_elements * ITEM_SIZES[storage.dtype]
+    if n_bytes > member.file_size or offset + n_bytes > path.stat().st_size:
+        raise FormatError(
+            f"{path}: storage {storage.key!r:.40} claims {n_bytes} bytes, "
+            f"the file has {member.file_size} for it"
+        )
+    return offset
+
+
+def _read_legacy(path: Path) -> tuple[Any, dict[Storage, int]]:
+    file_size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(_MAX_PICKLE_BYTES)
+        if start.startswith(b"PK"):
+            raise FormatError(f"{path}: zip archive without its end; truncated, download it again")
+        if not start.startswith(b"\x80"):
+            raise FormatError(f"{path}: neither a zip archive nor a pickle: not a PyTorch file")
+        stream = io.BytesIO(start)
+        if read_pickle(stream, path) != _LEGACY_MAGIC:
+            raise FormatError(f"{path}: a pickle, but not one that torch.save wrote")
+        if (version := read_pickle(stream, path)) != _LEGACY_VERSION:
+            raise UnsupportedError(f"{path}: PyTorch file version {version!r:.20}, expected 1001")
+        machine = read_pickle(stream, path)
+        if not isinstance(machine, dict) or machine.get("little_endian") is not True:
+            raise UnsupportedError(f"{path}: numbers are big-endian, expected little-endian")
+        state = read_pickle(stream, path)
+        keys = read_pickle(stream, path)
+
+        by_key = {storage.key: storage for storage in _storages(state)}
+        offsets = {}
+        position = stream.tell()
+        for key in keys if isinstance(keys, list) else []:
+            storage = by_key.get(key) if isinstance(key, str) else None
+            if storage is None:
+                raise FormatError(f"{path}: storage {key!r:.40} belongs to no tensor")
+            file.seek(position)
+            n_elements = int.from_bytes(file.read(8), "little", signed=True)
+            position += 8
+            if n_elements != storage.n_elements:
+                raise FormatError(
+                    f"{path}: storage {key!r:.40} has {n_elements} elements, "
+                    f"its tensors say {storage.n_elements}"
+                )
+            offsets[storage] = position
+            position += n_elements * ITEM_SIZES[storage.dtype]
+            if position > file_size:
+                raise FormatError(f"{path}: file ends inside storage {key!r:.40}; it is truncated")
+    return state, offsets
+
+
+def _storages(state: Any) -> list[Storage]:
+    """The distinct storages of a state dict. Tied tensors share one."""
+    values = state.values() if isinstance(state, dict) else []
+    views = [value for value in values if isinstance(value, TensorView)]
+    return list(dict.fromkeys(v.storage for v in views if isinstance(v.storage, Storage)))
+
+
+def _checked(
+    path: Path, name: str, view: TensorView, offsets: dict[Storage, int]
+) -> StoredTensor:
+    """The tensor's place, once its view is known to stay inside its storage."""
+    storage, first, shape, strides = view
+    sizes_are_counts = (
+        isinstance(shape, tuple)
+        and isinstance(strides, tuple)
+        and len(shape) == len(strides)
+        and all(type(n) is int and n >= 0 for n in (first, *shape, *strides))
+    )
+    if not sizes_are_counts or not isinstance(storage, Storage) or storage not in offsets:
+        raise FormatError(f"{path}: tensor {name}: damaged description; download the file again")
+    n_elements = math.prod(shape)
+    last = first + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
+    # Fewer numbers in storage than in the tensor: its strides overlap, or its shape lies.
+    if n_elements > 0 and (last >= storage.n_elements or n_elements > storage.n_elements):
+        raise FormatError(
+            f"{path}: tensor {name}: shape {shape}, strides {strides} and offset {first} "
+            f"reach beyond its storage of {storage.n_elements} elements"
+        )
+    offset = offsets[storage] + first * ITEM_SIZES[storage.dtype]
+    return StoredTensor(name, path, storage.dtype, shape, offset, strides)

@@ -1,0 +1,196 @@
+"""Models by name: fetched from a Hugging Face hub, converted once, and kept.
+
+huggingface_hub does the fetching, with its own cache, progress bars and settings (HF_ENDPOINT,
+HF_HUB_OFFLINE, HF_TOKEN, ...). It is needed for the first use of a model only: what it fetched
+becomes a GGUF in this package's cache folder, and later uses need neither it nor a network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pygpt2edge.convert import convert
+from pygpt2edge.convert.json_file import read_json
+from pygpt2edge.convert.output_file import TEMPORARY_SUFFIX
+from pygpt2edge.convert.plan import output_type
+from pygpt2edge.errors import FormatError, MissingDependencyError
+from pygpt2edge.file_lock import locked
+
+# Names from before the hub had owners, which people still type.
+_OFFICIAL = {
+    "gpt2": "openai-community/gpt2",
+    "gpt2-medium": "openai-community/gpt2-medium",
+    "gpt2-large": "openai-community/gpt2-large",
+    "gpt2-xl": "openai-community/gpt2-xl",
+    "distilgpt2": "distilbert/distilgpt2",
+}
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_FILE_SUFFIXES = (".gguf", ".safetensors", ".bin", ".json", ".pt", ".pth", ".index", ".ckpt")
+
+_SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")  # the first that a model has
+_TOKENIZER_FILES = (
+    "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json",
+    "special_tokens_map.json", "added_tokens.json",
+)  # fmt: skip
+
+
+def hub_name(source: str) -> str | None:
+    """owner/name, when `source` reads as a hub name or is one of the official short names."""
+    if source in _OFFICIAL:
+        return _OFFICIAL[source]
+    is_name = _NAME.fullmatch(source) and not source.lower().endswith(_FILE_SUFFIXES)
+    return source if is_name else None
+
+
+def cache_folder() -> Path:
+    """Where converted models are kept: $PYGPT2EDGE_CACHE, or the platform's place for caches."""
+    if folder := os.environ.get("PYGPT2EDGE_CACHE"):
+        return Path(folder).expanduser()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    elif sys.platform == "darwin":
+        base = os.environ.get("XDG_CACHE_HOME") or "~/Library/Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "pygpt2edge"
+
+
+def cached_gguf(
+    name: str,
+    type: str = "q8_0",
+    *,
+    progress: Callable[[int, int, str], None] | None = None,
+    revision: str | None = None,
+) -> Path:
+    """The GGUF of a model, fetched and converted on the first call, at once on later ones.
+
+    A hub name's file is kept for good, even when the hub's main branch moves on; delete it from
+    `cache_folder()` or give a `revision` for another. A local checkpoint is converted again when
+    its files change. Several processes may ask at once: one converts, the others wait for it.
+
+    Raises what `convert` raises.
+    """
+    kind = output_type(type).name
+    if Path(name).exists():
+        folder, stem = "local", _fingerprint(Path(name))
+    elif repository := hub_name(name):
+        folder, stem = repository.replace("/", "--"), quote(revision or "main", safe="")
+    else:
+        raise FileNotFoundError(
+            f"{name}: no such file or folder, and not a hub name such as openai-community/gpt2"
+        )
+    path = cache_folder() / folder / f"{stem}-{kind}.gguf"
+    if path.is_file():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path.with_suffix(".lock")):
+        if not path.is_file():
+            # Only a process that was killed outright leaves these, and none is writing now.
+            for leftover in path.parent.glob(f".{path.name}.*{TEMPORARY_SUFFIX}"):
+                leftover.unlink(missing_ok=True)
+            convert(name, path, kind, progress=progress, revision=revision)
+    return path
+
+
+def fetch_checkpoint(name: str, revision: str | None = None) -> Path:
+    """Fetches the files of a hub model that a conversion needs; returns their folder.
+
+    Without a network, a model fetched before is found in the hub's cache.
+
+    Raises:
+      MissingDependencyError: huggingface_hub is not installed.
+      OSError: the network, the model, the revision or the permission is missing.
+    """
+    try:
+        import huggingface_hub
+        from huggingface_hub import errors
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{name} is a hub name, and fetching it needs huggingface_hub: "
+            'pip install "pygpt2edge[hub]"'
+        ) from error
+
+    where = f"{name} at {huggingface_hub.constants.ENDPOINT}"
+    try:
+        return _fetch(name, revision, huggingface_hub)
+    except errors.GatedRepoError as error:
+        raise PermissionError(
+            f"{where}: needs its owner's permission; ask for it on the model's page, then log in "
+            "with `hf auth login`"
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise FileNotFoundError(f"{where}: has no revision {revision!r}") from error
+    except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
+        raise FileNotFoundError(
+            f"{where}: no such model (or a private one), and no such folder here"
+        ) from error
+    except (FileNotFoundError, FormatError):
+        raise
+    # What a missing network raises differs between the versions of huggingface_hub.
+    except Exception as error:
+        if folder := _fetched_before(name, revision, huggingface_hub):
+            return folder
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise OSError(
+            f"{where}: cannot fetch it ({reason}); it was not fetched before. Check the network "
+            "and HF_ENDPOINT, and unset HF_HUB_OFFLINE"
+        ) from error
+
+
+def _fetch(name: str, revision: str | None, hub: Any) -> Path:
+    siblings = hub.HfApi().model_info(name, revision=revision).siblings or []
+    available = {sibling.rfilename for sibling in siblings}
+
+    def download(file: str) -> Path:
+        return Path(hub.hf_hub_download(name, file, revision=revision))
+
+    if "config.json" not in available:
+        raise FileNotFoundError(f"{name}: the hub's model has no config.json")
+    config = download("config.json")
+    for file in _TOKENIZER_FILES:
+        if file in available:
+            download(file)
+    for stem in _SINGLE_FILES:
+        index = f"{stem}.index.json"
+        if stem in available:
+            weights = [stem]
+        elif index in available:
+            weight_map = read_json(download(index)).get("weight_map")
+            names = weight_map.values() if isinstance(weight_map, dict) else ()
+            weights = sorted({file for file in names if file in available})
+        else:
+            continue
+        folders = {download(file).parent for file in weights} | {config.parent}
+        if len(folders) > 1:
+            raise OSError(f"{name}: was updated on the hub while it was fetched; try again")
+        return config.parent
+    raise FileNotFoundError(
+        f"{name}: the hub's model has neither {_SINGLE_FILES[0]} nor {_SINGLE_FILES[1]}"
+    )
+
+
+def _fetched_before(name: str, revision: str | None, hub: Any) -> Path | None:
+    config = hub.try_to_load_from_cache(name, "config.json", revision=revision)
+    if not isinstance(config, str):
+        return None
+    folder = Path(config).parent
+    stems = [*_SINGLE_FILES, *(f"{stem}.index.json" for stem in _SINGLE_FILES)]
+    return folder if any((folder / stem).is_file() for stem in stems) else None
+
+
+def _fingerprint(source: Path) -> str:
+    """A name for a local checkpoint that changes with its place and its files."""
+    source = source.resolve()
+    files = [source] if source.is_file() else sorted(source.iterdir())
+    digest = hashlib.sha256(str(source).encode())
+    for file in files:
+        state = file.stat()
+        digest.update(f"{file.name} {state.st_size} {state.st_mtime_ns}\n".encode())
+    return f"{source.stem if source.is_file() else source.name}-{digest.hexdigest()[:16]}"

@@ -1,0 +1,246 @@
+"""GPT2: load a model, generate, look at its logits.
+
+A prompt's way: text -> tokenizer -> ids -> session (the core's forward pass) -> logits -> sampler
+-> id -> text; the loop is in generation.py.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pygpt2edge import _core
+from pygpt2edge.errors import UnsupportedError
+from pygpt2edge.generation import GenerateOptions, Generation
+from pygpt2edge.results import Completion
+from pygpt2edge.tokenizer import Tokenizer
+
+
+def demo_model_path() -> Path:
+    """The small model that comes with the package: real, trained, and not very wise."""
+    return Path(str(resources.files("pygpt2edge") / "data" / "demo.gguf"))
+
+
+class GPT2:
+    """A GPT-2 model ready to write.
+
+    Args:
+      path: a GGUF file of architecture "gpt2"; None loads the demo model of the package.
+      n_threads: threads that compute; None means one per physical core this process may use.
+      n_ctx: the most tokens of prompt and text together; None means all the model has positions for.
+      kv_type: how attention keys and values are kept, "f16" or "f32"; None means f32 for a model
+        stored in f32, so that its logits keep their full precision, and f16 for any other.
+
+    Raises:
+      OSError: the file is missing or cannot be read.
+      FormatError, UnsupportedError: it is damaged, or not a GPT-2 this package runs.
+      MemoryError: the model does not fit.
+
+    Several threads may use one model at once; their passes take turns.
+
+    >>> model = GPT2()
+    >>> model.generate("It is a truth", max_tokens=3, temperature=0).finish_reason
+    'length'
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        n_threads: int | None = None,
+        n_ctx: int | None = None,
+        kv_type: str | None = None,
+    ) -> None:
+        start = time.perf_counter()
+        self.path = demo_model_path() if path is None else Path(path)
+        _refuse_what_is_not_a_file(self.path)
+        self._model = _core.Model(str(self.path), n_threads or 0)
+        self.config: dict[str, Any] = self._model.config
+        self.n_ctx: int = self.config["n_ctx"] if n_ctx is None else n_ctx
+        self.kv_type = kv_type or ("f32" if self._model.all_f32 else "f16")
+        self._cache_bytes = self.session().cache_bytes
+        self.tokenizer = Tokenizer(_core.tokenizer_tables(_core.GgufFile(str(self.path))))
+        if self.tokenizer.n_vocab > self.config["n_vocab"]:
+            raise UnsupportedError(
+                f"{self.path}: tokenizer.ggml.tokens has {self.tokenizer.n_vocab} tokens, the model "
+                f"{self.config['n_vocab']}: convert the model again"
+            )
+        self.load_s = time.perf_counter() - start
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str,
+        type: str = "q8_0",
+        *,
+        revision: str | None = None,
+        progress: Callable[[int, int, str], None] | None = None,
+        n_threads: int | None = None,
+        n_ctx: int | None = None,
+        kv_type: str | None = None,
+    ) -> GPT2:
+        """Loads a model by its hub name, such as "openai-community/gpt2".
+
+        The first call fetches the checkpoint (which needs the [hub] extra and a network) and
+        converts it to `type`; the result is kept in the user's cache folder ($PYGPT2EDGE_CACHE), and
+        later calls need neither.
+
+        Args:
+          name: a hub name, or the folder of a checkpoint.
+          type: "f32", "f16", "bf16", "q8_0" or "q4_0".
+          revision: a branch, tag or commit of the hub's repository.
+          progress: called with (bytes done, bytes in all, what) while converting.
+          n_threads, n_ctx, kv_type: as for the constructor.
+        """
+        from pygpt2edge.hub import cached_gguf  # noqa: PLC0415  (only needed here, and slow to load)
+
+        path = cached_gguf(name, type, progress=progress, revision=revision)
+        return cls(path, n_threads=n_threads, n_ctx=n_ctx, kv_type=kv_type)
+
+    @property
+    def isa(self) -> str:
+        """The instruction set in use: "avx512_vnni", "avx2", "scalar" ..."""
+        return self._model.isa
+
+    @property
+    def n_threads(self) -> int:
+        """How many threads compute."""
+        return self._model.n_threads
+
+    @property
+    def memory(self) -> dict[str, int]:
+        """Bytes taken: the weights, one session's cache, and the workspace all sessions share."""
+        return {
+            "weights": self._model.weight_bytes,
+            "cache": self._cache_bytes,
+            "workspace": self._model.workspace_bytes,
+        }
+
+    def session(self) -> _core.Session:
+        """An empty sequence with a cache of its own, for those who drive the model by hand."""
+        return _core.Session(self._model, self.n_ctx, self.kv_type)
+
+    def stream(
+        self,
+        prompt: str | Sequence[int],
+        *,
+        max_tokens: int | None = 64,
+        temperature: float = 0.8,
+        top_k: int = 40,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        logit_bias: Mapping[int, float] | None = None,
+        seed: int | None = None,
+        stop: str | Sequence[str] = (),
+        logprobs: int = 0,
+        ignore_eos: bool = False,
+        allow_special: bool = False,
+    ) -> Generation:
+        """Generates text piece by piece.
+
+        Args:
+          prompt: text, or token ids. An empty one starts from the end-of-text token, which GPT-2
+            was trained to see before every document.
+          max_tokens: the most tokens to add; None goes on until the context is full.
+          temperature: divides the logits; 0 always takes the most likely token.
+          top_k: keeps only the k most likely tokens; 0 keeps all.
+          top_p: keeps the fewest most likely tokens that hold this share of the probability.
+          min_p: keeps tokens at least this likely relative to the most likely one.
+          repetition_penalty: above 1 makes tokens of the text less likely to come again.
+          logit_bias: numbers added to the logits of tokens; -inf bans one.
+          seed: the same seed and options give the same text on every machine; None draws one.
+          stop: strings that end the text, which does not include them.
+          logprobs: report the log-probability of each token and of this many most likely ones.
+          ignore_eos: go on after an end-of-text token.
+          allow_special: read "<|endoftext|>" in the prompt as the token, not as plain text.
+
+        Yields:
+          Pieces whose texts joined are the completion's text; no character is ever split.
+
+        Raises:
+          ContextLengthError: the prompt does not fit the context.
+          ValueError: an option is out of its range.
+        """
+        options = GenerateOptions(
+            max_tokens=max_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            repetition_penalty=repetition_penalty,
+            logit_bias=logit_bias or {},
+            seed=seed,
+            stop=(stop,) if isinstance(stop, str) else tuple(stop),
+            logprobs=logprobs,
+            ignore_eos=ignore_eos,
+        )
+        tokens = self._prompt_tokens(prompt, allow_special)
+        return Generation(self.session(), self.tokenizer, tokens, options, self.load_s)
+
+    def generate(self, prompt: str | Sequence[int], **options: Any) -> Completion:
+        """Generates a text and returns it whole, with its tokens, timings and finish reason.
+
+        Takes the options of `stream`, and raises what it raises.
+        """
+        generation = self.stream(prompt, **options)
+        for _ in generation:
+            pass
+        return generation.completion()
+
+    def logits(self, tokens: Sequence[int]) -> NDArray[np.float32]:
+        """The logits after each token: float32 (len(tokens), n_vocab); row i predicts token i + 1."""
+        return self.session().append_all_logits(np.asarray(tokens, np.int32))
+
+    def score(self, text: str | Sequence[int]) -> NDArray[np.float32]:
+        """The log-probability of every token of a text, the first given an end-of-text token.
+
+        Returns float32 (n_tokens): natural logarithms. The text may have n_ctx tokens.
+        """
+        tokens = self.tokenizer.encode(text) if isinstance(text, str) else list(text)
+        session, scores = self.session(), np.empty(len(tokens), np.float32)
+        inputs = [self._start_token(), *tokens[:-1]]
+        step = 128  # rows of logits held at a time
+        for first in range(0, len(tokens), step):
+            chunk = tokens[first : first + step]
+            logits = session.append_all_logits(np.array(inputs[first : first + step], np.int32))
+            logits -= logits.max(axis=1, keepdims=True)
+            chosen = logits[np.arange(len(chunk)), chunk]
+            scores[first : first + step] = chosen - np.log(np.exp(logits).sum(axis=1))
+        return scores
+
+    def _prompt_tokens(self, prompt: str | Sequence[int], allow_special: bool) -> list[int]:
+        if isinstance(prompt, str):
+            tokens = self.tokenizer.encode(prompt, allow_special=allow_special)
+        else:
+            tokens = [int(token) for token in prompt]
+        return tokens or [self._start_token()]
+
+    def _start_token(self) -> int:
+        bos, eos = self.tokenizer.bos_token, self.tokenizer.eos_token
+        token = bos if bos is not None else eos
+        if token is None:
+            raise UnsupportedError(
+                f"{self.path}: there is no tokenizer.ggml.bos_token_id to start an empty text with: "
+                "give a prompt"
+            )
+        return token
+
+    def __repr__(self) -> str:
+        shape = "{n_layer} layers of {n_embd}".format(**self.config)
+        return f"<GPT2 {self.path.name}: {shape}, {self.n_threads} threads, {self.isa}>"
+
+
+def _refuse_what_is_not_a_file(path: Path) -> None:
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"{path} is a folder; convert the checkpoint in it first: "
+            f"pygpt2edge convert {path} model.gguf"
+        )

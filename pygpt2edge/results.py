@@ -1,0 +1,74 @@
+"""What generating returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True)
+class TokenLogprob:
+    """A generated token and its probability under the model itself.
+
+    Log-probabilities are natural logarithms of the plain softmax: temperature 1, before any bias,
+    penalty or filter.
+    """
+
+    token: int
+    text: str
+    logprob: float
+    top: list[tuple[int, float]]  # the most likely tokens, best first
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One step of a stream.
+
+    `text` may be empty: bytes that could be the start of a stop string or the first part of a
+    character wait for the next token. The last piece of a stream may carry text without a token.
+    """
+
+    text: str
+    token: int | None
+    logprob: TokenLogprob | None = None
+
+
+@dataclass
+class Timings:
+    """Where the time went, in seconds, and how many tokens were computed."""
+
+    load_s: float = 0.0
+    prefill_tokens: int = 0
+    prefill_s: float = 0.0
+    decode_tokens: int = 0
+    decode_s: float = 0.0
+
+    @property
+    def prefill_tokens_per_s(self) -> float:
+        """Prompt tokens a second; 0 before there were any."""
+        return self.prefill_tokens / self.prefill_s if self.prefill_s > 0 else 0.0
+
+    @property
+    def decode_tokens_per_s(self) -> float:
+        """Generated tokens a second; 0 before there were any."""
+        return self.decode_tokens / self.decode_s if self.decode_s > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A generated text.
+
+    `finish_reason` is "stop" when the model ended the text or a stop string came up (the text ends
+    before it), "length" when max_tokens or the context ran out, None when it was cut short.
+    """
+
+    text: str
+    tokens: list[int]  # as sampled, without the end-of-text token
+    prompt_tokens: list[int]
+    finish_reason: FinishReason | None
+    stop_string: str | None
+    seed: int  # give it again, with the same options, for the same text
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+    timings: Timings = field(default_factory=Timings)

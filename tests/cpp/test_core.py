@@ -1,0 +1,47 @@
+"""Builds the core and its C++ tests from the checkout, with warnings as errors, and runs them."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(*command: str | Path) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("build")
+    options = ["-DGPT2EDGE_PYTHON=OFF", "-DGPT2EDGE_TESTS=ON", "-DGPT2EDGE_WERROR=ON"]
+    run("cmake", "-G", "Ninja", "-S", ROOT, "-B", folder, *options)
+    run("cmake", "--build", folder)
+    return folder
+
+
+def programs() -> list[str]:
+    return sorted(path.stem for path in Path(__file__).parent.glob("test_*.cpp"))
+
+
+@pytest.mark.parametrize("program", programs())
+def test_program(build: Path, program: str) -> None:
+    assert " 0 failed" in run(build / "tests" / "cpp" / program)
+
+
+@pytest.mark.skipif(shutil.which("nm") is None, reason="needs nm of binutils")
+def test_each_kernel_object_exports_its_table_and_nothing_else(build: Path) -> None:
+    objects = list(build.glob("csrc/CMakeFiles/kernels_*.dir/**/*.o"))
+    assert len(objects) == (3 if platform.machine() == "x86_64" else 1)
+    for path in objects:
+        symbols = [line.split() for line in run("nm", "--defined-only", path).splitlines()]
+        exported = [name for _, kind, name in symbols if kind not in "tdrb"]
+        assert len(exported) == 1, (path, exported)
+        assert "table_" in exported[0]
