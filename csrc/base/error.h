@@ -7,6 +7,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace gpt2edge {
 
@@ -45,6 +46,14 @@ std::string message(const Parts&... parts) {
   std::ostringstream out;
   (out << ... << parts);
   return out.str();
+}
+
+// Text from a file, fit to stand in a message: on one line, printable, not too long.
+inline std::string quoted(std::string_view text) {
+  constexpr size_t kMost = 60;
+  std::string out = "\"";
+  for (const char c : text.substr(0, kMost)) out += c >= ' ' && c <= '~' ? c : '?';
+  return out + (text.size() > kMost ? "...\"" : "\"");
 }
 
 }  // namespace gpt2edge

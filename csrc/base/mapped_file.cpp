@@ -2,14 +2,15 @@
 
 #include <cerrno>
 #include <cstdint>
-#include <limits>
 #include <system_error>
 #include <utility>
 
 #include "base/error.h"
 
 #if defined(_WIN32)
+#ifndef NOMINMAX
 #define NOMINMAX
+#endif
 #include <windows.h>
 #else
 #include <fcntl.h>
@@ -21,37 +22,59 @@
 namespace gpt2edge {
 namespace {
 
+[[noreturn]] void fail(const std::string& path, int error_number, const std::string& reason) {
+  throw FileError(message("cannot read ", path, ": ", reason), error_number);
+}
+
 [[noreturn]] void fail(const std::string& path, int error_number) {
-  throw FileError(message("cannot read ", path, ": ",
-                          std::generic_category().message(error_number)),
-                  error_number);
+  fail(path, error_number, std::generic_category().message(error_number));
 }
 
 }  // namespace
 
 #if defined(_WIN32)
 
+namespace {
+
+// The errno that Windows' last error corresponds to.
+int last_error() {
+  const std::error_code code(static_cast<int>(GetLastError()), std::system_category());
+  const std::error_condition condition = code.default_error_condition();
+  return condition.category() == std::generic_category() ? condition.value() : EIO;
+}
+
+std::wstring wide(const std::string& utf8) {
+  const int n = MultiByteToWideChar(CP_UTF8, 0, utf8.c_str(), -1, nullptr, 0);
+  std::wstring out(static_cast<size_t>(n), L'\0');
+  MultiByteToWideChar(CP_UTF8, 0, utf8.c_str(), -1, out.data(), n);
+  return out;
+}
+
+struct Handle {
+  HANDLE value;
+  explicit Handle(HANDLE handle) : value(handle) {}
+  ~Handle() {
+    if (value != nullptr && value != INVALID_HANDLE_VALUE) CloseHandle(value);
+  }
+  Handle(const Handle&) = delete;
+  Handle& operator=(const Handle&) = delete;
+};
+
+}  // namespace
+
 MappedFile::MappedFile(const std::string& path) {
-  const int n = MultiByteToWideChar(CP_UTF8, 0, path.c_str(), -1, nullptr, 0);
-  std::wstring wide(static_cast<size_t>(n), L'\0');
-  MultiByteToWideChar(CP_UTF8, 0, path.c_str(), -1, wide.data(), n);
-  const HANDLE file = CreateFileW(wide.c_str(), GENERIC_READ, FILE_SHARE_READ, nullptr,
-                                  OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, nullptr);
-  if (file == INVALID_HANDLE_VALUE) {
-    fail(path, GetLastError() == ERROR_FILE_NOT_FOUND ? ENOENT : EACCES);
-  }
+  const Handle file(CreateFileW(wide(path).c_str(), GENERIC_READ, FILE_SHARE_READ, nullptr,
+                                OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, nullptr));
   LARGE_INTEGER size{};
-  GetFileSizeEx(file, &size);
-  size_ = static_cast<size_t>(size.QuadPart);
-  if (size_ > 0) {
-    const HANDLE mapping = CreateFileMappingW(file, nullptr, PAGE_READONLY, 0, 0, nullptr);
-    if (mapping != nullptr) {
-      data_ = static_cast<const std::byte*>(MapViewOfFile(mapping, FILE_MAP_READ, 0, 0, 0));
-      CloseHandle(mapping);
-    }
+  if (file.value == INVALID_HANDLE_VALUE || !GetFileSizeEx(file.value, &size)) {
+    fail(path, last_error());
   }
-  CloseHandle(file);
-  if (size_ > 0 && data_ == nullptr) fail(path, ENOMEM);
+  if (static_cast<uint64_t>(size.QuadPart) > SIZE_MAX) fail(path, EFBIG);
+  size_ = static_cast<size_t>(size.QuadPart);
+  if (size_ == 0) return;
+  const Handle mapping(CreateFileMappingW(file.value, nullptr, PAGE_READONLY, 0, 0, nullptr));
+  if (mapping.value != nullptr) data_ = MapViewOfFile(mapping.value, FILE_MAP_READ, 0, 0, 0);
+  if (data_ == nullptr) fail(path, last_error());
 }
 
 MappedFile::~MappedFile() {
@@ -63,27 +86,32 @@ void MappedFile::release(size_t, size_t) const {}
 #else
 
 MappedFile::MappedFile(const std::string& path) {
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // Without O_NONBLOCK, opening a pipe would wait for somebody to write to it.
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) fail(path, errno);
   struct stat info{};
   int error_number = fstat(file, &info) == 0 ? 0 : errno;
+  const bool is_regular = S_ISREG(info.st_mode);
   if (error_number == 0 && S_ISDIR(info.st_mode)) error_number = EISDIR;
-  if (error_number == 0 && !S_ISREG(info.st_mode)) error_number = EINVAL;
-  if (error_number == 0 && info.st_size > 0) {
+  if (error_number == 0 && is_regular && static_cast<uint64_t>(info.st_size) > SIZE_MAX) {
+    error_number = EFBIG;
+  }
+  if (error_number == 0 && is_regular && info.st_size > 0) {
     size_ = static_cast<size_t>(info.st_size);
     void* mapped = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file, 0);
     if (mapped == MAP_FAILED) {
       error_number = errno;
     } else {
-      data_ = static_cast<const std::byte*>(mapped);
+      data_ = mapped;
     }
   }
   close(file);
   if (error_number != 0) fail(path, error_number);
+  if (!is_regular) fail(path, EINVAL, "it is a pipe or a device, expected a regular file");
 }
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) munmap(const_cast<std::byte*>(data_), size_);
+  if (data_ != nullptr) munmap(const_cast<void*>(data_), size_);
 }
 
 void MappedFile::release(size_t offset, size_t size) const {
@@ -91,7 +119,8 @@ void MappedFile::release(size_t offset, size_t size) const {
   const size_t first = (offset + page - 1) / page * page, last = (offset + size) / page * page;
   if (last <= first || last > size_) return;
   // Only a hint: a system that refuses it keeps the pages a little longer.
-  (void)madvise(const_cast<std::byte*>(data_) + first, last - first, MADV_DONTNEED);
+  (void)madvise(static_cast<std::byte*>(const_cast<void*>(data_)) + first, last - first,
+                MADV_DONTNEED);
 }
 
 #endif

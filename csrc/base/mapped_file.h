@@ -1,4 +1,7 @@
 // A file mapped into memory to be read, and never written.
+//
+// The bytes are the file's as long as nobody shortens it meanwhile: reading past a mapped file's new
+// end kills the process. Files are replaced by renaming, which leaves an open mapping whole.
 #pragma once
 
 #include <cstddef>
@@ -9,19 +12,20 @@ namespace gpt2edge {
 
 class MappedFile {
  public:
-  // Throws FileError when the file is missing, unreadable or not a regular file.
+  // The path is UTF-8 on Windows and the system's bytes elsewhere. Throws FileError when the file is
+  // missing, unreadable or not a regular file.
   explicit MappedFile(const std::string& path);
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&& other) noexcept;
   ~MappedFile();
 
-  std::span<const std::byte> bytes() const { return {data_, size_}; }
+  std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
 
   // The system may forget its copy of these bytes: they will be read again if they are needed.
   void release(size_t offset, size_t size) const;
 
  private:
-  const std::byte* data_ = nullptr;  // null for an empty file
+  const void* data_ = nullptr;  // null for an empty file
   size_t size_ = 0;
 };
 

@@ -8,24 +8,59 @@
 // a token is the same everywhere, and encoding the token's own bytes shows which one it is.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <span>
 #include <vector>
 
 namespace gpt2edge {
 
-// Token ids; merge number i has priority i, lower first.
+// Token ids, all 0 or more.
 struct Merge {
   int32_t left;
   int32_t right;
   int32_t result;
 };
 
-// The indices of the merges that can happen, ascending, no two with the same result. spell(token)
-// gives the single-byte tokens that a result starts as, or nothing when the vocabulary lacks one.
-// Takes n log n for a token of n bytes.
-std::vector<int32_t> reachable_merges(
-    std::span<const Merge> merges, const std::function<std::vector<int32_t>(int32_t)>& spell);
+// The merges of a tokenizer: number i has priority i, lower first.
+class MergeTable {
+ public:
+  explicit MergeTable(size_t n_merges);
+
+  static constexpr int32_t kNone = -1;
+
+  // Appends a merge, of which there may be n_merges. Where its pair is there already, it appends
+  // nothing and returns that merge's number; otherwise kNone.
+  int32_t add(const Merge& merge);
+
+  // The number of a pair's merge, or kNone.
+  int32_t find(int32_t left, int32_t right) const {
+    return slots_[slot_of(pair(left, right))].number;
+  }
+  const Merge& operator[](int32_t number) const { return merges_[static_cast<size_t>(number)]; }
+  size_t size() const { return merges_.size(); }
+
+  // Fills `symbols` with the single-byte tokens that a merge's result starts as, or with nothing
+  // when the vocabulary lacks one of them.
+  using Spell = std::function<void(int32_t result, std::vector<int32_t>& symbols)>;
+
+  // The numbers of the merges that can happen, ascending, no two with the same result. A token of n
+  // bytes takes n log n steps.
+  std::vector<int32_t> reachable(const Spell& spell) const;
+
+ private:
+  struct Slot {
+    uint64_t pair;
+    int32_t number;  // kNone: the slot is empty
+  };
+
+  static uint64_t pair(int32_t left, int32_t right) {
+    return static_cast<uint64_t>(left) << 32 | static_cast<uint32_t>(right);
+  }
+  size_t slot_of(uint64_t pair) const;
+
+  std::vector<Merge> merges_;
+  std::vector<Slot> slots_;  // open hash table, at most half full
+};
 
 }  // namespace gpt2edge

@@ -147,23 +147,25 @@ class Builder {
   }
 
   void read_merges() {
-    if (source_.merges.empty() && has_long_tokens_) {
+    const size_t n = source_.merges.size();
+    if (n == 0 && has_long_tokens_) {
       fail("there is no ", kMerges, ", and without it text cannot be encoded");
     }
-    std::vector<Merge> merges;
-    merges.reserve(source_.merges.size());
-    for (size_t i = 0; i < source_.merges.size(); ++i) merges.push_back(read_merge(i));
-    refuse_repeated(merges);
-    const auto spell = [this](int32_t token) { return byte_tokens(token); };
-    for (const int32_t index : reachable_merges(merges, spell)) {
-      const int32_t id = merges[static_cast<size_t>(index)].result;
-      const auto places = places_of(source_.tokens[static_cast<size_t>(id)]);
+    if (n > std::numeric_limits<int32_t>::max()) fail(kMerges, " has ", n, " merges, too many");
+    MergeTable merges(n);
+    for (size_t i = 0; i < n; ++i) {
+      const int32_t same = merges.add(read_merge(i));
+      if (same != MergeTable::kNone) fail(kMerges, "[", i, "] is the same as merge ", same);
+    }
+    const auto spell = [this](int32_t token, auto& symbols) { byte_tokens(token, symbols); };
+    for (const int32_t number : merges.reachable(spell)) {
+      const int32_t id = merges[number].result;
       tables_.ranked_ids.push_back(id);
-      tables_.ranked_bytes.push_back(bytes_of(*places));
+      tables_.ranked_bytes.push_back(bytes_of(*places_of(text_of(id))));
     }
   }
 
-  Merge read_merge(size_t index) const {
+  Merge read_merge(size_t index) {
     const std::string_view text = source_.merges[index];
     const size_t space = text.find(' ');
     if (space == 0 || space >= text.size() - 1 || text.find(' ', space + 1) != text.npos) {
@@ -171,9 +173,9 @@ class Builder {
     }
     const std::string_view left = text.substr(0, space);
     const std::string_view right = text.substr(space + 1);
-    const std::string result = std::string(left).append(right);
-    if (!places_of(result)) fail(kMerges, "[", index, "] is not spelled in GPT-2's byte alphabet");
-    return {known_id(left, index), known_id(right, index), known_id(result, index)};
+    joined_.assign(left).append(right);
+    if (!places_of(joined_)) fail(kMerges, "[", index, "] is not spelled in GPT-2's byte alphabet");
+    return {known_id(left, index), known_id(right, index), known_id(joined_, index)};
   }
 
   int32_t known_id(std::string_view token, size_t merge) const {
@@ -184,24 +186,18 @@ class Builder {
     return found->second;
   }
 
-  void refuse_repeated(const std::vector<Merge>& merges) const {
-    std::unordered_map<std::string_view, size_t> seen;
-    seen.reserve(merges.size());
-    for (size_t i = 0; i < merges.size(); ++i) {
-      const auto [first, is_new] = seen.emplace(source_.merges[i], i);
-      if (!is_new) fail(kMerges, "[", i, "] is the same as merge ", first->second);
+  // The single-byte tokens that a token's text starts as; none when the vocabulary lacks one.
+  void byte_tokens(int32_t token, std::vector<int32_t>& symbols) const {
+    symbols.clear();
+    const auto places = places_of(text_of(token));
+    for (const int16_t place : *places) {
+      symbols.push_back(tables_.ranked_ids[static_cast<size_t>(place)]);
+      if (symbols.back() == kNoToken) return symbols.clear();
     }
   }
 
-  // The single-byte tokens that a token's text starts as; none when the vocabulary lacks one.
-  std::vector<int32_t> byte_tokens(int32_t token) const {
-    std::vector<int32_t> symbols;
-    const auto places = places_of(source_.tokens[static_cast<size_t>(token)]);
-    for (const int16_t place : *places) {
-      symbols.push_back(tables_.ranked_ids[static_cast<size_t>(place)]);
-      if (symbols.back() == kNoToken) return {};
-    }
-    return symbols;
+  std::string_view text_of(int32_t token) const {
+    return source_.tokens[static_cast<size_t>(token)];
   }
 
   std::optional<int32_t> checked_id(const char* key, const std::optional<int64_t>& id) const {
@@ -215,6 +211,7 @@ class Builder {
   const TokenizerSource& source_;
   TokenizerTables tables_;
   TokenIds ids_;
+  std::string joined_;  // reused
   bool has_long_tokens_ = false;
 };
 

@@ -27,8 +27,8 @@ kernels::Epilogue activation(const GgufFile& file) {
   const std::string name{file.get_string(key)};
   if (name == "gelu_new") return kernels::Epilogue::kGeluTanh;
   if (name == "gelu") return kernels::Epilogue::kGeluErf;
-  throw UnsupportedError(message(file.path(), ": ", key, " is \"", name,
-                                 "\"; gelu_new and gelu are what this program computes"));
+  throw UnsupportedError(message(file.path(), ": ", key, " is ", quoted(name),
+                                 "; gelu_new and gelu are what this program computes"));
 }
 
 }  // namespace
@@ -36,8 +36,8 @@ kernels::Epilogue activation(const GgufFile& file) {
 Config read_config(const GgufFile& file) {
   const std::string architecture{file.get_string("general.architecture")};
   if (architecture != "gpt2") {
-    throw UnsupportedError(message(file.path(), ": general.architecture is \"", architecture,
-                                   "\"; this program runs \"gpt2\" models only"));
+    throw UnsupportedError(message(file.path(), ": general.architecture is ", quoted(architecture),
+                                   "; this program runs \"gpt2\" models only"));
   }
   Config config{};
   config.n_layer = dimension(file, "gpt2.block_count");

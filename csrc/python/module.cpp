@@ -1,6 +1,6 @@
 // The extension module pygpt2edge._core: registers the bindings, and turns the core's exceptions
 // into Python's, here and nowhere else.
-#include <cerrno>
+#include <cstring>
 #include <exception>
 #include <string>
 
@@ -16,15 +16,21 @@ using gpt2edge::FileError;
 using gpt2edge::FormatError;
 using gpt2edge::UnsupportedError;
 
-void raise(const char* name, const char* text) {
+// Paths and names in a message come from outside and need not be UTF-8.
+py::object text_of(const std::exception& error) {
+  return py::reinterpret_steal<py::object>(
+      PyUnicode_DecodeUTF8(error.what(), static_cast<py::ssize_t>(std::strlen(error.what())), "replace"));
+}
+
+void raise(const char* name, const std::exception& error) {
   const py::object type = py::module_::import("pygpt2edge.errors").attr(name);
-  py::set_error(type, text);
+  py::set_error(type, text_of(error));
 }
 
 // OSError(errno, text) makes Python choose FileNotFoundError, PermissionError and so on.
 void raise_os_error(const FileError& error) {
   const py::object type = py::reinterpret_borrow<py::object>(PyExc_OSError);
-  const py::object value = type(error.error_number(), error.what());
+  const py::object value = type(error.error_number(), text_of(error));
   py::set_error(py::type::of(value), value);
 }
 
@@ -34,11 +40,11 @@ void translate(std::exception_ptr pointer) {
   } catch (const FileError& error) {
     raise_os_error(error);
   } catch (const FormatError& error) {
-    raise("FormatError", error.what());
+    raise("FormatError", error);
   } catch (const UnsupportedError& error) {
-    raise("UnsupportedError", error.what());
+    raise("UnsupportedError", error);
   } catch (const ContextLengthError& error) {
-    raise("ContextLengthError", error.what());
+    raise("ContextLengthError", error);
   } catch (const std::bad_alloc&) {
     py::set_error(PyExc_MemoryError,
                   "not enough memory: choose a smaller type, a smaller model or a smaller n_ctx");
@@ -52,6 +58,6 @@ PYBIND11_MODULE(_core, m) {
   py::register_exception_translator(translate);
   gpt2edge::python::bind_formats(m);
   gpt2edge::python::bind_checksum(m);
-  //gen gpt2edge::python::bind_generate(m);
+  gpt2edge::python::bind_generate(m);
   gpt2edge::python::bind_model(m);
 }

@@ -67,8 +67,8 @@ def test_a_quantized_file_differs_by_its_weights_rounding_and_little_else(
         assert np.array_equal(expected, found)
     else:
         # What is left is the rounding of activations to 8 bits.
-        assert kl_divergence(expected, found) < 2e-3
-        assert not np.array_equal(expected, found)
+        error = np.sqrt(np.mean((found - expected) ** 2)) / expected.std()
+        assert 0 < error < 0.05
 
 
 def test_f16_cache_changes_little(tmp_path: Path) -> None:
