@@ -10,11 +10,21 @@
 
 namespace gpt2edge::kernels {
 
-// Rows of activations as int8 codes: value = scale * code, a scale per row and 32 inputs.
+// Rows of activations as int8 codes: value = scale * code, a scale per row and 32 inputs ("a block").
+//
+// Rows lie in tiles of `tile` rows, the last tile of those that remain. In a tile of w rows:
+//
+//   codes   [step of 4 inputs][w rows][4]
+//   scales  [block][w], and likewise the other arrays
+//
+// so that a tile's kernel walks through one stream with fixed distances between rows.
 struct QuantizedRows {
-  int8_t* codes;  // (n_rows, n_in)
-  float* scales;  // (n_rows, n_in / 32)
-  int32_t* sums;  // (n_rows, n_in / 16), the sums of the codes
+  int tile;
+  int8_t* codes;     // n_rows * n_in
+  float* scales;     // n_rows * n_in / 32
+  int32_t* sums;     // n_rows * n_in / 16: of the codes of inputs 0..15, then of 16..31
+  int32_t* starts8;  // n_rows * n_in / 32: minus the table's code_bias times the block's sum
+  int32_t* starts4;  // n_rows * n_in / 32: minus 8 times the block's sum
 };
 
 enum class Epilogue : uint8_t {
@@ -40,11 +50,13 @@ struct MatmulArgs {
   size_t out_stride;
 };
 
+// Quantizes one tile of rows.
 struct QuantizeArgs {
   const float* values;  // (n_rows, stride)
   size_t stride;
-  int n_rows, n_in;  // n_in a multiple of 32
-  QuantizedRows out;
+  int n_rows, n_in;   // n_in a multiple of 32
+  int first_row;      // the tile's place among all rows, a multiple of out.tile
+  QuantizedRows out;  // of all rows
 };
 
 // (x - mean) / sqrt(variance + epsilon) * gain + bias, a row at a time.
@@ -98,9 +110,10 @@ constexpr size_t attention_scratch(size_t n_ctx, size_t d_head) {
 
 struct KernelTable {
   const char* name;
-  int code_bias;  // what pack_panel adds to 8-bit codes for this table
+  int code_bias;   // what pack_panel adds to 8-bit codes for this table
+  int max_tokens;  // rows of activations in a full tile
   void (*matmul)(const MatmulArgs&);
-  void (*quantize_rows)(const QuantizeArgs&);
+  void (*quantize_tile)(const QuantizeArgs&);
   void (*layer_norm)(const LayerNormArgs&);
   void (*append)(const AppendArgs&);
   void (*attention)(const AttentionArgs&);

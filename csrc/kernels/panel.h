@@ -25,6 +25,13 @@
 
 #include "formats/ggml_blocks.h"
 
+// For the parts of an inner loop: what they pass each other must stay in registers.
+#if defined(_MSC_VER)
+#define GPT2EDGE_INLINE __forceinline
+#else
+#define GPT2EDGE_INLINE inline __attribute__((always_inline))
+#endif
+
 namespace gpt2edge::kernels {
 
 constexpr int kPanelRows = 16;

@@ -34,7 +34,7 @@ Model::Model(const GgufFile& file, int n_threads)
       config_(read_config(file)),
       pool_(checked_thread_count(n_threads)),
       weights_(file, config_, kernels_.code_bias, pool_),
-      workspace_(config_, pool_.n_threads()) {}
+      workspace_(config_, pool_.n_threads(), kernels_.max_tokens) {}
 
 void Model::forward(std::span<const Row> rows, const Interrupt& interrupt) {
   const ThreadPool::Lease lease(pool_);
@@ -152,12 +152,11 @@ void Model::normalize(const Norm& norm, const float* x, int n_rows, bool quantiz
 
 void Model::quantize(const float* values, int n_rows, int n_in) {
   const size_t stride = n_in == config_.n_embd ? workspace_.embd_stride : workspace_.inner_stride;
-  pool_.run(n_rows, [&](int row, int) {
-    const size_t first = static_cast<size_t>(row) * static_cast<size_t>(n_in);
-    const kernels::QuantizedRows to = {workspace_.quantized.codes + first,
-                                       workspace_.quantized.scales + first / kernels::kBlockInputs,
-                                       workspace_.quantized.sums + first / 16};
-    kernels_.quantize_rows({values + stride * static_cast<size_t>(row), stride, 1, n_in, to});
+  const int tile = workspace_.quantized.tile;
+  pool_.run((n_rows + tile - 1) / tile, [&](int item, int) {
+    const int first = item * tile;
+    kernels_.quantize_tile({values + stride * static_cast<size_t>(first), stride,
+                            std::min(tile, n_rows - first), n_in, first, workspace_.quantized});
   });
 }
 

@@ -42,11 +42,14 @@ void Workspace::lay_out(const Config& config, int n_threads, Carver& carver) {
   carver.take(logits, kMaxHeadRows * vocab_stride);
   carver.take(quantized.codes, kMaxRows * widest);
   carver.take(quantized.scales, kMaxRows * widest / kernels::kBlockInputs);
-  carver.take(quantized.sums, kMaxRows * widest / (kernels::kBlockInputs / 2));
+  carver.take(quantized.sums, kMaxRows * widest / kernels::kBlockInputs * 2);
+  carver.take(quantized.starts8, kMaxRows * widest / kernels::kBlockInputs);
+  carver.take(quantized.starts4, kMaxRows * widest / kernels::kBlockInputs);
   carver.take(scratch_, scratch_stride_ * static_cast<size_t>(n_threads));
 }
 
-Workspace::Workspace(const Config& config, int n_threads) {
+Workspace::Workspace(const Config& config, int n_threads, int tile) {
+  quantized.tile = tile;
   Carver sizing(nullptr);
   lay_out(config, n_threads, sizing);
   buffer_ = AlignedBuffer(sizing.used());

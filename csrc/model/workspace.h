@@ -19,7 +19,7 @@ constexpr int kMaxHeadRows = 16;
 
 class Workspace {
  public:
-  Workspace(const Config& config, int n_threads);
+  Workspace(const Config& config, int n_threads, int tile);
 
   static size_t bytes_needed(const Config& config, int n_threads);
   size_t bytes() const { return buffer_.size(); }
@@ -40,7 +40,7 @@ class Workspace {
   float* scratch(int thread) { return scratch_ + scratch_stride_ * thread; }
 
  private:
-  Workspace() = default;
+  Workspace() = default;  // unplaced: only its layout is of use
   void lay_out(const Config& config, int n_threads, class Carver& carver);
 
   AlignedBuffer buffer_;

@@ -196,7 +196,7 @@ struct Activations {
   std::vector<float> values;
   std::vector<int8_t> codes;
   std::vector<float> scales;
-  std::vector<int32_t> sums;
+  std::vector<int32_t> sums, starts8, starts4;
 
   Activations(int rows, int n)
       : n_rows(rows),
@@ -205,7 +205,9 @@ struct Activations {
         values(static_cast<size_t>(rows * stride)),
         codes(static_cast<size_t>(rows * n)),
         scales(static_cast<size_t>(rows * n / 32 + 1)),
-        sums(static_cast<size_t>(rows * n / 16 + 1)) {
+        sums(static_cast<size_t>(rows * n / 16 + 1)),
+        starts8(scales.size()),
+        starts4(scales.size()) {
     for (auto& v : values) v = uniform(-1, 1) * (generator() % 50 == 0 ? 40.0f : 1.0f);
     if (n >= 32) std::fill_n(values.begin(), 32, 0.0f);  // a block of zeros
   }
@@ -213,23 +215,41 @@ struct Activations {
     const auto first = values.begin() + static_cast<long>(i) * stride;
     return {first, first + n_in};
   }
-  QuantizedRows quantized() { return {codes.data(), scales.data(), sums.data()}; }
+  QuantizedRows quantized(int tile) {
+    return {tile, codes.data(), scales.data(), sums.data(), starts8.data(), starts4.data()};
+  }
+  QuantizedRows quantize(const KernelTable& table) {
+    const QuantizedRows out = quantized(table.max_tokens);
+    for (int first = 0; first < n_rows; first += out.tile) {
+      table.quantize_tile({values.data() + static_cast<long>(first) * stride,
+                           static_cast<size_t>(stride), std::min(out.tile, n_rows - first), n_in,
+                           first, out});
+    }
+    return out;
+  }
 };
 
-void test_quantize_rows(const KernelTable& table) {
+void test_quantize_tile(const KernelTable& table) {
   for (const int n_in : {32, 96, 768, 1600}) {
-    Activations a(3, n_in);
-    table.quantize_rows({a.values.data(), static_cast<size_t>(a.stride), 3, n_in, a.quantized()});
-    for (int i = 0; i < 3; ++i) {
-      const Blocks expected = quantize_naively(a.row(i));
-      CHECK(std::memcmp(expected.codes.data(), &a.codes[static_cast<size_t>(i * n_in)],
-                        static_cast<size_t>(n_in)) == 0);
-      CHECK(same_bits(expected.scales.data(), &a.scales[static_cast<size_t>(i * n_in / 32)],
-                      n_in / 32));
-      for (int h = 0; h < n_in / 16; ++h) {
-        int sum = 0;
-        for (int k = 0; k < 16; ++k) sum += expected.codes[static_cast<size_t>(16 * h + k)];
-        CHECK(sum == a.sums[static_cast<size_t>(i * n_in / 16 + h)]);
+    for (int width = 1; width <= table.max_tokens; ++width) {
+      Activations a(width, n_in);
+      const QuantizedRows found = a.quantize(table);
+      for (int i = 0; i < width; ++i) {
+        const Blocks expected = quantize_naively(a.row(i));
+        int sum[2] = {0, 0};
+        for (int k = 0; k < n_in; ++k) {
+          const int code = expected.codes[static_cast<size_t>(k)];
+          CHECK(found.codes[(k / 4 * width + i) * 4 + k % 4] == code);
+          sum[k % 32 / 16] += code;
+          if (k % 32 != 31) continue;
+          const int b = k / 32, at = b * width + i;
+          CHECK(same_bits(&found.scales[at], &expected.scales[static_cast<size_t>(b)], 1));
+          CHECK(found.sums[2 * b * width + i] == sum[0]);
+          CHECK(found.sums[(2 * b + 1) * width + i] == sum[1]);
+          CHECK(found.starts8[at] == -table.code_bias * (sum[0] + sum[1]));
+          CHECK(found.starts4[at] == -8 * (sum[0] + sum[1]));
+          sum[0] = sum[1] = 0;
+        }
       }
     }
   }
@@ -241,13 +261,12 @@ void test_matmul(const KernelTable& table, TensorType type, int n_out, int n_in,
   Activations a(n_rows, n_in);
   const bool integers = !is_float(form_of(type));
   const auto stride = static_cast<size_t>(a.stride);
-  if (integers) table.quantize_rows({a.values.data(), stride, n_rows, n_in, a.quantized()});
+  const QuantizedRows quantized = integers ? a.quantize(table) : QuantizedRows{};
   const auto columns = static_cast<size_t>(padded(n_out));
   std::vector<float> bias(columns), out(static_cast<size_t>(n_rows) * columns, 7.0f);
   for (int i = 0; i < n_out; ++i) bias[static_cast<size_t>(i)] = uniform(-1, 1);
-  MatmulArgs args{packed.matrix, a.values.data(), stride,           a.quantized(), n_rows, 0,
-                  panel_count(n_out), bias.data(), Epilogue::kResidual, out.data(), columns};
-  table.matmul(args);
+  table.matmul({packed.matrix, a.values.data(), stride, quantized, n_rows, 0, panel_count(n_out),
+                bias.data(), Epilogue::kResidual, out.data(), columns});
   for (int i = 0; i < n_rows; ++i) {
     const std::vector<float> x = a.row(i);
     const Blocks q = integers ? quantize_naively(x) : Blocks{};
@@ -289,9 +308,9 @@ void test_k_types(const KernelTable& table) {
     const KernelTable* tables[2] = {&table, &table_named("scalar")};
     for (int t = 0; t < 2; ++t) {
       const Packed packed = pack(m, tables[t]->code_bias);
-      tables[t]->quantize_rows({a.values.data(), stride, n_rows, n_in, a.quantized()});
+      const QuantizedRows quantized = a.quantize(*tables[t]);
       out[t].resize(static_cast<size_t>(n_rows * padded(n_out)));
-      tables[t]->matmul({packed.matrix, a.values.data(), stride, a.quantized(), n_rows, 0, 2,
+      tables[t]->matmul({packed.matrix, a.values.data(), stride, quantized, n_rows, 0, 2,
                          nullptr, Epilogue::kBias, out[t].data(),
                          static_cast<size_t>(padded(n_out))});
     }
@@ -443,7 +462,7 @@ int main() {
   test_dispatch();
   for (const KernelTable* table : available_tables()) {
     std::printf("%s\n", table->name);
-    test_quantize_rows(*table);
+    test_quantize_tile(*table);
     test_matmuls(*table);
     test_k_types(*table);
     test_elementary(*table);

@@ -67,88 +67,86 @@ struct F32Scales {
   static Isa::Floats load(const uint8_t* p) { return Isa::load(reinterpret_cast<const float*>(p)); }
 };
 
-// Inputs [First, First + Count) of a block against 8-bit codes.
-template <int First, int Count, int T>
-void dot_codes8(const uint8_t* codes, const int8_t* const* x, const int32_t* const* sums,
-                Isa::Ints* dot) {
+// One block of 32 inputs, as a tile of T rows meets it: the panel's part and the rows'.
+struct Block {
+  const uint8_t *codes, *scales, *mins;
+  const int8_t* x;  // [step][T][4]
+  const float* x_scales;
+  const int32_t *sums, *starts8, *starts4;
+};
+
+// Steps [First, Last) of a block against 8-bit codes, from the given starts.
+template <int First, int Last, int T>
+GPT2EDGE_INLINE void dot_codes8(const Block& block, const int32_t* starts, Isa::Ints* dot) {
   Isa::Dot8 acc[T];
-  for (int t = 0; t < T; ++t) {
-    int32_t x_sum = 0;
-    for (int h = First / 16; h < (First + Count) / 16; ++h) x_sum += sums[t][h];
-    acc[t] = Isa::start8(x_sum);
-  }
-  for (int s = First / 4; s < (First + Count) / 4; ++s) {
-    const Isa::Codes8 weights = Isa::load_codes8(codes + 64 * s);
-    for (int t = 0; t < T; ++t) acc[t] = Isa::step8(acc[t], weights, x[t] + 4 * s);
+  for (int t = 0; t < T; ++t) acc[t] = Isa::start8(starts[t]);
+  for (int s = First; s < Last; ++s) {
+    const Isa::Codes8 weights = Isa::load_codes8(block.codes + 64 * s);
+    for (int t = 0; t < T; ++t) {
+      acc[t] = Isa::step8(acc[t], weights, block.x + 4 * (T * s + t));
+    }
   }
   for (int t = 0; t < T; ++t) dot[t] = Isa::finish8(acc[t]);
 }
 
-// All 32 inputs of a block against 4-bit codes.
+// A block against 4-bit codes: load s holds the codes of steps s and s + 4.
 template <int T>
-void dot_codes4(const uint8_t* codes, const int8_t* const* x, const int32_t* const* sums,
-                Isa::Ints* dot) {
+GPT2EDGE_INLINE void dot_codes4(const Block& block, Isa::Ints* dot) {
   Isa::Dot4 acc[T];
-  for (int t = 0; t < T; ++t) acc[t] = Isa::start4(sums[t][0] + sums[t][1]);
+  for (int t = 0; t < T; ++t) acc[t] = Isa::start4(block.starts4[t]);
   for (int s = 0; s < 4; ++s) {
     Isa::Codes4 low, high;
-    Isa::load_codes4(codes + 64 * s, low, high);
-    for (int t = 0; t < T; ++t) acc[t] = Isa::step4(acc[t], low, x[t] + 4 * s);
-    for (int t = 0; t < T; ++t) acc[t] = Isa::step4(acc[t], high, x[t] + 16 + 4 * s);
+    Isa::load_codes4(block.codes + 64 * s, low, high);
+    for (int t = 0; t < T; ++t) acc[t] = Isa::step4(acc[t], low, block.x + 4 * (T * s + t));
+    for (int t = 0; t < T; ++t) {
+      acc[t] = Isa::step4(acc[t], high, block.x + 4 * (T * (s + 4) + t));
+    }
   }
-  for (int t = 0; t < T; ++t) dot[t] = Isa::finish4(acc[t], sums[t][0] + sums[t][1]);
+  for (int t = 0; t < T; ++t) dot[t] = Isa::finish4(acc[t], block.starts4[t]);
 }
 
 // sum += dot * (scale of the weights * scale of the activations)
 template <int T>
-void add_scaled(const Isa::Ints* dot, Isa::Floats scale, const float* x_scale, Isa::Floats* sum) {
+GPT2EDGE_INLINE void add_scaled(const Isa::Ints* dot, Isa::Floats scale, const float* x_scales,
+                                Isa::Floats* sum) {
   for (int t = 0; t < T; ++t) {
-    const Isa::Floats both = Isa::mul(scale, Isa::broadcast(x_scale[t]));
+    const Isa::Floats both = Isa::mul(scale, Isa::broadcast(x_scales[t]));
     sum[t] = Isa::fma(Isa::to_floats(dot[t]), both, sum[t]);
   }
 }
-
-// One block of 32 inputs, as a tile meets it: the panel's part and each row's.
-template <int T>
-struct Block {
-  const uint8_t *codes, *scales, *mins;
-  const int8_t* x[T];
-  const int32_t* sums[T];  // of inputs 0..15 and 16..31
-  float x_scale[T];
-};
 
 // The four integer forms differ in how a block's codes and scales meet.
 struct Int8 {
   static constexpr size_t kCodeBytes = 512, kScaleBytes = F16Scales::kBytes;
   template <int T>
-  static void accumulate(const Block<T>& block, Isa::Floats* sum) {
+  static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats* sum) {
     Isa::Ints dot[T];
-    dot_codes8<0, 32, T>(block.codes, block.x, block.sums, dot);
-    add_scaled<T>(dot, F16Scales::load(block.scales), block.x_scale, sum);
+    dot_codes8<0, 8, T>(block, block.starts8, dot);
+    add_scaled<T>(dot, F16Scales::load(block.scales), block.x_scales, sum);
   }
 };
 
 struct Int4 {
   static constexpr size_t kCodeBytes = 256, kScaleBytes = F16Scales::kBytes;
   template <int T>
-  static void accumulate(const Block<T>& block, Isa::Floats* sum) {
+  static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats* sum) {
     Isa::Ints dot[T];
-    dot_codes4<T>(block.codes, block.x, block.sums, dot);
-    add_scaled<T>(dot, F16Scales::load(block.scales), block.x_scale, sum);
+    dot_codes4<T>(block, dot);
+    add_scaled<T>(dot, F16Scales::load(block.scales), block.x_scales, sum);
   }
 };
 
 struct Int8Affine {
   static constexpr size_t kCodeBytes = 512, kScaleBytes = F32Scales::kBytes;
   template <int T>
-  static void accumulate(const Block<T>& block, Isa::Floats* sum) {
+  static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats* sum) {
     Isa::Ints dot[T];
-    dot_codes8<0, 32, T>(block.codes, block.x, block.sums, dot);
-    add_scaled<T>(dot, F32Scales::load(block.scales), block.x_scale, sum);
+    dot_codes8<0, 8, T>(block, block.starts8, dot);
+    add_scaled<T>(dot, F32Scales::load(block.scales), block.x_scales, sum);
     const Isa::Floats min = F32Scales::load(block.mins);
     for (int t = 0; t < T; ++t) {
-      const float x_sum = static_cast<float>(block.sums[t][0] + block.sums[t][1]);
-      sum[t] = Isa::fma(min, Isa::broadcast(x_sum * block.x_scale[t]), sum[t]);
+      const float x_sum = static_cast<float>(block.sums[t] + block.sums[T + t]);
+      sum[t] = Isa::fma(min, Isa::broadcast(x_sum * block.x_scales[t]), sum[t]);
     }
   }
 };
@@ -156,12 +154,14 @@ struct Int8Affine {
 struct Int8Fine {
   static constexpr size_t kCodeBytes = 512, kScaleBytes = 2 * F32Scales::kBytes;
   template <int T>
-  static void accumulate(const Block<T>& block, Isa::Floats* sum) {
+  static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats* sum) {
     Isa::Ints dot[T];
-    dot_codes8<0, 16, T>(block.codes, block.x, block.sums, dot);
-    add_scaled<T>(dot, F32Scales::load(block.scales), block.x_scale, sum);
-    dot_codes8<16, 16, T>(block.codes, block.x, block.sums, dot);
-    add_scaled<T>(dot, F32Scales::load(block.scales + F32Scales::kBytes), block.x_scale, sum);
+    int32_t starts[2 * T];
+    for (int i = 0; i < 2 * T; ++i) starts[i] = -Isa::kCodeBias * block.sums[i];
+    dot_codes8<0, 4, T>(block, starts, dot);
+    add_scaled<T>(dot, F32Scales::load(block.scales), block.x_scales, sum);
+    dot_codes8<4, 8, T>(block, starts + T, dot);
+    add_scaled<T>(dot, F32Scales::load(block.scales + F32Scales::kBytes), block.x_scales, sum);
   }
 };
 
@@ -173,20 +173,27 @@ struct IntegerTile {
     const uint8_t* base = args.weights.panels + layout.panel_bytes * panel;
     const int n_blocks = layout.n_in / kBlockInputs;
     const size_t first = static_cast<size_t>(row) * n_blocks;
+    const QuantizedRows& rows = args.quantized;
+    Block block = {base + layout.codes_offset,
+                   base,
+                   base + layout.mins_offset,
+                   rows.codes + first * kBlockInputs,
+                   rows.scales + first,
+                   rows.sums + 2 * first,
+                   rows.starts8 + first,
+                   rows.starts4 + first};
     Isa::Floats sum[T];
     for (int t = 0; t < T; ++t) sum[t] = Isa::broadcast(0.0f);
     for (int b = 0; b < n_blocks; ++b) {
-      Block<T> block;
-      block.scales = base + Form::kScaleBytes * b;
-      block.mins = base + layout.mins_offset + F32Scales::kBytes * b;
-      block.codes = base + layout.codes_offset + Form::kCodeBytes * b;
-      for (int t = 0; t < T; ++t) {
-        const size_t at = first + static_cast<size_t>(t) * n_blocks + b;
-        block.x[t] = args.quantized.codes + at * kBlockInputs;
-        block.sums[t] = args.quantized.sums + at * 2;
-        block.x_scale[t] = args.quantized.scales[at];
-      }
       Form::template accumulate<T>(block, sum);
+      block.codes += Form::kCodeBytes;
+      block.scales += Form::kScaleBytes;
+      block.mins += F32Scales::kBytes;
+      block.x += kBlockInputs * T;
+      block.x_scales += T;
+      block.sums += 2 * T;
+      block.starts8 += T;
+      block.starts4 += T;
     }
     for (int t = 0; t < T; ++t) finish(args, row + t, panel, sum[t]);
   }

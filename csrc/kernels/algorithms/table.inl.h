@@ -12,7 +12,8 @@ namespace gpt2edge::kernels {
 
 extern const KernelTable GPT2EDGE_TABLE;
 const KernelTable GPT2EDGE_TABLE = {
-    GPT2EDGE_TABLE_NAME, Isa::kCodeBias, matmul, quantize_rows, layer_norm, append, attention,
+    GPT2EDGE_TABLE_NAME, Isa::kCodeBias, Isa::kMaxTokens, matmul,
+    quantize_tile,       layer_norm,     append,          attention,
 };
 
 }  // namespace gpt2edge::kernels

@@ -154,9 +154,9 @@ struct Isa {
     return {_mm256_add_epi16(dot.low, _mm256_maddubs_epi16(codes.low, four)),
             _mm256_add_epi16(dot.high, _mm256_maddubs_epi16(codes.high, four))};
   }
-  static Ints finish4(Dot4 dot, int32_t x_sum) {
-    const __m256i offset = _mm256_set1_epi32(8 * x_sum);
-    return {_mm256_sub_epi32(widen(dot.low), offset), _mm256_sub_epi32(widen(dot.high), offset)};
+  static Ints finish4(Dot4 dot, int32_t start) {
+    const __m256i offset = _mm256_set1_epi32(start);
+    return {_mm256_add_epi32(widen(dot.low), offset), _mm256_add_epi32(widen(dot.high), offset)};
   }
 };
 

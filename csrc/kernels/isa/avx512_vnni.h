@@ -2,7 +2,7 @@
 // register; vpdpbusd multiplies 64 unsigned codes by 64 signed inputs and adds them by fours.
 //
 // 8-bit codes are packed with 128 added to make them unsigned, 4-bit codes are 0..15: the surplus,
-// 128 or 8 times the sum of the inputs, is taken off where a block's sum starts.
+// 128 or 8 times the sum of the inputs, is taken off by what a block's sum starts from.
 #pragma once
 
 #include <immintrin.h>
@@ -82,7 +82,7 @@ struct Isa {
   using Dot8 = Ints;
   using Codes8 = Ints;
   static Codes8 load_codes8(const uint8_t* p) { return _mm512_loadu_si512(p); }
-  static Dot8 start8(int32_t x_sum) { return _mm512_set1_epi32(-128 * x_sum); }
+  static Dot8 start8(int32_t start) { return _mm512_set1_epi32(start); }
   static Dot8 step8(Dot8 dot, Codes8 codes, const int8_t* x) {
     return _mm512_dpbusd_epi32(dot, codes, broadcast_4(x));
   }
@@ -96,7 +96,7 @@ struct Isa {
     low = _mm512_and_si512(both, mask);
     high = _mm512_and_si512(_mm512_srli_epi16(both, 4), mask);
   }
-  static Dot4 start4(int32_t x_sum) { return _mm512_set1_epi32(-8 * x_sum); }
+  static Dot4 start4(int32_t start) { return _mm512_set1_epi32(start); }
   static Dot4 step4(Dot4 dot, Codes4 codes, const int8_t* x) { return step8(dot, codes, x); }
   static Ints finish4(Dot4 dot, int32_t) { return dot; }
 };

@@ -138,7 +138,8 @@ struct Isa {
   }
   static Ints finish8(Dot8 dot) { return dot; }
 
-  // Four-bit codes are stored 0..15 and mean -8..7: the 8 is taken off once per block.
+  // Four-bit codes are stored 0..15 and mean -8..7: the surplus is taken off once per block, by the
+  // start that is minus 8 times the sum of the inputs.
   using Dot4 = Ints;
   using Codes4 = Codes8;
   static void load_codes4(const uint8_t* p, Codes4& low, Codes4& high) {
@@ -149,8 +150,8 @@ struct Isa {
   }
   static Dot4 start4(int32_t) { return Ints{}; }
   static Dot4 step4(Dot4 dot, const Codes4& codes, const int8_t* x) { return step8(dot, codes, x); }
-  static Ints finish4(Dot4 dot, int32_t x_sum) {
-    for (int i = 0; i < 16; ++i) dot.lane[i] -= 8 * x_sum;
+  static Ints finish4(Dot4 dot, int32_t start) {
+    for (int i = 0; i < 16; ++i) dot.lane[i] += start;
     return dot;
   }
 };
