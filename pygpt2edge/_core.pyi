@@ -1,6 +1,7 @@
 """The compiled core (csrc/python). The package's public names are the ones to use."""
 
 from collections.abc import Sequence
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -24,37 +25,44 @@ class TensorInfo:
         """From the start of the file."""
 
 class GgufFile:
-    """A GGUF file, mapped and checked.
+    """A GGUF file of version 2 or 3, mapped and checked.
 
     Raises OSError, FormatError or UnsupportedError.
     """
 
-    def __init__(self, path: str) -> None: ...
+    def __init__(self, path: str | PathLike[str]) -> None: ...
     @property
     def path(self) -> str: ...
     @property
     def version(self) -> int: ...
     @property
     def metadata(self) -> dict[str, Any]:
-        """All keys but the arrays."""
+        """Numbers, truth values, texts and lists of them. The tokenizer's arrays are left out."""
     @property
-    def tensors(self) -> list[TensorInfo]: ...
+    def tensors(self) -> list[TensorInfo]:
+        """In the file's order."""
     def has(self, key: str) -> bool: ...
     def n_array(self, key: str) -> int:
         """The length of an array; 0 when there is none."""
-    def strings(self, key: str) -> list[bytes]: ...
+    def strings(self, key: str) -> list[str]:
+        """Raises FormatError when there is no such array, or when it is not UTF-8."""
     def integers(self, key: str) -> list[int]: ...
-    def read_rows(self, name: str, first: int, n: int) -> NDArray[np.float32]:
-        """Rows of a tensor as float32 (n, n_in). Raises KeyError, IndexError."""
-    def raw_rows(self, name: str, first: int, n: int) -> NDArray[np.uint8]:
-        """Rows of a tensor as the file stores them: uint8 (n, bytes of a row)."""
+    def read_rows(self, name: str, first_row: int, n_rows: int) -> NDArray[np.float32]:
+        """Rows of a tensor as float32 (n_rows, n_in). A vector is one row.
+
+        Raises KeyError when there is no such tensor, IndexError when it has not got the rows.
+        """
+    def raw_rows(self, name: str, first_row: int, n_rows: int) -> NDArray[np.uint8]:
+        """Rows of a tensor as the file stores them: uint8 (n_rows, bytes of a row)."""
     def release(self, name: str) -> None:
         """The tensor will not be read again soon: its pages may be dropped."""
 
 def quantize(values: NDArray[np.float32], type: str, n_threads: int = 0) -> NDArray[np.uint8]:
-    """Rows (n_rows, n_in) to "f32", "f16", "bf16", "q8_0" or "q4_0": uint8 (n_rows, bytes of a row).
+    """Rows (n_rows, n_in) to uint8 (n_rows, bytes of a row), in "f32", "f16", "bf16", "q8_0" or
+    "q4_0".
 
-    Bit for bit as ggml's reference. Raises ValueError for a number that the type cannot hold.
+    Bit for bit as ggml's reference quantizers (ggml-quants.c). n_threads 0 means one per core.
+    Raises ValueError, naming row and column, for a number that the type cannot hold.
     """
 
 def dequantize(blocks: NDArray[np.uint8], type: str, n_in: int) -> NDArray[np.float32]:
@@ -64,19 +72,46 @@ def crc32c(data: Any, crc: int = 0) -> int:
     """The CRC-32C (Castagnoli) of a buffer, going on from `crc`."""
 
 class TokenizerTables:
-    """The vocabulary of a GGUF file."""
+    """A vocabulary, checked. token_types are GGUF's: 1 normal, 3 control, 4 user-defined.
 
+    Raises FormatError, naming `path`, for tables that contradict themselves. Without token_types
+    all tokens are normal.
+    """
+
+    def __init__(
+        self,
+        tokens: Sequence[str],
+        token_types: Sequence[int],
+        merges: Sequence[str | bytes],
+        bos_token: int | None,
+        eos_token: int | None,
+        path: str,
+    ) -> None: ...
     @property
-    def token_bytes(self) -> list[bytes]: ...
+    def token_bytes(self) -> list[bytes]:
+        """By token id."""
     @property
     def token_types(self) -> list[int]: ...
     @property
-    def merges_ranks(self) -> list[bytes]: ...
+    def merges_ranks(self) -> list[bytes]:
+        """What byte-pair encoding may make, first things first: 256 bytes, then merges' results."""
+    @property
+    def ranked_ids(self) -> list[int]:
+        """The token ids of merges_ranks; -1 for a byte that the vocabulary lacks."""
+    @property
+    def bos_token(self) -> int | None: ...
+    @property
+    def eos_token(self) -> int | None: ...
 
-def tokenizer_tables(gguf: GgufFile) -> TokenizerTables: ...
+def tokenizer_tables(gguf: GgufFile) -> TokenizerTables:
+    """Raises FormatError, and UnsupportedError for a tokenizer that is not GPT-2's."""
 
 class Sampler:
-    """Chooses tokens from logits; see GPT2.stream for the options."""
+    """Chooses tokens from logits; see GPT2.stream for the options.
+
+    repetition_window: how many of the last accepted tokens the penalty counts; 0 counts all.
+    Raises ValueError for an option out of its range.
+    """
 
     def __init__(
         self,
@@ -89,15 +124,36 @@ class Sampler:
         logit_bias: dict[int, float] = ...,
         seed: int = 0,
     ) -> None: ...
-    def sample(self, logits: NDArray[np.float32]) -> int: ...
-    def accept(self, token: int) -> None: ...
+    def sample(self, logits: NDArray[np.float32]) -> int:
+        """The next token for logits (n_vocab), with draw number draw_index, which advances by one.
+
+        Raises ValueError when every token is banned, RuntimeError for a logit that is no number.
+        """
+    def accept(self, token: int) -> None:
+        """Notes a token of the text, prompt included, for the repetition penalty."""
+    def reset(self) -> None:
+        """Forgets the accepted tokens and goes back to draw 0."""
+    def copy(self) -> Sampler:
+        """A fork: it draws the same random numbers from here on."""
+    @property
+    def draw_index(self) -> int: ...
+    @draw_index.setter
+    def draw_index(self, index: int) -> None: ...
+
+def random_uniform(seed: int, draw: int) -> float:
+    """The random number, in [0, 1), that a sampler with this seed uses for a draw."""
 
 class StopMatcher:
-    """Cuts text, given as bytes, at the first stop string and never inside a character."""
+    """Cuts text, given as bytes, at the first stop string and never inside a character.
+
+    Raises ValueError for an empty stop string.
+    """
 
     def __init__(self, stops: Sequence[bytes]) -> None: ...
-    def push(self, piece: bytes) -> bytes: ...
-    def finish(self) -> bytes: ...
+    def push(self, piece: bytes) -> bytes:
+        """Takes the next bytes and returns those that are safe to show."""
+    def finish(self) -> bytes:
+        """The text is over: returns the bytes held back."""
     @property
     def stopped(self) -> bool: ...
     @property
@@ -106,7 +162,10 @@ class StopMatcher:
 def top_logprobs(
     logits: NDArray[np.float32], chosen: int, n_top: int
 ) -> tuple[float, list[tuple[int, float]]]:
-    """The chosen token's log-probability, and the n_top most likely (token, log-probability)."""
+    """The chosen token's log-probability, and the n_top most likely (token, log-probability).
+
+    Of the model itself: temperature 1, nothing filtered or biased. Raises IndexError, ValueError.
+    """
 
 class Model:
     """A loaded model. n_threads 0 means one per physical core."""

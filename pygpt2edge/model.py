@@ -34,7 +34,8 @@ class GPT2:
     Args:
       path: a GGUF file of architecture "gpt2"; None loads the demo model of the package.
       n_threads: threads that compute; None means one per physical core this process may use.
-      n_ctx: the most tokens of prompt and text together; None means all the model has positions for.
+      n_ctx: the most tokens of prompt and text together; None means as many as the model has
+        positions for.
       kv_type: how attention keys and values are kept, "f16" or "f32"; None means f32 for a model
         stored in f32, so that its logits keep their full precision, and f16 for any other.
 
@@ -69,8 +70,8 @@ class GPT2:
         self.tokenizer = Tokenizer(_core.tokenizer_tables(_core.GgufFile(str(self.path))))
         if self.tokenizer.n_vocab > self.config["n_vocab"]:
             raise UnsupportedError(
-                f"{self.path}: tokenizer.ggml.tokens has {self.tokenizer.n_vocab} tokens, the model "
-                f"{self.config['n_vocab']}: convert the model again"
+                f"{self.path}: tokenizer.ggml.tokens has {self.tokenizer.n_vocab} tokens, "
+                f"the model {self.config['n_vocab']}: convert the model again"
             )
         self.load_s = time.perf_counter() - start
 
@@ -89,8 +90,8 @@ class GPT2:
         """Loads a model by its hub name, such as "openai-community/gpt2".
 
         The first call fetches the checkpoint (which needs the [hub] extra and a network) and
-        converts it to `type`; the result is kept in the user's cache folder ($PYGPT2EDGE_CACHE), and
-        later calls need neither.
+        converts it to `type`; the result is kept in the user's cache folder ($PYGPT2EDGE_CACHE),
+        and later calls need neither.
 
         Args:
           name: a hub name, or the folder of a checkpoint.
@@ -99,7 +100,7 @@ class GPT2:
           progress: called with (bytes done, bytes in all, what) while converting.
           n_threads, n_ctx, kv_type: as for the constructor.
         """
-        from pygpt2edge.hub import cached_gguf  # noqa: PLC0415  (only needed here, and slow to load)
+        from pygpt2edge.hub import cached_gguf
 
         path = cached_gguf(name, type, progress=progress, revision=revision)
         return cls(path, n_threads=n_threads, n_ctx=n_ctx, kv_type=kv_type)
@@ -196,7 +197,7 @@ class GPT2:
         return generation.completion()
 
     def logits(self, tokens: Sequence[int]) -> NDArray[np.float32]:
-        """The logits after each token: float32 (len(tokens), n_vocab); row i predicts token i + 1."""
+        """The logits after each token: float32 (len(tokens), n_vocab), row i for token i + 1."""
         return self.session().append_all_logits(np.asarray(tokens, np.int32))
 
     def score(self, text: str | Sequence[int]) -> NDArray[np.float32]:
@@ -228,8 +229,8 @@ class GPT2:
         token = bos if bos is not None else eos
         if token is None:
             raise UnsupportedError(
-                f"{self.path}: there is no tokenizer.ggml.bos_token_id to start an empty text with: "
-                "give a prompt"
+                f"{self.path}: there is no tokenizer.ggml.bos_token_id to start an empty text "
+                "with: give a prompt"
             )
         return token
 

@@ -27,9 +27,7 @@ _NORMAL, _CONTROL, _USER_DEFINED = 1, 3, 4  # GGUF's token types
 # OpenAI's rule for cutting text. It matches what the published
 #   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 # matches, but never looks back over a run of letters, digits or punctuation.
-_GPT2_PATTERN = (
-    r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
-)
+_GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
 
 # Looking ahead costs the pattern a stack entry for each character of a run of white space, and a
 # million of them overflow its stack. So runs this long are cut off before. The class is the \s of
@@ -83,7 +81,7 @@ class Tokenizer:
 
         Raises OSError, or FormatError for files that are not a vocabulary and its merges.
         """
-        from pygpt2edge.convert.json_file import read_json  # noqa: PLC0415  (seldom needed)
+        from pygpt2edge.convert.json_file import read_json
 
         path = Path(encoder_json)
         tokens = _by_id(path, read_json(path))
@@ -177,7 +175,7 @@ class Tokenizer:
         return self._encoding(r"(?s:.+)")
 
     def _encoding(self, pattern: str) -> tiktoken.Encoding:
-        import tiktoken  # noqa: PLC0415  (slow to load, and `import pygpt2edge` should not be)
+        import tiktoken
 
         ranks = dict(zip(self._ranked, range(len(self._ranked)), strict=True))
         return tiktoken.Encoding(

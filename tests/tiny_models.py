@@ -59,7 +59,7 @@ LAYER_NAMES = {
 def draw_weights(model: TinyModel) -> Weights:
     """Weights under Hugging Face's names, of the spread that training gives, with two channels of
     the residual stream far larger than the rest, as GPT-2's are."""
-    random = np.random.RandomState(model.seed)  # noqa: NPY002  (a stream that never changes)
+    random = np.random.RandomState(model.seed)  # a stream that never changes
 
     def normal(*shape: int, scale: float) -> NDArray[np.float32]:
         return (random.standard_normal(shape) * scale).astype(np.float32)
@@ -89,7 +89,7 @@ def draw_weights(model: TinyModel) -> Weights:
 
 
 def some_tokens(model: TinyModel, n: int, seed: int = 7) -> NDArray[np.int32]:
-    random = np.random.RandomState(seed)  # noqa: NPY002
+    random = np.random.RandomState(seed)
     return random.randint(0, model.n_vocab, n).astype(np.int32)
 
 
@@ -169,11 +169,12 @@ def k_blocks(array: NDArray[np.float32], type: str) -> NDArray[np.uint8]:
     """Blocks with random codes, and scales that give weights of about the array's spread: the gguf
     package reads the K types but does not make them."""
     n_bytes = {"q4_k": 144, "q5_k": 176, "q6_k": 210}[type]
-    random = np.random.RandomState(array.size % 1000)  # noqa: NPY002
+    random = np.random.RandomState(array.size % 1000)
     n_rows, n_in = array.shape
     raw = random.randint(0, 256, (n_rows, n_in // 256, n_bytes)).astype(np.uint8)
     if type == "q6_k":
-        raw[:, :, 192:208] = random.randint(-40, 40, (n_rows, n_in // 256, 16)).view(np.uint8)[..., ::8]
+        scales = random.randint(-40, 40, (n_rows, n_in // 256, 16)).astype(np.int8)
+        raw[:, :, 192:208] = scales.view(np.uint8)
         scale = np.full((n_rows, n_in // 256), array.std() / 20 / 18, np.float16)
         raw[:, :, 208:210] = scale.view(np.uint8).reshape(n_rows, -1, 2)
     else:

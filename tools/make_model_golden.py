@@ -1,6 +1,6 @@
 """Makes tests/data/model/*.npz: Hugging Face's logits for the models of tests/tiny_models.py.
 
-    pip install torch transformers . && python tools/make_model_golden.py
+pip install torch transformers . && python tools/make_model_golden.py
 """
 
 from __future__ import annotations

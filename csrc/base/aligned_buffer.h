@@ -58,8 +58,8 @@ class AlignedBuffer {
   }
 
 #if defined(__linux__)
-  // Straight from the system: zeroed, and taken page by page as it is first written, so that a cache
-  // for 1,024 positions costs little while 20 are in use.
+  // Straight from the system: zeroed, and taken page by page as it is first written, so that a
+  // cache for 1,024 positions costs little while 20 are in use.
   static std::byte* allocate(size_t size, size_t alignment) {
     const size_t mapped = size + alignment;
     void* base = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

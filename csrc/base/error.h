@@ -28,7 +28,8 @@ class FormatError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// The file is sound, and asks for something this program does not do. -> pygpt2edge.UnsupportedError
+// The file is sound, and asks for something this program does not do. ->
+// pygpt2edge.UnsupportedError
 class UnsupportedError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <stdexcept>
 #include <system_error>
 #include <utility>
 
@@ -28,6 +29,13 @@ namespace {
 
 [[noreturn]] void fail(const std::string& path, int error_number) {
   fail(path, error_number, std::generic_category().message(error_number));
+}
+
+// The system would see the path's beginning only, and open another file.
+void check_path(const std::string& path) {
+  if (path.find('\0') != std::string::npos) {
+    throw std::invalid_argument(message("the path ", quoted(path), " has a null character in it"));
+  }
 }
 
 }  // namespace
@@ -63,6 +71,7 @@ struct Handle {
 }  // namespace
 
 MappedFile::MappedFile(const std::string& path) {
+  check_path(path);
   const Handle file(CreateFileW(wide(path).c_str(), GENERIC_READ, FILE_SHARE_READ, nullptr,
                                 OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, nullptr));
   LARGE_INTEGER size{};
@@ -86,6 +95,7 @@ void MappedFile::release(size_t, size_t) const {}
 #else
 
 MappedFile::MappedFile(const std::string& path) {
+  check_path(path);
   // Without O_NONBLOCK, opening a pipe would wait for somebody to write to it.
   const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) fail(path, errno);

@@ -1,7 +1,7 @@
 // A file mapped into memory to be read, and never written.
 //
-// The bytes are the file's as long as nobody shortens it meanwhile: reading past a mapped file's new
-// end kills the process. Files are replaced by renaming, which leaves an open mapping whole.
+// The bytes are the file's as long as nobody shortens it meanwhile: reading past a mapped file's
+// new end kills the process. Files are replaced by renaming, which leaves an open mapping whole.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +12,8 @@ namespace gpt2edge {
 
 class MappedFile {
  public:
-  // The path is UTF-8 on Windows and the system's bytes elsewhere. Throws FileError when the file is
-  // missing, unreadable or not a regular file.
+  // The path is UTF-8 on Windows and the system's bytes elsewhere. Throws FileError when the file
+  // is missing, unreadable or not a regular file.
   explicit MappedFile(const std::string& path);
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&& other) noexcept;

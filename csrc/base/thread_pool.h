@@ -27,9 +27,12 @@ class ThreadPool {
   // returns when all are done. The body must not throw. The caller holds a Lease.
   template <typename Body>
   void run(int n_items, Body&& body) {
-    run_job(n_items, [](void* context, int item, int thread) {
-      (*static_cast<std::remove_reference_t<Body>*>(context))(item, thread);
-    }, &body);
+    run_job(
+        n_items,
+        [](void* context, int item, int thread) {
+          (*static_cast<std::remove_reference_t<Body>*>(context))(item, thread);
+        },
+        &body);
   }
 
   // The right to call run(): one caller at a time, held for a whole pass over the model.

@@ -116,13 +116,17 @@ void q6_k(const BlockQ6_K& block, float* out) {
 
 void dequantize_row(TensorType type, const std::byte* in, float* out, size_t n) {
   switch (type) {
-    case TensorType::F32: return floats<float>(in, out, n);
-    case TensorType::F16: return floats<uint16_t>(in, out, n);
-    case TensorType::BF16: return floats<Bfloat16>(in, out, n);
-    case TensorType::Q8_0: return blocks<BlockQ8_0, 32>(in, out, n, q8_0);
+    case TensorType::F32:
+      return floats<float>(in, out, n);
+    case TensorType::F16:
+      return floats<uint16_t>(in, out, n);
+    case TensorType::BF16:
+      return floats<Bfloat16>(in, out, n);
+    case TensorType::Q8_0:
+      return blocks<BlockQ8_0, 32>(in, out, n, q8_0);
     case TensorType::Q4_0:
-      return blocks<BlockQ4_0, 32>(
-          in, out, n, [](const BlockQ4_0& b, float* o) { scaled(b, 0, 8, o); });
+      return blocks<BlockQ4_0, 32>(in, out, n,
+                                   [](const BlockQ4_0& b, float* o) { scaled(b, 0, 8, o); });
     case TensorType::Q5_0:
       return blocks<BlockQ5_0, 32>(
           in, out, n, [](const BlockQ5_0& b, float* o) { scaled(b, fifth_bits(b.qh), 16, o); });
@@ -132,9 +136,12 @@ void dequantize_row(TensorType type, const std::byte* in, float* out, size_t n) 
     case TensorType::Q5_1:
       return blocks<BlockQ5_1, 32>(
           in, out, n, [](const BlockQ5_1& b, float* o) { affine(b, fifth_bits(b.qh), o); });
-    case TensorType::Q4_K: return blocks<BlockQ4_K, 256>(in, out, n, q4_k);
-    case TensorType::Q5_K: return blocks<BlockQ5_K, 256>(in, out, n, q5_k);
-    case TensorType::Q6_K: return blocks<BlockQ6_K, 256>(in, out, n, q6_k);
+    case TensorType::Q4_K:
+      return blocks<BlockQ4_K, 256>(in, out, n, q4_k);
+    case TensorType::Q5_K:
+      return blocks<BlockQ5_K, 256>(in, out, n, q5_k);
+    case TensorType::Q6_K:
+      return blocks<BlockQ6_K, 256>(in, out, n, q6_k);
   }
 }
 

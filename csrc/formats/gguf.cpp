@@ -1,10 +1,8 @@
 #include "formats/gguf.h"
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
-#include <span>
 
 namespace gpt2edge {
 namespace {
@@ -16,23 +14,26 @@ constexpr uint64_t kMaxTensors = 1 << 14;
 
 // The least a key takes: an 8-byte length, 1 byte of name, a 4-byte type, 1 byte of value.
 constexpr uint64_t kLeastKey = 14;
-// The least a tensor takes: 8 + 1, a 4-byte rank, 8 bytes of shape, a 4-byte type, an 8-byte offset.
+// The least a tensor takes: 8 + 1, a 4-byte rank, 8 bytes of shape, a 4-byte type, an 8-byte
+// offset.
 constexpr uint64_t kLeastTensor = 33;
 
 uint32_t read_version(Cursor& in) {
   if (in.file_size() == 0) in.fail("the file is empty: download or convert it again");
   const auto magic = in.read<uint32_t>("the header");
   if (magic != 0x46554747u) {  // "GGUF"
-    in.fail("not a GGUF file: it does not begin with GGUF (pygpt2edge convert makes one from a "
-            "checkpoint)");
+    in.fail(
+        "not a GGUF file: it does not begin with GGUF (pygpt2edge convert makes one from a "
+        "checkpoint)");
   }
   const auto version = in.read<uint32_t>("the header");
   if (version == 2 || version == 3) return version;
   if (version == 0x02000000u || version == 0x03000000u) {
-    in.fail_unsupported("a big-endian GGUF file, expected little-endian: convert the original model");
+    in.fail_unsupported(
+        "a big-endian GGUF file, expected little-endian: convert the original model");
   }
-  in.fail_unsupported(message("GGUF version ", version,
-                              ", expected 2 or 3: convert the original model again"));
+  in.fail_unsupported(
+      message("GGUF version ", version, ", expected 2 or 3: convert the original model again"));
 }
 
 void check_entries(const Cursor& in, uint64_t n, uint64_t most, uint64_t least,
@@ -142,29 +143,33 @@ std::string_view GgufFile::get_string(const std::string& key) const {
   return *text;
 }
 
-std::vector<GgufValue> GgufFile::array(const std::string& key, const char* element) const {
+const GgufArray& GgufFile::array(const std::string& key) const {
   const auto* found = std::get_if<GgufArray>(&value(key));
-  if (found == nullptr) fail_type(key, std::string("an array of ") + element);
-  return elements(*found);
+  if (found == nullptr) fail_type(key, "an array");
+  return *found;
 }
 
 std::vector<std::string_view> GgufFile::get_strings(const std::string& key) const {
+  const GgufArray& strings = array(key);
   std::vector<std::string_view> out;
-  for (const GgufValue& element : array(key, "strings")) {
+  for_each(strings, [&](const GgufValue& element) {
     const auto* text = std::get_if<std::string_view>(&element);
     if (text == nullptr) fail_type(key, "an array of strings");
+    if (out.empty()) out.reserve(static_cast<size_t>(strings.n));
     out.push_back(*text);
-  }
+  });
   return out;
 }
 
 std::vector<int64_t> GgufFile::get_integers(const std::string& key) const {
+  const GgufArray& integers = array(key);
   std::vector<int64_t> out;
-  for (const GgufValue& element : array(key, "integers")) {
+  for_each(integers, [&](const GgufValue& element) {
     const auto integer = as_integer(element);
     if (!integer) fail_type(key, "an array of 64-bit integers");
+    if (out.empty()) out.reserve(static_cast<size_t>(integers.n));
     out.push_back(*integer);
-  }
+  });
   return out;
 }
 

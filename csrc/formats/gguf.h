@@ -29,7 +29,7 @@ class GgufFile {
   const std::map<std::string, GgufValue>& metadata() const { return metadata_; }
   const std::vector<TensorInfo>& tensors() const { return tensors_; }  // in the file's order
 
-  const GgufValue* find(const std::string& key) const;              // null when there is none
+  const GgufValue* find(const std::string& key) const;  // null when there is none
   const TensorInfo* find_tensor(const std::string& name) const;
 
   // These throw FormatError, naming the key or tensor, when it is missing or of another type.
@@ -48,7 +48,7 @@ class GgufFile {
   void read_metadata(Cursor& in, uint64_t n_keys);
   uint64_t alignment(const Cursor& in) const;
   const GgufValue& value(const std::string& key) const;
-  std::vector<GgufValue> array(const std::string& key, const char* element) const;
+  const GgufArray& array(const std::string& key) const;
   [[noreturn]] void fail_type(const std::string& key, const std::string& expected) const;
 
   std::string path_;

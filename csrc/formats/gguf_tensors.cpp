@@ -45,8 +45,8 @@ TensorInfo read_tensor(Cursor& in) {
     in.fail(message("tensor ", tensor.name, " has rows of ", tensor.n_in(), " numbers, expected a ",
                     "multiple of ", block_size, " for type ", traits->name, kDamaged));
   }
-  tensor.n_bytes = bounded_product(tensor.n_in() / block_size,
-                                   static_cast<uint64_t>(traits->block_bytes));
+  tensor.n_bytes =
+      bounded_product(tensor.n_in() / block_size, static_cast<uint64_t>(traits->block_bytes));
   for (size_t i = 0; i + 1 < tensor.shape.size(); ++i) {
     tensor.n_bytes = bounded_product(tensor.n_bytes, tensor.shape[i]);
   }

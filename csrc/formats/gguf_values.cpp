@@ -24,32 +24,48 @@ size_t fixed_size(uint32_t type) {
   switch (type) {
     case kUint8:
     case kInt8:
-    case kBool: return 1;
+    case kBool:
+      return 1;
     case kUint16:
-    case kInt16: return 2;
+    case kInt16:
+      return 2;
     case kUint32:
     case kInt32:
-    case kFloat32: return 4;
+    case kFloat32:
+      return 4;
     case kUint64:
     case kInt64:
-    case kFloat64: return 8;
-    default: return 0;
+    case kFloat64:
+      return 8;
+    default:
+      return 0;
   }
 }
 
 GgufValue decode_fixed(uint32_t type, const std::byte* p) {
   switch (type) {
-    case kUint8: return uint64_t{load<uint8_t>(p)};
-    case kUint16: return uint64_t{load<uint16_t>(p)};
-    case kUint32: return uint64_t{load<uint32_t>(p)};
-    case kUint64: return load<uint64_t>(p);
-    case kInt8: return int64_t{load<int8_t>(p)};
-    case kInt16: return int64_t{load<int16_t>(p)};
-    case kInt32: return int64_t{load<int32_t>(p)};
-    case kInt64: return load<int64_t>(p);
-    case kFloat32: return double{load<float>(p)};
-    case kFloat64: return load<double>(p);
-    default: return load<uint8_t>(p) != 0;  // kBool
+    case kUint8:
+      return uint64_t{load<uint8_t>(p)};
+    case kUint16:
+      return uint64_t{load<uint16_t>(p)};
+    case kUint32:
+      return uint64_t{load<uint32_t>(p)};
+    case kUint64:
+      return load<uint64_t>(p);
+    case kInt8:
+      return int64_t{load<int8_t>(p)};
+    case kInt16:
+      return int64_t{load<int16_t>(p)};
+    case kInt32:
+      return int64_t{load<int32_t>(p)};
+    case kInt64:
+      return load<int64_t>(p);
+    case kFloat32:
+      return double{load<float>(p)};
+    case kFloat64:
+      return load<double>(p);
+    default:
+      return load<uint8_t>(p) != 0;  // kBool
   }
 }
 
@@ -98,23 +114,17 @@ GgufValue read_value(Cursor& in, const std::string& key) {
   return decode_fixed(type, take_fixed(in, type, 1, key));
 }
 
-std::vector<GgufValue> elements(const GgufArray& array) {
-  std::vector<GgufValue> out;
-  out.reserve(static_cast<size_t>(array.n));
-  const size_t size = fixed_size(array.element_type);
-  const std::byte* p = array.data;  // read_array has walked these elements to their end
-  for (uint64_t i = 0; i < array.n; ++i) {
-    if (array.element_type != kString) {
-      out.push_back(decode_fixed(array.element_type, p));
-      p += size;
-      continue;
-    }
-    const auto length = static_cast<size_t>(load<uint64_t>(p));
-    const auto* text = reinterpret_cast<const char*>(p + sizeof(uint64_t));
-    out.emplace_back(std::string_view(text, length));
-    p += sizeof(uint64_t) + length;
+GgufValue read_element(const GgufArray& array, const std::byte*& p) {
+  // read_array has walked these elements to their end: nothing is left to check.
+  if (array.element_type != kString) {
+    const std::byte* element = p;
+    p += fixed_size(array.element_type);
+    return decode_fixed(array.element_type, element);
   }
-  return out;
+  const auto length = static_cast<size_t>(load<uint64_t>(p));
+  const std::string_view text(reinterpret_cast<const char*>(p + sizeof(uint64_t)), length);
+  p += sizeof(uint64_t) + length;
+  return text;
 }
 
 }  // namespace gpt2edge

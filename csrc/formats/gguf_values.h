@@ -5,7 +5,6 @@
 #include <string>
 #include <string_view>
 #include <variant>
-#include <vector>
 
 #include "formats/gguf_cursor.h"
 
@@ -24,7 +23,14 @@ using GgufValue = std::variant<uint64_t, int64_t, double, bool, std::string_view
 // Reads a type and the value that follows it. Arrays of arrays are refused.
 GgufValue read_value(Cursor& in, const std::string& key);
 
-// An array's elements, in order.
-std::vector<GgufValue> elements(const GgufArray& array);
+// Decodes the element of an array at p, and steps p over it.
+GgufValue read_element(const GgufArray& array, const std::byte*& p);
+
+// Calls visit(GgufValue) for each element, in order.
+template <typename Visit>
+void for_each(const GgufArray& array, Visit visit) {
+  const std::byte* p = array.data;
+  for (uint64_t i = 0; i < array.n; ++i) visit(read_element(array, p));
+}
 
 }  // namespace gpt2edge

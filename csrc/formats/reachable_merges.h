@@ -1,11 +1,12 @@
 // Which tokens byte-pair encoding can make, and with what priority.
 //
 // A tokenizer's merges are pairs: "l|o" gives "lo". Some implementations, tiktoken among them, know
-// only the result and its priority, and would also make "low" of "l|ow" where only "lo|w" is listed.
-// The two agree once each result is given the priority of the merge that really makes it, and
-// results that no text leads to are left out. Why: what happens between the ends of a token, while
-// nothing has been merged across them, does not depend on the text around it. So the pair that makes
-// a token is the same everywhere, and encoding the token's own bytes shows which one it is.
+// only the result and its priority, and would also make "low" of "l|ow" where only "lo|w" is
+// listed. The two agree once each result is given the priority of the merge that really makes it,
+// and results that no text leads to are left out. Why: what happens between the ends of a token,
+// while nothing has been merged across them, does not depend on the text around it. So the pair
+// that makes a token is the same everywhere, and encoding the token's own bytes shows which one it
+// is.
 #pragma once
 
 #include <cstddef>

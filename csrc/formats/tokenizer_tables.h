@@ -23,7 +23,7 @@ enum TokenType : int32_t { kNormalToken = 1, kControlToken = 3, kUserDefinedToke
 struct TokenizerSource {
   std::string path;  // for messages
   std::vector<std::string_view> tokens;
-  std::vector<int64_t> token_types;  // empty: all are normal
+  std::vector<int64_t> token_types;      // empty: all are normal
   std::vector<std::string_view> merges;  // "left right", first first
   std::optional<int64_t> bos_token;
   std::optional<int64_t> eos_token;

@@ -17,7 +17,8 @@ constexpr float kBanned = -std::numeric_limits<float>::infinity();
 constexpr size_t kBlock = 32;
 
 [[noreturn]] void refuse(std::span<const float> logits) {
-  const auto bad = std::find_if(logits.begin(), logits.end(), [](float x) { return !(x <= FLT_MAX); });
+  const auto bad =
+      std::find_if(logits.begin(), logits.end(), [](float x) { return !(x <= FLT_MAX); });
   throw std::runtime_error(message("the logit of token ", bad - logits.begin(), " is ", *bad,
                                    ", expected a number: the model's weights are damaged"));
 }
@@ -51,7 +52,8 @@ float max_logit(std::span<const float> logits) {
   if (std::find(sound.begin(), sound.end(), 0) != sound.end()) refuse(logits);
   const float result = *std::max_element(max.begin(), max.end());
   if (result == kBanned) {
-    throw std::invalid_argument("every token is banned: no logit is above -infinity; allow a token");
+    throw std::invalid_argument(
+        "every token is banned: no logit is above -infinity; allow a token");
   }
   return result;
 }

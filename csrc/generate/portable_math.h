@@ -39,7 +39,8 @@ inline double portable_exp(double x) {
   sum = sum * r + 1.0;
   sum = sum * r + 1.0;
 
-  const double power_of_two = std::bit_cast<double>((std::bit_cast<uint64_t>(shifted) + 1023) << 52);
+  const double power_of_two =
+      std::bit_cast<double>((std::bit_cast<uint64_t>(shifted) + 1023) << 52);
   return x < -700.0 ? 0.0 : sum * power_of_two;
 }
 

@@ -35,8 +35,8 @@ class Sampler {
   // The next token, for logits of shape (n_vocab). Uses draw number draw_index() and advances it by
   // one, also when greedy. Does not accept() the token. Allocates only when n_vocab grows. Equal
   // logits go to the lower id. Throws std::invalid_argument when every token is banned or a token
-  // that was biased or accepted is not in the vocabulary, std::runtime_error for a NaN or +infinity;
-  // then nothing has changed.
+  // that was biased or accepted is not in the vocabulary, std::runtime_error for a NaN or
+  // +infinity; then nothing has changed.
   int32_t sample(std::span<const float> logits);
 
   // Notes a token of the text, prompt included, for the repetition penalty.

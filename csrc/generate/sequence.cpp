@@ -22,7 +22,8 @@ class Sequence::Use {
  public:
   explicit Use(std::atomic<bool>& flag) : flag_(flag) {
     if (flag_.exchange(true)) {
-      throw std::runtime_error("this session is in use by another thread: make one session a thread");
+      throw std::runtime_error(
+          "this session is in use by another thread: make one session a thread");
     }
   }
   ~Use() { flag_.store(false); }
@@ -45,9 +46,9 @@ void Sequence::check(std::span<const int32_t> tokens) const {
     throw ContextLengthError(message(
         tokens.size() + tokens_.size(), " tokens do not fit a context of ", n_ctx(), ": ",
         tokens.size() - room, " too many. Shorten the text",
-        n_ctx() < model_->config().n_ctx ? message(", or raise n_ctx (up to ",
-                                                   model_->config().n_ctx, " for this model)")
-                                         : std::string()));
+        n_ctx() < model_->config().n_ctx
+            ? message(", or raise n_ctx (up to ", model_->config().n_ctx, " for this model)")
+            : std::string()));
   }
   for (size_t i = 0; i < tokens.size(); ++i) {
     if (tokens[i] < 0 || tokens[i] >= model_->config().n_vocab) {

@@ -14,13 +14,14 @@ namespace gpt2edge {
 
 class Sequence {
  public:
-  // n_ctx: the most tokens it may hold, at most the model's. Throws std::invalid_argument otherwise.
+  // n_ctx: the most tokens it may hold, at most the model's. Throws std::invalid_argument
+  // otherwise.
   Sequence(std::shared_ptr<Model> model, int n_ctx, kernels::CacheType cache_type);
 
   // Appends tokens and computes them. Afterwards logits() are those that follow the last one. With
   // all_logits, which has room for (tokens.size(), n_vocab), those after every token go there too.
-  // Throws ContextLengthError when they do not fit and std::invalid_argument for a token that is not
-  // in the vocabulary; then, and when interrupted, the sequence is as it was before.
+  // Throws ContextLengthError when they do not fit and std::invalid_argument for a token that is
+  // not in the vocabulary; then, and when interrupted, the sequence is as it was before.
   void append(std::span<const int32_t> tokens, float* all_logits, const Interrupt& interrupt);
 
   // Forgets all but the first n tokens. logits() are unknown until the next append.

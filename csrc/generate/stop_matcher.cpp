@@ -37,11 +37,16 @@ size_t character_length(unsigned lead) {
 // overlong forms, surrogates and what lies beyond U+10FFFF. Source: Unicode standard, table 3-7.
 ByteRange second_byte(unsigned lead) {
   switch (lead) {
-    case 0xE0: return {0xA0, 0xBF};
-    case 0xED: return {0x80, 0x9F};
-    case 0xF0: return {0x90, 0xBF};
-    case 0xF4: return {0x80, 0x8F};
-    default: return {0x80, 0xBF};
+    case 0xE0:
+      return {0xA0, 0xBF};
+    case 0xED:
+      return {0x80, 0x9F};
+    case 0xF0:
+      return {0x90, 0xBF};
+    case 0xF4:
+      return {0x80, 0x8F};
+    default:
+      return {0x80, 0xBF};
   }
 }
 
@@ -101,7 +106,8 @@ void StopMatcher::step(Pattern& pattern, char byte) {
   if (pattern.text[n] == byte) ++n;
 }
 
-// Remembers the match that starts first. One that ends later and starts at the same place is longer.
+// Remembers the match that starts first. One that ends later and starts at the same place is
+// longer.
 void StopMatcher::note_matches() {
   for (size_t i = 0; i < patterns_.size(); ++i) {
     const size_t length = patterns_[i].text.size();

@@ -19,9 +19,9 @@ class StopMatcher {
   // Throws std::invalid_argument for an empty stop string.
   explicit StopMatcher(std::vector<std::string> stops);
 
-  // Takes the next bytes, returns those that are now safe to show. The match that starts first wins,
-  // and of those that start together the shortest: a match is therefore not final while a longer
-  // stop string that began before it may still complete. Once stopped, input is ignored.
+  // Takes the next bytes, returns those that are now safe to show. The match that starts first
+  // wins, and of those that start together the shortest: a match is therefore not final while a
+  // longer stop string that began before it may still complete. Once stopped, input is ignored.
   std::string push(std::string_view piece);
 
   // The text is over: returns what was held back, up to a match if one was waiting to be final.

@@ -10,7 +10,8 @@
 
 namespace gpt2edge::kernels {
 
-// Rows of activations as int8 codes: value = scale * code, a scale per row and 32 inputs ("a block").
+// Rows of activations as int8 codes: value = scale * code, a scale per row and 32 inputs ("a
+// block").
 //
 // Rows lie in tiles of `tile` rows, the last tile of those that remain. In a tile of w rows:
 //

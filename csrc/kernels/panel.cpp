@@ -28,8 +28,8 @@ void set_scale(Codes& out, float scale, float min = 0.0f) {
 
 int8_t code(int value) { return static_cast<int8_t>(value); }
 
-// Nibbles hold inputs 0..15 in their low halves and 16..31 in their high halves; bit i of `fifth` is
-// the fifth bit of input i.
+// Nibbles hold inputs 0..15 in their low halves and 16..31 in their high halves; bit i of `fifth`
+// is the fifth bit of input i.
 void five_bit_codes(const uint8_t* nibbles, uint32_t fifth, int offset, Codes& out) {
   for (int i = 0; i < 16; ++i) {
     const int low = (nibbles[i] & 15) | static_cast<int>(fifth >> i & 1) << 4;
@@ -98,8 +98,8 @@ void decode_q5_k(const std::byte* row, int b, Codes& out) {
   set_k_scale(block, sub, out);
 }
 
-// Q6_K: two halves of 128; in each, four runs of 32 take their low bits from 64 bytes of nibbles and
-// their two high bits from one of four bit pairs of 32 bytes. A scale for every 16.
+// Q6_K: two halves of 128; in each, four runs of 32 take their low bits from 64 bytes of nibbles
+// and their two high bits from one of four bit pairs of 32 bytes. A scale for every 16.
 void decode_q6_k(const std::byte* row, int b, Codes& out) {
   const auto block = block_at<BlockQ6_K>(row, b / 8);
   const int half = b % 8 / 4, run = b % 4;
@@ -119,14 +119,22 @@ void decode_q6_k(const std::byte* row, int b, Codes& out) {
 // as they are.
 void decode(TensorType type, const std::byte* row, int b, Codes& out) {
   switch (type) {
-    case TensorType::Q8_0: return decode_q8_0(row, b, out);
-    case TensorType::Q4_1: return decode_q4_1(row, b, out);
-    case TensorType::Q5_0: return decode_q5_0(row, b, out);
-    case TensorType::Q5_1: return decode_q5_1(row, b, out);
-    case TensorType::Q4_K: return decode_q4_k(row, b, out);
-    case TensorType::Q5_K: return decode_q5_k(row, b, out);
-    case TensorType::Q6_K: return decode_q6_k(row, b, out);
-    default: return;  // form_of maps only the above to forms packed by way of codes
+    case TensorType::Q8_0:
+      return decode_q8_0(row, b, out);
+    case TensorType::Q4_1:
+      return decode_q4_1(row, b, out);
+    case TensorType::Q5_0:
+      return decode_q5_0(row, b, out);
+    case TensorType::Q5_1:
+      return decode_q5_1(row, b, out);
+    case TensorType::Q4_K:
+      return decode_q4_k(row, b, out);
+    case TensorType::Q5_K:
+      return decode_q5_k(row, b, out);
+    case TensorType::Q6_K:
+      return decode_q6_k(row, b, out);
+    default:
+      return;  // form_of maps only the above to forms packed by way of codes
   }
 }
 
@@ -225,17 +233,24 @@ bool is_float(WeightForm form) {
 
 WeightForm form_of(TensorType type) {
   switch (type) {
-    case TensorType::F32: return WeightForm::kF32;
-    case TensorType::F16: return WeightForm::kF16;
-    case TensorType::BF16: return WeightForm::kBF16;
+    case TensorType::F32:
+      return WeightForm::kF32;
+    case TensorType::F16:
+      return WeightForm::kF16;
+    case TensorType::BF16:
+      return WeightForm::kBF16;
     case TensorType::Q8_0:
-    case TensorType::Q5_0: return WeightForm::kInt8;
-    case TensorType::Q4_0: return WeightForm::kInt4;
+    case TensorType::Q5_0:
+      return WeightForm::kInt8;
+    case TensorType::Q4_0:
+      return WeightForm::kInt4;
     case TensorType::Q4_1:
     case TensorType::Q5_1:
     case TensorType::Q4_K:
-    case TensorType::Q5_K: return WeightForm::kInt8Affine;
-    case TensorType::Q6_K: return WeightForm::kInt8Fine;
+    case TensorType::Q5_K:
+      return WeightForm::kInt8Affine;
+    case TensorType::Q6_K:
+      return WeightForm::kInt8Fine;
   }
   return WeightForm::kF32;
 }
@@ -274,8 +289,7 @@ void pack_panel(const PanelLayout& layout, TensorType type, const std::byte* row
 
 void unpack_row(const PackedMatrix& matrix, int row, float* out) {
   const PanelLayout& layout = matrix.layout;
-  const uint8_t* panel =
-      matrix.panels + layout.panel_bytes * static_cast<size_t>(row / kPanelRows);
+  const uint8_t* panel = matrix.panels + layout.panel_bytes * static_cast<size_t>(row / kPanelRows);
   const int r = row % kPanelRows;
   for (int k = 0; k < layout.n_in; ++k) {
     const size_t place = static_cast<size_t>(k) * kPanelRows + static_cast<size_t>(r);
@@ -289,7 +303,8 @@ void unpack_row(const PackedMatrix& matrix, int row, float* out) {
       const int b = k / kBlockInputs, i = k % kBlockInputs;
       float scale, min;
       read_scale(layout, panel, b, i / 16, r, scale, min);
-      out[k] = scale * static_cast<float>(read_code(layout, panel, matrix.code_bias, b, i, r)) + min;
+      out[k] =
+          scale * static_cast<float>(read_code(layout, panel, matrix.code_bias, b, i, r)) + min;
     }
   }
 }

@@ -37,9 +37,9 @@ class Model {
   // when memory runs out. n_threads 0 means one per physical core.
   Model(const std::string& path, int n_threads);
 
-  // Computes rows, any number, in the order given. Rows of one sequence come at ascending positions.
-  // One pass runs at a time: a second thread waits. When interrupted, the caches hold garbage at
-  // the rows' positions and nothing else has changed.
+  // Computes rows, any number, in the order given. Rows of one sequence come at ascending
+  // positions. One pass runs at a time: a second thread waits. When interrupted, the caches hold
+  // garbage at the rows' positions and nothing else has changed.
   void forward(std::span<const Row> rows, const Interrupt& interrupt);
 
   const Config& config() const { return config_; }

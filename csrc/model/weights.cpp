@@ -12,10 +12,10 @@ namespace {
 // One tensor's place in the arena.
 struct Placement {
   const TensorInfo* tensor;
-  bool is_matrix;                // packed for the kernels; otherwise kept as plain floats
-  kernels::PanelLayout layout;   // of a matrix
-  int n_out, n_in;               // of a matrix; rows and columns of floats otherwise
-  size_t offset;                 // in the arena
+  bool is_matrix;               // packed for the kernels; otherwise kept as plain floats
+  kernels::PanelLayout layout;  // of a matrix
+  int n_out, n_in;              // of a matrix; rows and columns of floats otherwise
+  size_t offset;                // in the arena
 };
 
 // Where every tensor goes. Reading the file's words into this plan is the only place that checks
@@ -79,7 +79,8 @@ class Plan {
     const TensorInfo& tensor = file_.tensor(name);
     uint64_t found_rows = 1;
     for (size_t i = 0; i + 1 < tensor.shape.size(); ++i) found_rows *= tensor.shape[i];
-    const bool right = tensor.shape.size() <= 2 && tensor.shape.back() == static_cast<uint64_t>(n) &&
+    const bool right = tensor.shape.size() <= 2 &&
+                       tensor.shape.back() == static_cast<uint64_t>(n) &&
                        found_rows == static_cast<uint64_t>(rows);
     if (!right) {
       throw FormatError(message(file_.path(), ": tensor ", name, " has shape ", text(tensor.shape),

@@ -32,8 +32,9 @@ struct LayerWeights {
 
 class Weights {
  public:
-  // Packs every tensor of the file, on all threads of the pool. Throws FormatError for a tensor that
-  // is missing or of the wrong shape, before any memory is taken. `code_bias` is the kernel table's.
+  // Packs every tensor of the file, on all threads of the pool. Throws FormatError for a tensor
+  // that is missing or of the wrong shape, before any memory is taken. `code_bias` is the kernel
+  // table's.
   Weights(const GgufFile& file, const Config& config, int code_bias, ThreadPool& pool);
 
   // What the arena will take, without loading.

@@ -24,16 +24,16 @@ class Workspace {
   static size_t bytes_needed(const Config& config, int n_threads);
   size_t bytes() const { return buffer_.size(); }
 
-  size_t embd_stride;    // floats between rows of x, normed and attended
+  size_t embd_stride;  // floats between rows of x, normed and attended
   size_t qkv_stride;
   size_t inner_stride;
   size_t vocab_stride;
-  float* x;         // (kMaxRows, n_embd) the residual stream
-  float* normed;    // (kMaxRows, n_embd) what a layer norm gives
-  float* qkv;       // (kMaxRows, 3 n_embd)
-  float* attended;  // (kMaxRows, n_embd)
-  float* inner;     // (kMaxRows, n_inner) after GELU
-  float* logits;    // (kMaxHeadRows, n_vocab)
+  float* x;                          // (kMaxRows, n_embd) the residual stream
+  float* normed;                     // (kMaxRows, n_embd) what a layer norm gives
+  float* qkv;                        // (kMaxRows, 3 n_embd)
+  float* attended;                   // (kMaxRows, n_embd)
+  float* inner;                      // (kMaxRows, n_inner) after GELU
+  float* logits;                     // (kMaxHeadRows, n_vocab)
   kernels::QuantizedRows quantized;  // of whatever the next matmul reads
 
   // One thread's room for attention scores.

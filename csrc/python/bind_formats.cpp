@@ -1,11 +1,11 @@
 // GGUF files, and the way between floats and blocks.
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
-#include <thread>
+#include <filesystem>
+#include <future>
 
 #include "base/cpu_info.h"
 #include "base/error.h"
@@ -19,7 +19,8 @@ namespace py = pybind11;
 namespace gpt2edge::python {
 namespace {
 
-using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
+// Contiguous arrays are taken as they are; a type that loses digits is refused.
+using Floats = py::array_t<float, py::array::c_style>;
 using Bytes = py::array_t<uint8_t, py::array::c_style>;
 
 TensorType type_named(const std::string& name) {
@@ -30,7 +31,22 @@ TensorType type_named(const std::string& name) {
     const TypeTraits* traits = type_traits(id);
     if (traits != nullptr && upper == traits->name) return static_cast<TensorType>(id);
   }
-  throw py::value_error("no tensor type is named \"" + name + "\"");
+  throw py::value_error("no tensor type is named \"" + name +
+                        "\": expected f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_k, q5_k or "
+                        "q6_k");
+}
+
+GgufFile open_file(const std::filesystem::path& path) {
+  const auto utf8 = path.u8string();  // on POSIX the bytes of the path, whatever they mean
+  const std::string bytes(utf8.begin(), utf8.end());
+  const py::gil_scoped_release unlocked;
+  return GgufFile::open(bytes);
+}
+
+// Metadata is meant to be UTF-8; a file that breaks the rule still shows what it holds.
+py::str to_text(std::string_view x) {
+  return py::reinterpret_steal<py::str>(
+      PyUnicode_DecodeUTF8(x.data(), static_cast<py::ssize_t>(x.size()), "replace"));
 }
 
 py::object to_python(const GgufValue& value) {
@@ -38,11 +54,11 @@ py::object to_python(const GgufValue& value) {
       [](const auto& x) -> py::object {
         using T = std::decay_t<decltype(x)>;
         if constexpr (std::is_same_v<T, std::string_view>) {
-          // Metadata is meant to be UTF-8; a file that breaks the rule still shows what it holds.
-          return py::reinterpret_steal<py::object>(
-              PyUnicode_DecodeUTF8(x.data(), static_cast<py::ssize_t>(x.size()), "replace"));
+          return to_text(x);
         } else if constexpr (std::is_same_v<T, GgufArray>) {
-          return py::str("array of " + std::to_string(x.n));
+          py::list out;
+          for_each(x, [&](const GgufValue& element) { out.append(to_python(element)); });
+          return out;
         } else {
           return py::cast(x);
         }
@@ -50,10 +66,13 @@ py::object to_python(const GgufValue& value) {
       value);
 }
 
+// The tokenizer's arrays have functions of their own: as lists they would take far longer to make
+// than all the rest of the file takes to read.
 py::dict metadata(const GgufFile& file) {
   py::dict out;
   for (const auto& [key, value] : file.metadata()) {
-    if (!std::holds_alternative<GgufArray>(value)) out[py::str(key)] = to_python(value);
+    const bool is_array = std::holds_alternative<GgufArray>(value);
+    if (!is_array || key.rfind("tokenizer.", 0) != 0) out[py::str(key)] = to_python(value);
   }
   return out;
 }
@@ -64,77 +83,98 @@ uint64_t array_length(const GgufFile& file, const std::string& key) {
   return array == nullptr ? 0 : array->n;
 }
 
-std::vector<py::bytes> strings(const GgufFile& file, const std::string& key) {
-  std::vector<py::bytes> out;
-  for (const std::string_view text : file.get_strings(key)) out.emplace_back(text);
+py::list strings(const GgufFile& file, const std::string& key) {
+  py::list out;
+  for (const std::string_view text : file.get_strings(key)) {
+    PyObject* decoded =
+        PyUnicode_DecodeUTF8(text.data(), static_cast<py::ssize_t>(text.size()), nullptr);
+    if (decoded == nullptr) {
+      PyErr_Clear();
+      throw FormatError(message(file.path(), ": string ", out.size(), " of the metadata key ", key,
+                                " is not UTF-8: the file is damaged, convert the model again"));
+    }
+    out.append(py::reinterpret_steal<py::str>(decoded));
+  }
   return out;
 }
 
-// The rows asked for, or IndexError.
-const TensorInfo& checked_rows(const GgufFile& file, const std::string& name, uint64_t first,
-                               uint64_t n) {
-  const TensorInfo* tensor = file.find_tensor(name);
-  if (tensor == nullptr) throw py::key_error("no tensor " + name + " in " + file.path());
-  if (first > tensor->n_rows() || n > tensor->n_rows() - first) {
-    throw py::index_error(message("tensor ", name, " has ", tensor->n_rows(), " rows, asked for ",
-                                  first, " to ", first + n));
-  }
-  return *tensor;
-}
+// Rows [first, first + n) of a tensor, as they lie in the file.
+struct Rows {
+  TensorType type;
+  size_t n, n_in, bytes;  // `bytes` of one row
+  const std::byte* data;
 
-Floats read_rows(const GgufFile& file, const std::string& name, uint64_t first, uint64_t n) {
-  const TensorInfo& tensor = checked_rows(file, name, first, n);
-  Floats out({static_cast<py::ssize_t>(n), static_cast<py::ssize_t>(tensor.n_in())});
+  Rows(const GgufFile& file, const std::string& name, int64_t first, int64_t n_rows) {
+    const TensorInfo* tensor = file.find_tensor(name);
+    if (tensor == nullptr) throw py::key_error("no tensor " + name + " in " + file.path());
+    const auto end = static_cast<int64_t>(tensor->n_rows());  // fewer than the file has bytes
+    if (first < 0 || n_rows < 0 || first > end || n_rows > end - first) {
+      throw py::index_error(message("tensor ", name, " has rows 0 to ", end - 1, ", asked for ",
+                                    n_rows, " from ", first));
+    }
+    type = tensor->type;
+    n = static_cast<size_t>(n_rows);
+    n_in = static_cast<size_t>(tensor->n_in());
+    bytes = row_bytes(type, n_in);
+    data = tensor->data + bytes * static_cast<size_t>(first);
+  }
+};
+
+Floats dequantized(const Rows& rows) {
+  Floats out({rows.n, rows.n_in});
   float* to = out.mutable_data();
-  const size_t row = row_bytes(tensor.type, tensor.n_in());
   const py::gil_scoped_release unlocked;
-  for (uint64_t i = 0; i < n; ++i) {
-    dequantize_row(tensor.type, tensor.data + row * (first + i), to + tensor.n_in() * i,
-                   tensor.n_in());
+  for (size_t i = 0; i < rows.n; ++i) {
+    dequantize_row(rows.type, rows.data + rows.bytes * i, to + rows.n_in * i, rows.n_in);
   }
   return out;
 }
 
-Bytes raw_rows(const GgufFile& file, const std::string& name, uint64_t first, uint64_t n) {
-  const TensorInfo& tensor = checked_rows(file, name, first, n);
-  const size_t row = row_bytes(tensor.type, tensor.n_in());
-  Bytes out({static_cast<py::ssize_t>(n), static_cast<py::ssize_t>(row)});
-  std::copy_n(tensor.data + row * first, row * n, reinterpret_cast<std::byte*>(out.mutable_data()));
+Floats read_rows(const GgufFile& file, const std::string& name, int64_t first_row, int64_t n_rows) {
+  return dequantized(Rows(file, name, first_row, n_rows));
+}
+
+Bytes raw_rows(const GgufFile& file, const std::string& name, int64_t first_row, int64_t n_rows) {
+  const Rows rows(file, name, first_row, n_rows);
+  Bytes out({rows.n, rows.bytes});
+  auto* to = reinterpret_cast<std::byte*>(out.mutable_data());
+  const py::gil_scoped_release unlocked;
+  std::copy_n(rows.data, rows.n * rows.bytes, to);
   return out;
 }
 
-// Calls body(first, last) for slices of [0, n) on n_threads threads, and passes on what they throw.
+// Calls body(first, last) for n_threads slices of [0, n). Of several errors the first slice's comes
+// through.
 template <typename Body>
-void in_parallel(size_t n, int n_threads, Body body) {
-  std::exception_ptr failure;
-  std::atomic<bool> failed{false};
-  const size_t share = (n + static_cast<size_t>(n_threads) - 1) / static_cast<size_t>(n_threads);
-  std::vector<std::thread> threads;
+void in_slices(size_t n, size_t n_threads, const Body& body) {
+  const auto policy = n_threads > 1 ? std::launch::async : std::launch::deferred;
+  const size_t share = (n + n_threads - 1) / n_threads;
+  std::vector<std::future<void>> slices;
   for (size_t first = 0; first < n; first += share) {
-    threads.emplace_back([&, first] {
-      try {
-        body(first, std::min(n, first + share));
-      } catch (...) {
-        if (!failed.exchange(true)) failure = std::current_exception();
-      }
-    });
+    slices.push_back(std::async(policy, body, first, std::min(n, first + share)));
   }
-  for (auto& thread : threads) thread.join();
-  if (failure) std::rethrow_exception(failure);
+  for (auto& slice : slices) slice.get();
 }
 
 Bytes quantize(const Floats& values, const std::string& type_name, int n_threads) {
-  if (values.ndim() != 2) throw py::value_error("values must have two dimensions: rows and inputs");
+  constexpr int kMostThreads = 256;
+  if (values.ndim() != 2) {
+    throw py::value_error(message("values has ", values.ndim(),
+                                  " dimensions, expected 2: (n_rows, "
+                                  "n_in)"));
+  }
+  if (n_threads < 0) throw py::value_error("n_threads is negative: expected 0 (all cores) or more");
   const TensorType type = type_named(type_name);
   const auto n_rows = static_cast<size_t>(values.shape(0));
   const auto n_in = static_cast<size_t>(values.shape(1));
+  check_quantizable(type, n_in);
   const size_t row = row_bytes(type, n_in);
-  Bytes out({values.shape(0), static_cast<py::ssize_t>(row)});
+  Bytes out({n_rows, row});
   const float* from = values.data();
   auto* to = reinterpret_cast<std::byte*>(out.mutable_data());
-  const int threads = std::max(1, n_threads > 0 ? n_threads : default_thread_count());
+  const int n = std::min(n_threads > 0 ? n_threads : default_thread_count(), kMostThreads);
   const py::gil_scoped_release unlocked;
-  in_parallel(n_rows, threads, [&](size_t first, size_t last) {
+  in_slices(n_rows, static_cast<size_t>(n), [=](size_t first, size_t last) {
     quantize_rows(type, from + first * n_in, last - first, n_in, to + first * row, first);
   });
   return out;
@@ -142,18 +182,22 @@ Bytes quantize(const Floats& values, const std::string& type_name, int n_threads
 
 Floats dequantize(const Bytes& blocks, const std::string& type_name, size_t n_in) {
   const TensorType type = type_named(type_name);
+  const auto block_size = static_cast<size_t>(type_traits(static_cast<uint32_t>(type))->block_size);
+  if (n_in % block_size != 0) {
+    throw py::value_error(message("n_in is ", n_in, ", expected a multiple of ", block_size,
+                                  " for type ", type_name));
+  }
   const size_t row = row_bytes(type, n_in);
-  const int block_size = type_traits(static_cast<uint32_t>(type))->block_size;
-  if (blocks.ndim() != 2 || static_cast<size_t>(blocks.shape(1)) != row ||
-      n_in % static_cast<size_t>(block_size) != 0) {
-    throw py::value_error(message("blocks must be rows of ", row, " bytes for ", n_in,
-                                  " numbers of type ", type_name));
+  if (blocks.ndim() != 2 || static_cast<size_t>(blocks.shape(1)) != row) {
+    throw py::value_error(message("blocks must have two dimensions and rows of ", row,
+                                  " bytes: that is ", n_in, " numbers of type ", type_name));
   }
-  Floats out({blocks.shape(0), static_cast<py::ssize_t>(n_in)});
+  const auto n_rows = static_cast<size_t>(blocks.shape(0));
+  Floats out({n_rows, n_in});
   const auto* from = reinterpret_cast<const std::byte*>(blocks.data());
-  for (size_t i = 0; i < static_cast<size_t>(blocks.shape(0)); ++i) {
-    dequantize_row(type, from + row * i, out.mutable_data() + n_in * i, n_in);
-  }
+  float* to = out.mutable_data();
+  const py::gil_scoped_release unlocked;
+  for (size_t i = 0; i < n_rows; ++i) dequantize_row(type, from + row * i, to + n_in * i, n_in);
   return out;
 }
 
@@ -162,30 +206,33 @@ Floats dequantize(const Bytes& blocks, const std::string& type_name, size_t n_in
 void bind_formats(py::module_& m) {
   py::class_<TensorInfo>(m, "TensorInfo")
       .def_readonly("name", &TensorInfo::name)
-      .def_property_readonly("type",
-                             [](const TensorInfo& t) {
-                               return type_traits(static_cast<uint32_t>(t.type))->name;
-                             })
-      .def_property_readonly("shape", [](const TensorInfo& t) { return py::tuple(py::cast(t.shape)); })
+      .def_property_readonly(
+          "type",
+          [](const TensorInfo& t) { return type_traits(static_cast<uint32_t>(t.type))->name; })
+      .def_property_readonly("shape",
+                             [](const TensorInfo& t) { return py::tuple(py::cast(t.shape)); })
       .def_readonly("n_bytes", &TensorInfo::n_bytes)
       .def_readonly("offset", &TensorInfo::offset);
 
   py::class_<GgufFile>(m, "GgufFile")
-      .def(py::init(&GgufFile::open), py::arg("path"), py::call_guard<py::gil_scoped_release>())
-      .def_property_readonly("path", &GgufFile::path)
+      .def(py::init(&open_file), py::arg("path"))
+      .def_property_readonly("path", [](const GgufFile& file) { return to_text(file.path()); })
       .def_property_readonly("version", &GgufFile::version)
       .def_property_readonly("metadata", &metadata)
       .def_property_readonly("tensors", &GgufFile::tensors)
-      .def("has", [](const GgufFile& file, const std::string& key) { return file.find(key) != nullptr; },
-           py::arg("key"))
+      .def(
+          "has",
+          [](const GgufFile& file, const std::string& key) { return file.find(key) != nullptr; },
+          py::arg("key"))
       .def("n_array", &array_length, py::arg("key"))
       .def("strings", &strings, py::arg("key"))
       .def("integers", &GgufFile::get_integers, py::arg("key"))
-      .def("read_rows", &read_rows, py::arg("name"), py::arg("first"), py::arg("n"))
-      .def("raw_rows", &raw_rows, py::arg("name"), py::arg("first"), py::arg("n"))
-      .def("release",
-           [](const GgufFile& file, const std::string& name) { file.release(file.tensor(name)); },
-           py::arg("name"));
+      .def("read_rows", &read_rows, py::arg("name"), py::arg("first_row"), py::arg("n_rows"))
+      .def("raw_rows", &raw_rows, py::arg("name"), py::arg("first_row"), py::arg("n_rows"))
+      .def(
+          "release",
+          [](const GgufFile& file, const std::string& name) { file.release(file.tensor(name)); },
+          py::arg("name"));
 
   m.def("quantize", &quantize, py::arg("values"), py::arg("type"), py::arg("n_threads") = 0);
   m.def("dequantize", &dequantize, py::arg("blocks"), py::arg("type"), py::arg("n_in"));

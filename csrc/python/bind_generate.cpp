@@ -51,8 +51,9 @@ void bind_sampler(py::module_& m) {
            py::arg("top_p") = 1.0, py::arg("min_p") = 0.0, py::arg("repetition_penalty") = 1.0,
            py::arg("repetition_window") = 0, py::arg("logit_bias") = std::map<int32_t, float>{},
            py::arg("seed") = uint64_t{0})
-      .def("sample", [](Sampler& s, const Logits& logits) { return s.sample(view(logits)); },
-           py::arg("logits").noconvert())
+      .def(
+          "sample", [](Sampler& s, const Logits& logits) { return s.sample(view(logits)); },
+          py::arg("logits").noconvert())
       .def("accept", &Sampler::accept, py::arg("token"))
       .def("reset", &Sampler::reset)
       .def("copy", [](const Sampler& sampler) { return Sampler(sampler); })
@@ -79,11 +80,12 @@ void bind_stop_matcher(py::module_& m) {
              return std::make_unique<StopMatcher>(as_strings(stops));
            }),
            py::arg("stops"))
-      .def("push",
-           [](StopMatcher& matcher, const py::bytes& piece) {
-             return py::bytes(matcher.push(std::string_view(piece)));
-           },
-           py::arg("piece"))
+      .def(
+          "push",
+          [](StopMatcher& matcher, const py::bytes& piece) {
+            return py::bytes(matcher.push(std::string_view(piece)));
+          },
+          py::arg("piece"))
       .def("finish", [](StopMatcher& matcher) { return py::bytes(matcher.finish()); })
       .def_property_readonly("stopped", &StopMatcher::stopped)
       .def_property_readonly("stop_string", [](const StopMatcher& matcher) -> py::object {

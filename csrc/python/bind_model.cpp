@@ -19,7 +19,8 @@ namespace {
 
 using Tokens = py::array_t<int32_t, py::array::c_style | py::array::forcecast>;
 
-// Lets Python handle Ctrl-C during a long pass. Taking the GIL costs, so it looks at the clock first.
+// Lets Python handle Ctrl-C during a long pass. Taking the GIL costs, so it looks at the clock
+// first.
 Interrupt check_signals() {
   using Clock = std::chrono::steady_clock;
   return [last = Clock::now()]() mutable {
@@ -67,7 +68,8 @@ py::dict memory_estimate(const std::string& path, int n_ctx, const std::string& 
   const Config config = read_config(file);
   py::dict out;
   out["weights"] = Weights::bytes_needed(file, config);
-  out["cache"] = KvCache::bytes_needed(config, n_ctx > 0 ? n_ctx : config.n_ctx, cache_type(kv_type));
+  out["cache"] =
+      KvCache::bytes_needed(config, n_ctx > 0 ? n_ctx : config.n_ctx, cache_type(kv_type));
   out["workspace"] =
       Workspace::bytes_needed(config, n_threads > 0 ? n_threads : default_thread_count());
   return out;
@@ -83,8 +85,7 @@ py::dict config_dict(const Model& model) {
   out["n_ctx"] = c.n_ctx;
   out["n_vocab"] = c.n_vocab;
   out["layer_norm_epsilon"] = c.layer_norm_epsilon;
-  out["activation_function"] =
-      c.activation == kernels::Epilogue::kGeluErf ? "gelu" : "gelu_new";
+  out["activation_function"] = c.activation == kernels::Epilogue::kGeluErf ? "gelu" : "gelu_new";
   return out;
 }
 

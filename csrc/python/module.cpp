@@ -18,8 +18,8 @@ using gpt2edge::UnsupportedError;
 
 // Paths and names in a message come from outside and need not be UTF-8.
 py::object text_of(const std::exception& error) {
-  return py::reinterpret_steal<py::object>(
-      PyUnicode_DecodeUTF8(error.what(), static_cast<py::ssize_t>(std::strlen(error.what())), "replace"));
+  return py::reinterpret_steal<py::object>(PyUnicode_DecodeUTF8(
+      error.what(), static_cast<py::ssize_t>(std::strlen(error.what())), "replace"));
 }
 
 void raise(const char* name, const std::exception& error) {

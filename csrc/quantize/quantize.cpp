@@ -13,7 +13,8 @@ namespace {
 constexpr float kLargestHalf = 65504.0f;
 
 float largest_magnitude(const float* x, size_t n) {
-  // Integer maxima of the bits order magnitudes as floats do, put NaN above infinity, and vectorize.
+  // Integer maxima of the bits order magnitudes as floats do, put NaN above infinity, and
+  // vectorize.
   uint32_t largest = 0;
   for (size_t i = 0; i < n; ++i) {
     const uint32_t magnitude = float_bits(x[i]) & 0x7FFFFFFFu;
@@ -29,7 +30,8 @@ int round_away(float x) {
   return whole + static_cast<int>(rest >= 0.5f) - static_cast<int>(rest <= -0.5f);
 }
 
-// 1 / d, or 0 where that overflows: then d rounds to a half float of 0, and so do the numbers.
+// 1 / d, or 0 where that overflows: then the stored scale is 0, and so are the numbers. (The
+// formats do not say what the codes are then. Both quantizers here write 0, as ggml's do on x86.)
 float inverse_of(float d) {
   const float inverse = 1.0f / d;
   return std::isfinite(inverse) ? inverse : 0.0f;
@@ -73,10 +75,12 @@ void to_q4_0(const float* x, size_t n, std::byte* out) {
     // The extreme becomes code -8, whichever its sign: the codes reach one step further there.
     const float d = signed_extreme(x) / -8.0f;
     const float inverse = inverse_of(d);
+    // Rounds to the nearest and moves -8 .. 7 to 0 .. 15.
+    const float centre = inverse != 0.0f || d == 0.0f ? 8.5f : 0.0f;
     BlockQ4_0 block;
     block.d = float_to_half(d);
     const auto code = [&](int i) {
-      const int q = static_cast<int8_t>(x[i] * inverse + 8.5f);
+      const int q = static_cast<int>(x[i] * inverse + centre);
       return static_cast<uint8_t>(q < 15 ? q : 15);
     };
     for (int i = 0; i < 16; ++i) {
@@ -86,13 +90,25 @@ void to_q4_0(const float* x, size_t n, std::byte* out) {
   }
 }
 
+// The largest magnitude that a type holds. With a scale it is the scale that must not overflow.
+float largest_storable(TensorType type) {
+  switch (type) {
+    case TensorType::F16:
+      return kLargestHalf;
+    case TensorType::BF16:
+      return float_of_bits(0x7F7F0000u);
+    case TensorType::Q8_0:
+      return kLargestHalf * 127.0f;
+    case TensorType::Q4_0:
+      return kLargestHalf * 8.0f;
+    default:
+      return float_of_bits(0x7F7FFFFFu);
+  }
+}
+
 void check_row(TensorType type, const float* x, size_t row, size_t n) {
-  const bool half_scales = type == TensorType::Q8_0 || type == TensorType::Q4_0;
-  const float limit = type == TensorType::F16 ? kLargestHalf
-                      : half_scales           ? kLargestHalf * 7.5f
-                                              : 3.3895e38f;  // the largest bfloat16
-  const float largest = largest_magnitude(x, n);
-  if (largest <= limit) return;
+  const float limit = largest_storable(type);
+  if (largest_magnitude(x, n) <= limit) return;
   for (size_t i = 0; i < n; ++i) {
     if (std::fabs(x[i]) <= limit) continue;
     throw std::invalid_argument(
@@ -104,12 +120,18 @@ void check_row(TensorType type, const float* x, size_t row, size_t n) {
 
 void quantize_row(TensorType type, const float* x, size_t n, std::byte* out) {
   switch (type) {
-    case TensorType::F32: return to_f32(x, n, out);
-    case TensorType::F16: return to_16_bits<float_to_half>(x, n, out);
-    case TensorType::BF16: return to_16_bits<float_to_bfloat16>(x, n, out);
-    case TensorType::Q8_0: return to_q8_0(x, n, out);
-    case TensorType::Q4_0: return to_q4_0(x, n, out);
-    default: return;  // can_quantize_to refused it
+    case TensorType::F32:
+      return to_f32(x, n, out);
+    case TensorType::F16:
+      return to_16_bits<float_to_half>(x, n, out);
+    case TensorType::BF16:
+      return to_16_bits<float_to_bfloat16>(x, n, out);
+    case TensorType::Q8_0:
+      return to_q8_0(x, n, out);
+    case TensorType::Q4_0:
+      return to_q4_0(x, n, out);
+    default:
+      return;  // check_quantizable refused it
   }
 }
 
@@ -120,17 +142,21 @@ bool can_quantize_to(TensorType type) {
          type == TensorType::Q8_0 || type == TensorType::Q4_0;
 }
 
-void quantize_rows(TensorType type, const float* values, size_t n_rows, size_t n_in, std::byte* out,
-                   size_t first_row) {
+void check_quantizable(TensorType type, size_t n_in) {
   const TypeTraits& traits = *type_traits(static_cast<uint32_t>(type));
   if (!can_quantize_to(type)) {
-    throw std::invalid_argument(message("cannot quantize to ", traits.name,
-                                        ": choose f32, f16, bf16, q8_0 or q4_0"));
+    throw std::invalid_argument(
+        message("cannot quantize to ", traits.name, ": choose f32, f16, bf16, q8_0 or q4_0"));
   }
   if (n_in % static_cast<size_t>(traits.block_size) != 0) {
-    throw std::invalid_argument(message("rows of ", n_in, " numbers do not divide into blocks of ",
-                                        traits.block_size, " (", traits.name, ")"));
+    throw std::invalid_argument(message("rows have ", n_in, " numbers, expected a multiple of ",
+                                        traits.block_size, " for type ", traits.name));
   }
+}
+
+void quantize_rows(TensorType type, const float* values, size_t n_rows, size_t n_in, std::byte* out,
+                   size_t first_row) {
+  check_quantizable(type, n_in);
   const size_t row_size = row_bytes(type, n_in);
   for (size_t row = 0; row < n_rows; ++row) {
     const float* x = values + row * n_in;

@@ -8,8 +8,11 @@
 
 namespace gpt2edge {
 
-// The types quantize_rows writes: F32, F16, BF16, Q8_0, Q4_0.
+// The types that quantize_rows writes: F32, F16, BF16, Q8_0, Q4_0.
 bool can_quantize_to(TensorType type);
+
+// Throws std::invalid_argument unless rows of n_in numbers can be written as this type.
+void check_quantizable(TensorType type, size_t n_in);
 
 // `values` is (n_rows, n_in), n_in a multiple of the type's block size; `out` has room for
 // n_rows * row_bytes(type, n_in). Throws std::invalid_argument, naming row (counted from first_row)

@@ -2,8 +2,8 @@
 //   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -DGPT2EDGE_LIBFUZZER -Icsrc
 //     tests/cpp/fuzz_gguf.cpp csrc/formats/gguf*.cpp csrc/formats/ggml_blocks.cpp
 //     csrc/formats/dequantize.cpp csrc/base/mapped_file.cpp -o fuzz_gguf
-// Without "fuzzer" and -DGPT2EDGE_LIBFUZZER it is a program, for any compiler, that reads the files it
-// is given and says which of them it accepts.
+// Without "fuzzer" and -DGPT2EDGE_LIBFUZZER it is a program, for any compiler, that reads the files
+// it is given and says which of them it accepts.
 #include <filesystem>
 
 #include "gguf_bytes.h"

@@ -48,7 +48,12 @@ inline std::string sound_file() {
   out.key("general.architecture", 8).text("gpt2");
   out.key("gpt2.block_count", 4).add(uint32_t{1});
   out.key("flag", 7).add(uint8_t{1});
-  out.key("tokenizer.ggml.tokens", 9).add(uint32_t{8}).add(uint64_t{3}).text("a").text("").text("bc");
+  out.key("tokenizer.ggml.tokens", 9)
+      .add(uint32_t{8})
+      .add(uint64_t{3})
+      .text("a")
+      .text("")
+      .text("bc");
   out.key("types", 9).add(uint32_t{5}).add(uint64_t{2}).add(int32_t{1}).add(int32_t{-3});
   out.tensor("a.weight", {32, 2}, TensorType::Q4_0, 0);
   out.tensor("a.bias", {5}, TensorType::F32, 64);
@@ -75,7 +80,8 @@ inline bool read_everything(const std::string& path) {
       for_each(std::get<GgufArray>(value), [&](const GgufValue& element) {
         if (const auto* s = std::get_if<std::string_view>(&element)) n += std::string(*s).size();
       });
-      if (n > file.path().max_size()) return false;  // keeps the reading of strings from being removed
+      if (n > file.path().max_size())
+        return false;  // keeps the reading of strings from being removed
     }
     return true;
   } catch (const FormatError&) {

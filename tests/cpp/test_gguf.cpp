@@ -79,8 +79,9 @@ void test_bit_flips(const Scratch& scratch) {
 void test_random_damage(const Scratch& scratch) {
   const std::string sound = sound_file();
   std::mt19937 random(1);
-  const uint64_t tempting[] = {0,          1,          0xFF,       0xFFFFFFFF, 1ull << 31, 1ull << 32,
-                               1ull << 61, 1ull << 62, 1ull << 63, ~0ull,      ~0ull - 31, ~0ull - 7};
+  const uint64_t tempting[] = {0,          1,          0xFF,       0xFFFFFFFF,
+                               1ull << 31, 1ull << 32, 1ull << 61, 1ull << 62,
+                               1ull << 63, ~0ull,      ~0ull - 31, ~0ull - 7};
   for (int round = 0; round < 4000; ++round) {
     std::string bytes = sound;
     for (auto n = 1 + random() % 3; n > 0; --n) {

@@ -47,9 +47,12 @@ std::vector<size_t> half_offsets(TensorType type) {
     case TensorType::Q4_1:
     case TensorType::Q5_1:
     case TensorType::Q4_K:
-    case TensorType::Q5_K: return {0, 2};
-    case TensorType::Q6_K: return {208};
-    default: return {0};
+    case TensorType::Q5_K:
+      return {0, 2};
+    case TensorType::Q6_K:
+      return {208};
+    default:
+      return {0};
   }
 }
 
@@ -122,7 +125,8 @@ Blocks quantize_naively(const std::vector<float>& x) {
 }
 
 // The scale and the codes of a row, told from its numbers alone: dequantizing with the codes known
-// would repeat the program, so the row is decoded by the format's own formulas for a code of 0 and 1.
+// would repeat the program, so the row is decoded by the format's own formulas for a code of 0
+// and 1.
 struct DecodedBlock {
   float scale[2], min;
   int code[32];
@@ -178,7 +182,8 @@ float dot_naively(const Matrix& m, int r, const std::vector<float>& x, const Blo
       const int code = q.codes[static_cast<size_t>(32 * b + i)];
       dot += d.code[i] * code;
       x_sum += code;
-      CHECK(d.scale[0] * static_cast<float>(d.code[i]) + d.min == w[static_cast<size_t>(32 * b + i)]);
+      CHECK(d.scale[0] * static_cast<float>(d.code[i]) + d.min ==
+            w[static_cast<size_t>(32 * b + i)]);
     }
     const float x_scale = q.scales[static_cast<size_t>(b)];
     sum = std::fmaf(static_cast<float>(dot), d.scale[0] * x_scale, sum);
@@ -290,7 +295,8 @@ void test_matmuls(const KernelTable& table) {
     for (const int n_rows : {1, 2, 3, 5, 8, 9}) test_matmul(table, type, 33, 50, n_rows);
   }
   for (const TensorType type : {Q8_0, Q4_0, Q5_0, Q4_1, Q5_1}) {
-    for (const int n_rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 17}) test_matmul(table, type, 40, 96, n_rows);
+    for (const int n_rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 17})
+      test_matmul(table, type, 40, 96, n_rows);
     test_matmul(table, type, 16, 1600, 3);
   }
 }
@@ -310,9 +316,8 @@ void test_k_types(const KernelTable& table) {
       const Packed packed = pack(m, tables[t]->code_bias);
       const QuantizedRows quantized = a.quantize(*tables[t]);
       out[t].resize(static_cast<size_t>(n_rows * padded(n_out)));
-      tables[t]->matmul({packed.matrix, a.values.data(), stride, quantized, n_rows, 0, 2,
-                         nullptr, Epilogue::kBias, out[t].data(),
-                         static_cast<size_t>(padded(n_out))});
+      tables[t]->matmul({packed.matrix, a.values.data(), stride, quantized, n_rows, 0, 2, nullptr,
+                         Epilogue::kBias, out[t].data(), static_cast<size_t>(padded(n_out))});
     }
     CHECK(out[0] == out[1]);
     std::vector<float> w(static_cast<size_t>(n_in));
@@ -351,8 +356,17 @@ void test_elementary(const KernelTable& table) {
     for (int t = 0; t < 2; ++t) {
       const Packed packed = pack(identity, tables[t]->code_bias);
       out[t].resize(n);
-      tables[t]->matmul({packed.matrix, x.data(), size_t{n}, {}, 1, 0, n / 16, nullptr, epilogue,
-                         out[t].data(), size_t{n}});
+      tables[t]->matmul({packed.matrix,
+                         x.data(),
+                         size_t{n},
+                         {},
+                         1,
+                         0,
+                         n / 16,
+                         nullptr,
+                         epilogue,
+                         out[t].data(),
+                         size_t{n}});
     }
     CHECK(same_bits(out[0].data(), out[1].data(), n));
     for (int i = 0; i < n; ++i) {
@@ -361,7 +375,8 @@ void test_elementary(const KernelTable& table) {
           epilogue == Epilogue::kGeluTanh
               ? 0.5 * v * (1 + std::tanh(root_2_over_pi * (v + 0.044715 * v * v * v)))
               : 0.5 * v * (1 + std::erf(v / std::sqrt(2.0)));
-      CHECK(std::fabs(out[0][static_cast<size_t>(i)] - exact) <= 4e-7 * std::max(1.0, std::fabs(v)));
+      CHECK(std::fabs(out[0][static_cast<size_t>(i)] - exact) <=
+            4e-7 * std::max(1.0, std::fabs(v)));
     }
   }
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -51,7 +52,7 @@ def test_how_the_prompt_is_split(
 ) -> None:
     session = _core.Session(_core.Model(str(path), 2))
     edges = sorted({0, *cuts, N_TOKENS})
-    for first, last in zip(edges, edges[1:], strict=False):
+    for first, last in itertools.pairwise(edges):
         session.append(TOKENS[first:last])
         assert np.array_equal(expected[last - 1], session.logits)
 

@@ -68,12 +68,12 @@ void append(const AppendArgs& args) {
 // ---- one tile of up to kQueryTile queries ----
 
 struct Tile {
-  int first_position;   // of the tile's first query
-  const float* query;   // (n, query_stride)
+  int first_position;  // of the tile's first query
+  const float* query;  // (n, query_stride)
   size_t query_stride;
-  float* scores;        // (n, n_keys padded to 16)
+  float* scores;  // (n, n_keys padded to 16)
   size_t scores_stride;
-  float* sums;          // (n, d_head padded to 16)
+  float* sums;  // (n, d_head padded to 16)
   size_t sums_stride;
   int n_keys(int q) const { return first_position + q + 1; }
 };

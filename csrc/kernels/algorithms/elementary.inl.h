@@ -53,8 +53,7 @@ Isa::Floats gelu_erf(Isa::Floats x) {
   p = Isa::fma(p, t, Isa::broadcast(1.421413741f));
   p = Isa::fma(p, t, Isa::broadcast(-0.284496736f));
   p = Isa::fma(p, t, Isa::broadcast(0.254829592f));
-  const Isa::Floats erfc =
-      Isa::mul(Isa::mul(p, t), exponential(Isa::sub(zero, Isa::mul(z, z))));
+  const Isa::Floats erfc = Isa::mul(Isa::mul(p, t), exponential(Isa::sub(zero, Isa::mul(z, z))));
   const Isa::Floats below = Isa::mul(Isa::mul(magnitude, Isa::broadcast(0.5f)), erfc);
   return Isa::sub(Isa::max(x, zero), below);
 }

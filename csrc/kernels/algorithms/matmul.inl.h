@@ -1,7 +1,8 @@
 // Rows of activations times packed panels of weights.
 //
-// One loop for each kind of weights: a tile of up to Isa::kMaxTokens rows of activations against one
-// panel of 16 weight rows. The panel stays in the first-level cache while all rows pass over it.
+// One loop for each kind of weights: a tile of up to Isa::kMaxTokens rows of activations against
+// one panel of 16 weight rows. The panel stays in the first-level cache while all rows pass over
+// it.
 #pragma once
 
 #include "kernels/algorithms/elementary.inl.h"
@@ -174,14 +175,10 @@ struct IntegerTile {
     const int n_blocks = layout.n_in / kBlockInputs;
     const size_t first = static_cast<size_t>(row) * n_blocks;
     const QuantizedRows& rows = args.quantized;
-    Block block = {base + layout.codes_offset,
-                   base,
-                   base + layout.mins_offset,
-                   rows.codes + first * kBlockInputs,
-                   rows.scales + first,
-                   rows.sums + 2 * first,
-                   rows.starts8 + first,
-                   rows.starts4 + first};
+    Block block = {base + layout.codes_offset, base,
+                   base + layout.mins_offset,  rows.codes + first * kBlockInputs,
+                   rows.scales + first,        rows.sums + 2 * first,
+                   rows.starts8 + first,       rows.starts4 + first};
     Isa::Floats sum[T];
     for (int t = 0; t < T; ++t) sum[t] = Isa::broadcast(0.0f);
     for (int b = 0; b < n_blocks; ++b) {
@@ -225,13 +222,20 @@ void all_rows(const MatmulArgs& args) {
 
 void matmul(const MatmulArgs& args) {
   switch (args.weights.layout.form) {
-    case WeightForm::kF32: return all_rows<FloatTile<F32Weights>>(args);
-    case WeightForm::kF16: return all_rows<FloatTile<F16Weights>>(args);
-    case WeightForm::kBF16: return all_rows<FloatTile<BF16Weights>>(args);
-    case WeightForm::kInt8: return all_rows<IntegerTile<Int8>>(args);
-    case WeightForm::kInt4: return all_rows<IntegerTile<Int4>>(args);
-    case WeightForm::kInt8Affine: return all_rows<IntegerTile<Int8Affine>>(args);
-    case WeightForm::kInt8Fine: return all_rows<IntegerTile<Int8Fine>>(args);
+    case WeightForm::kF32:
+      return all_rows<FloatTile<F32Weights>>(args);
+    case WeightForm::kF16:
+      return all_rows<FloatTile<F16Weights>>(args);
+    case WeightForm::kBF16:
+      return all_rows<FloatTile<BF16Weights>>(args);
+    case WeightForm::kInt8:
+      return all_rows<IntegerTile<Int8>>(args);
+    case WeightForm::kInt4:
+      return all_rows<IntegerTile<Int4>>(args);
+    case WeightForm::kInt8Affine:
+      return all_rows<IntegerTile<Int8Affine>>(args);
+    case WeightForm::kInt8Fine:
+      return all_rows<IntegerTile<Int8Fine>>(args);
   }
 }
 

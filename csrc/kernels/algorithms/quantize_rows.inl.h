@@ -19,7 +19,8 @@ GPT2EDGE_INLINE int32_t quantize_16(Isa::Floats x, Isa::Floats inverse_scale, in
   return static_cast<int32_t>(Isa::sum(Isa::sub(shifted, shift)));
 }
 
-// 32 inputs of row `row` of a tile of `width` rows; `first` is the block's place, counted in blocks.
+// 32 inputs of row `row` of a tile of `width` rows; `first` is the block's place, counted in
+// blocks.
 void quantize_block(const float* x, const QuantizedRows& out, size_t first, int row, int width) {
   const Isa::Floats low = Isa::load(x), high = Isa::load(x + 16), zero = Isa::broadcast(0.0f);
   const Isa::Floats magnitude =

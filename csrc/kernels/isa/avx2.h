@@ -2,7 +2,8 @@
 //
 // AVX2 multiplies bytes only as unsigned x signed, adding pairs into 16 bits with saturation:
 //   8-bit codes: |w| x (x with w's sign); a pair is at most 2 * 128 * 127 = 32512, below 2^15.
-//   4-bit codes: 0..15 as they are;       a pair is at most 2 * 15 * 127 = 3810, so that the 8 steps
+//   4-bit codes: 0..15 as they are;       a pair is at most 2 * 15 * 127 = 3810, so that the 8
+//   steps
 //                of a block (30480) still fit 16 bits and are widened once.
 #pragma once
 

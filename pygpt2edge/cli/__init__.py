@@ -1,0 +1,73 @@
+"""The command line: one subcommand a module, each loaded when it is called for.
+
+Text and results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong
+usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from pygpt2edge import __version__
+from pygpt2edge.cli import output
+
+# Command -> its module. The modules import what is slow (numpy, the core, tiktoken) inside their
+# functions, so that --help is there at once.
+_MODULES = {
+    "generate": "generate",
+    "convert": "convert",
+    "inspect": "inspect",
+    "tokenize": "tokenize",
+    "eval": "evaluate",
+    "bench": "bench",
+    "doctor": "doctor",
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _MODULES:
+            return None
+        module = import_module(f"pygpt2edge.cli.{_MODULES[cmd_name]}")
+        command: click.Command = module.command
+        return command
+
+    def invoke(self, ctx: click.Context) -> None:
+        try:
+            super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            output.drop_stdout()
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="pygpt2edge")
+def cli() -> None:
+    """GPT-2 text generation on any CPU, with no network and no GPU.
+
+    \b
+    pygpt2edge generate "Once upon a time"             the demo model, no download
+    pygpt2edge generate -m openai-community/gpt2 "..."  fetched and converted once
+    pygpt2edge convert openai-community/gpt2-xl gpt2-xl.gguf --type q4_0
+
+    PYGPT2EDGE_DEBUG=1 shows where an error came from.
+    """
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """The `pygpt2edge` command. Exits with the status that the module's docstring lists."""
+    output.prepare_streams()
+    run = partial(cli.main, args, prog_name="pygpt2edge", standalone_mode=False)
+    sys.exit(output.exit_status(run))

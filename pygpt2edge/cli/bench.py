@@ -1,0 +1,117 @@
+"""`pygpt2edge bench`: tokens a second."""
+
+from __future__ import annotations
+
+import os
+import statistics
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pygpt2edge.cli.options import (
+    ModelSource,
+    Number,
+    Runtime,
+    json_option,
+    model_options,
+    note_on_demo_model,
+    runtime_options,
+)
+from pygpt2edge.cli.output import memory_line, print_json, print_table, progress_bar
+
+if TYPE_CHECKING:
+    from pygpt2edge import GPT2
+    from pygpt2edge.benchmark import Benchmark
+
+
+class _Lengths(click.ParamType):
+    name = "N,..."
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[int]:
+        try:
+            lengths = [int(part) for part in value.split(",") if part.strip()]
+        except ValueError:
+            self.fail(f"{value!r} is not a list of numbers such as 128,512", param, ctx)
+        if any(n < 0 for n in lengths):
+            self.fail(f"{value!r} has a number below 0", param, ctx)
+        return [n for n in dict.fromkeys(lengths) if n > 0]
+
+
+@click.command("bench")
+@model_options
+@click.option("-p", "--prefill", "--n-prompt", type=_Lengths(), default="128,512",
+              show_default=True, help="Lengths of prompts to time; 0 for none.")  # fmt: skip
+@click.option("-n", "--decode", "--n-gen", type=_Lengths(), default="128", show_default=True,
+              help="Numbers of generated tokens to time; 0 for none.")  # fmt: skip
+@click.option("-r", "--repeat", "--repetitions", type=Number(int, 1), default=3,
+              show_default=True, help="Timed runs of each; the median counts.")  # fmt: skip
+@runtime_options
+@json_option
+def command(
+    source: ModelSource,
+    runtime: Runtime,
+    prefill: list[int],
+    decode: list[int],
+    repeat: int,
+    as_json: bool,
+) -> None:
+    """Measure how many tokens a second a model reads (prefill) and writes (decode).
+
+    Prefill is so many fresh random tokens into an empty context, with the logits of the last;
+    decode is so many greedy tokens after a prompt of 16. Each is run once to warm up, and then
+    timed. The JSON object has the medians, in tokens a second, and is the last line.
+
+    \b
+    Examples:
+      pygpt2edge bench -m gpt2-q8_0.gguf
+      pygpt2edge bench -m gpt2-xl.gguf -p 128,512 -n 128 -t 2 --repeat 5 --json
+    """
+    from pygpt2edge.benchmark import benchmark
+
+    note_on_demo_model(source, quiet=as_json)
+    model = source.load(runtime)
+    with progress_bar("Timing") as progress:
+        result = benchmark(model, prefill, decode, repeat=repeat, progress=progress)
+    if as_json:
+        print_json(_as_json(model, result))
+    else:
+        _print(model, result)
+
+
+def _as_json(model: GPT2, result: Benchmark) -> dict[str, Any]:
+    from pygpt2edge import _core
+    from pygpt2edge.benchmark import medians
+
+    return {
+        "prefill": medians(result.prefill),
+        "decode": medians(result.decode),
+        "load_s": result.load_s,
+        "peak_rss_mb": result.peak_rss_mb,
+        "runs": {
+            "prefill": {str(n): speeds for n, speeds in result.prefill.items()},
+            "decode": {str(n): speeds for n, speeds in result.decode.items()},
+        },
+        "model": str(model.path),
+        "file_bytes": os.path.getsize(model.path),
+        "memory": model.memory,
+        "n_threads": model.n_threads,
+        "kv_type": model.kv_type,
+        "isa": model.isa,
+        "cpu": _core.cpu()["name"],
+    }
+
+
+def _print(model: GPT2, result: Benchmark) -> None:
+    rows = [("", "tokens", "tok/s", "slowest", "fastest")]
+    for what, by_length in (("prefill", result.prefill), ("decode", result.decode)):
+        for n, speeds in by_length.items():
+            figures = (statistics.median(speeds), min(speeds), max(speeds))
+            rows.append((what, str(n), *(f"{figure:,.1f}" for figure in figures)))
+    print_table(rows, "<>>>>")
+    click.echo(
+        f"\n{model.path.name}, {model.n_threads} threads, {model.isa}\n"
+        f"load {result.load_s:.2f} s, memory {memory_line(model.memory)}"
+        + (f", peak of the process {result.peak_rss_mb:,.1f} MB" if result.peak_rss_mb else "")
+    )

@@ -1,0 +1,74 @@
+"""`pygpt2edge eval`: perplexity, and the divergence from a reference model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from pygpt2edge.cli.options import (
+    ModelSource,
+    Runtime,
+    json_option,
+    model_options,
+    read_text,
+    runtime_options,
+)
+from pygpt2edge.cli.output import print_json, print_table, progress_bar
+
+if TYPE_CHECKING:
+    from pygpt2edge.evaluate import Evaluation
+
+
+@click.command("eval")
+@click.argument("file", metavar="FILE", type=click.Path())
+@model_options
+@click.option("--reference", metavar="MODEL",
+              help="Compare with this model, such as the f32 file; a hub name means its f32.")
+@runtime_options
+@json_option
+def command(
+    source: ModelSource, runtime: Runtime, file: str, reference: str | None, as_json: bool
+) -> None:
+    """Measure how well a model predicts the text in FILE ("-": stdin).
+
+    The text is scored in windows of the context's size (-c) that do not overlap. Documents within
+    FILE have "<|endoftext|>" between them, and each is given that token in front. With a reference
+    it also tells how far the model's predictions are from it: the KL divergence in nats, and how
+    often both find the same token most likely.
+
+    \b
+    Examples:
+      pygpt2edge eval -m gpt2-q4_0.gguf wiki.txt
+      pygpt2edge eval -m gpt2-q4_0.gguf --reference gpt2-f32.gguf wiki.txt --json
+    """
+    from pygpt2edge.evaluate import evaluate
+
+    text = read_text(file)
+    model = source.load(runtime)
+    other = None
+    if reference is not None:
+        is_name = not ModelSource(reference).is_local
+        other = ModelSource(reference, "f32" if is_name else None).load(runtime)
+    with progress_bar("Scoring") as progress:
+        result = evaluate(model, text, reference=other, progress=progress)
+    if as_json:
+        print_json({key: value for key, value in asdict(result).items() if value is not None})
+    else:
+        _print(result)
+
+
+def _print(result: Evaluation) -> None:
+    rows = [
+        ("tokens", f"{result.tokens:,}"),
+        ("nll", f"{result.nll:.4f} nats a token"),
+        ("perplexity", f"{result.perplexity:.3f}"),
+    ]
+    if result.kl_mean is not None:
+        rows += [
+            ("KL mean", f"{result.kl_mean:.6f} nats from the reference"),
+            ("KL p99", f"{result.kl_p99:.6f}"),
+            ("same top 1", f"{result.top1_agreement:.2%}"),
+        ]
+    print_table(rows, "<<")

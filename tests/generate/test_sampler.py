@@ -1,0 +1,385 @@
+"""The sampler against a plain version that sorts everything and knows only NumPy, and its promises:
+the same tokens on every machine, and draws that depend on nothing but seed and number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from pygpt2edge._core import Sampler, random_uniform, top_logprobs
+
+INF = float("inf")
+Logits = NDArray[np.float32]
+
+
+def logits_of(values: Any) -> Logits:
+    return np.array(values, np.float32)
+
+
+def philox(counter: tuple[int, int, int, int], key: tuple[int, int]) -> list[int]:
+    """Philox4x32-10, from the paper (Salmon et al., SC 2011)."""
+    c, k = list(counter), list(key)
+    for _ in range(10):
+        a, b = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = [b >> 32 ^ c[1] ^ k[0], b & 0xFFFFFFFF, a >> 32 ^ c[3] ^ k[1], a & 0xFFFFFFFF]
+        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return c
+
+
+def test_the_reference_generator_gives_its_authors_numbers() -> None:
+    """The known answers published with the authors' Random123 library."""
+    assert philox((0, 0, 0, 0), (0, 0)) == [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]
+    ones = 0xFFFFFFFF
+    known = [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]
+    assert philox((ones,) * 4, (ones,) * 2) == known
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
+def test_random_numbers_are_philox(seed: int, draw: int) -> None:
+    low = 0xFFFFFFFF
+    first, second, *_ = philox((draw & low, draw >> 32, 0, 0), (seed & low, seed >> 32))
+    assert random_uniform(seed, draw) == ((second << 32 | first) >> 11) * 2.0**-53
+
+
+def plain_sample(logits: Logits, seen: list[int], draw: int, **options: Any) -> tuple[int, float]:
+    """The token, and how far the random number was from choosing another, as a share of 1."""
+    o: dict[str, Any] = {
+        "temperature": 0.8, "top_k": 40, "top_p": 1.0, "min_p": 0.0, "repetition_penalty": 1.0,
+        "repetition_window": 0, "logit_bias": {}, "seed": 0,
+    } | options  # fmt: skip
+    x = logits.copy()
+    for token, bias in o["logit_bias"].items():
+        x[token] += np.float32(bias)
+    window = o["repetition_window"]
+    for token in set(seen[-window:] if window else seen):
+        scale = o["repetition_penalty"]
+        x[token] = x[token] / scale if x[token] > 0 else x[token] * scale
+    order = np.lexsort((np.arange(len(x)), -x))  # by logit, then by id
+    order = order[x[order] > -INF]
+    if o["temperature"] == 0 or o["top_k"] == 1:
+        return int(order[0]), 1.0
+    order = order[: o["top_k"] or None]
+    weights = np.exp((x[order].astype(np.float64) - float(x[order[0]])) / o["temperature"])
+    margin = 1.0
+    if o["top_p"] < 1:
+        shares = np.cumsum(weights) / weights.sum()
+        n = int(np.searchsorted(shares, o["top_p"])) + 1
+        margin = float(np.abs(shares - o["top_p"]).min())
+        order, weights = order[:n], weights[:n]
+    order, weights = order[weights >= o["min_p"]], weights[weights >= o["min_p"]]
+    if o["top_k"] == 0 and o["top_p"] == 1:  # drawn by id
+        weights, order = weights[np.argsort(order)], np.sort(order)
+    shares = np.cumsum(weights) / weights.sum()
+    uniform = random_uniform(o["seed"], draw)
+    margin = min(margin, float(np.abs(shares - uniform).min()))
+    return int(order[min(np.searchsorted(shares, uniform, side="right"), len(order) - 1)]), margin
+
+
+def sampler_that_saw(tokens: list[int], **options: Any) -> Sampler:
+    sampler = Sampler(**options)
+    for token in tokens:
+        sampler.accept(token)
+    return sampler
+
+
+options = st.fixed_dictionaries(
+    {},
+    optional={
+        "temperature": st.sampled_from([0.0, 0.3, 0.8, 1.0, 2.5]),
+        "top_k": st.sampled_from([0, 1, 2, 3, 40, 500]),
+        "top_p": st.sampled_from([0.0, 0.3, 0.9, 0.999, 1.0]),
+        "min_p": st.sampled_from([0.0, 0.05, 0.5, 1.0]),
+        "repetition_penalty": st.sampled_from([0.7, 1.0, 1.3, 2.0]),
+        "repetition_window": st.sampled_from([0, 1, 3]),
+        "logit_bias": st.dictionaries(st.integers(0, 6), st.sampled_from([-INF, -5.0, 1.5, 100.0])),
+        "seed": st.integers(0, 2**64 - 1),
+    },
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(options, st.integers(7, 300), st.lists(st.integers(0, 6), max_size=6), st.data())
+def test_equals_the_plain_version(
+    chosen: dict[str, Any], n_vocab: int, seen: list[int], data: st.DataObject
+) -> None:
+    generator = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    logits = generator.normal(0, 3, n_vocab).astype(np.float32)
+    if data.draw(st.booleans()):
+        logits = np.round(logits)  # many ties
+    logits[7:][generator.random(n_vocab - 7) < 0.1] = -INF
+    logits[-1] = 1.0  # one that no option bans
+    sampler = sampler_that_saw(seen, **chosen)
+    for draw in range(8):
+        expected, margin = plain_sample(logits, seen, draw, **chosen)
+        token = sampler.sample(logits)
+        # Closer than this, NumPy's exp and order of summing may say otherwise.
+        assert token == expected or margin < 1e-9
+        assert sampler.draw_index == draw + 1
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {},
+        {"top_k": 1000, "temperature": 1.5},
+        {"top_k": 0, "temperature": 2.0},
+        {"top_k": 0, "top_p": 0.5},
+        {"top_k": 0, "top_p": 0.97, "temperature": 2.0},
+        {"top_k": 0, "top_p": 0.9999, "temperature": 9.0},
+        {"top_k": 0, "min_p": 0.1, "temperature": 2.0},
+        {"top_k": 0, "top_p": 0.95, "min_p": 0.01},
+    ],
+)
+@pytest.mark.parametrize("order", ["any", "rising", "falling"])
+def test_equals_the_plain_version_on_a_whole_vocabulary(chosen: dict[str, Any], order: str) -> None:
+    logits = np.random.default_rng(5).normal(0, 3, 50257).astype(np.float32)
+    if order != "any":
+        logits = np.sort(logits) if order == "rising" else np.sort(logits)[::-1].copy()
+    sampler = Sampler(seed=11, **chosen)
+    for draw in range(30):
+        expected, margin = plain_sample(logits, [], draw, seed=11, **chosen)
+        assert sampler.sample(logits) == expected or margin < 1e-9
+
+
+PINNED = {
+    "top_k": [66, 4346, 1807, 1774, 554, 1286, 4801, 2051, 1075, 554, 1807, 1563],
+    "all": [2493, 1148, 4867, 2929, 165, 548, 1583, 515, 3054, 3167, 521, 4353],
+    "top_p": [4590, 2216, 574, 3377, 1280, 3674, 3713, 1735, 4643, 983, 1108, 1023],
+}
+
+
+def test_the_tokens_of_a_seed_never_change() -> None:
+    """Whatever the machine, the compiler or the version: these were drawn when the sampler was
+    written. The logits are made of integers, so they too are the same everywhere."""
+    logits = ((np.arange(5000) * 7919 % 1009) / 64).astype(np.float32)
+    drawn = {
+        name: [sampler.sample(logits) for _ in range(12)]
+        for name, sampler in {
+            "top_k": Sampler(seed=1),
+            "all": Sampler(top_k=0, temperature=1.5, seed=2),
+            "top_p": Sampler(top_k=0, top_p=0.9, temperature=1.2, seed=2**64 - 1),
+        }.items()
+    }
+    assert drawn == PINNED
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**64 - 1), st.permutations(range(12)))
+def test_a_draw_depends_only_on_seed_and_number(seed: int, order: list[int]) -> None:
+    logits = np.linspace(0, 3, 200, dtype=np.float32)
+    sampler = Sampler(top_k=0, seed=seed)
+    in_order = [sampler.sample(logits) for _ in order]
+    for draw in order:
+        sampler.draw_index = draw
+        assert sampler.sample(logits) == in_order[draw]
+
+
+def test_a_copy_draws_what_the_original_would() -> None:
+    logits = np.zeros(1000, np.float32)
+    sampler = sampler_that_saw([1, 2, 3], top_k=0, repetition_penalty=1.5, seed=3)
+    sampler.sample(logits)
+    fork = sampler.copy()
+    expected = [sampler.sample(logits) for _ in range(5)]
+    sampler.accept(7)  # no longer shared
+    assert [fork.sample(logits) for _ in range(5)] == expected
+    assert fork.draw_index == 6
+
+
+def test_reset_starts_over() -> None:
+    logits = np.linspace(-1, 1, 100, dtype=np.float32)
+    sampler = Sampler(seed=4, repetition_penalty=5.0)
+    first = [sampler.sample(logits) for _ in range(10)]
+    for token in first:
+        sampler.accept(token)
+    assert [sampler.sample(logits) for _ in range(10)] != first
+    sampler.reset()
+    assert [sampler.sample(logits) for _ in range(10)] == first
+
+
+@pytest.mark.parametrize("chosen", [{"top_k": 0}, {"top_k": 5}, {"top_k": 0, "top_p": 0.99999}])
+def test_frequencies_are_the_probabilities(chosen: dict[str, Any]) -> None:
+    """Pearson's chi-squared over 20,000 draws; 18.5 is exceeded once in a thousand by chance, and a
+    fixed seed takes no chances."""
+    logits = logits_of([2.0, 1.0, 0.0, 1.5, -1.0])
+    sampler = Sampler(temperature=1.0, seed=12, **chosen)
+    counts = np.bincount([sampler.sample(logits) for _ in range(20_000)], minlength=5)
+    expected = np.exp(logits) / np.exp(logits).sum() * 20_000
+    assert ((counts - expected) ** 2 / expected).sum() < 18.5
+
+
+@pytest.mark.parametrize(
+    "chosen", [{"temperature": 0}, {"top_k": 1}, {"temperature": 0, "top_k": 0}]
+)
+def test_greedy_takes_the_highest_and_of_equals_the_first(chosen: dict[str, Any]) -> None:
+    logits = np.full(1000, -3, np.float32)
+    logits[[401, 77, 900]] = 5
+    assert Sampler(**chosen).sample(logits) == 77
+    assert Sampler(logit_bias={77: -1}, **chosen).sample(logits) == 401
+    assert sampler_that_saw([77, 401], repetition_penalty=1.1, **chosen).sample(logits) == 900
+    assert Sampler(**chosen).sample(logits_of([0.0, -0.0])) == 0
+    assert Sampler(**chosen).sample(logits_of([-0.0, 0.0])) == 0
+
+
+def tokens_drawn(logits: Logits, n: int = 300, **chosen: Any) -> set[int]:
+    sampler = Sampler(**chosen)
+    return {sampler.sample(logits) for _ in range(n)}
+
+
+def test_top_k_keeps_exactly_k_also_of_equals() -> None:
+    assert tokens_drawn(np.zeros(500, np.float32), top_k=3) == {0, 1, 2}
+
+
+def test_top_p_keeps_the_token_that_crosses_it() -> None:
+    logits = logits_of(np.log([0.5, 0.25, 0.125, 0.125]))
+    for top_k in (0, 4):
+        shared = {"temperature": 1.0, "top_k": top_k}
+        assert tokens_drawn(logits, top_p=0.49, **shared) == {0}
+        assert tokens_drawn(logits, top_p=0.51, **shared) == {0, 1}
+        assert tokens_drawn(logits, top_p=0.76, **shared) == {0, 1, 2}
+        assert tokens_drawn(logits, top_p=0.0, **shared) == {0}
+    # A share of what top-k left: 0.5 and 0.25 become 2/3 and 1/3.
+    assert tokens_drawn(logits, top_p=0.6, top_k=2, temperature=1.0) == {0}
+
+
+def test_min_p_is_relative_to_the_most_likely() -> None:
+    logits = logits_of(np.log([0.4, 0.3, 0.19, 0.11]))
+    for top_k in (0, 4):
+        assert tokens_drawn(logits, min_p=0.5, temperature=1.0, top_k=top_k) == {0, 1}
+        assert tokens_drawn(logits, min_p=1.0, temperature=1.0, top_k=top_k) == {0}
+
+
+def test_the_penalty_counts_a_token_once_and_only_in_the_window() -> None:
+    greedy = {"temperature": 0.0, "repetition_penalty": 2.0}
+    logits = logits_of([4.0, 2.5, -1.0, -1.5])
+    assert sampler_that_saw([0], **greedy).sample(logits) == 1  # 4 / 2 < 2.5
+    assert sampler_that_saw([0, 0, 0, 1], **greedy).sample(logits) == 0  # not 4 / 8
+    # The window of one has forgotten token 0; a negative logit is multiplied.
+    assert sampler_that_saw([0, 1], repetition_window=1, **greedy).sample(logits) == 0
+    assert sampler_that_saw([2], **greedy).sample(logits_of([-9, -9, -1.0, -1.5])) == 3
+
+
+def test_the_bias_comes_before_the_penalty() -> None:
+    """As in Hugging Face: (1 + 3) / 2 = 2, and not 1 / 2 + 3 = 3.5."""
+    chosen = {"temperature": 0.0, "repetition_penalty": 2.0, "logit_bias": {0: 3.0}}
+    assert sampler_that_saw([0], **chosen).sample(logits_of([1.0, 3.0])) == 1
+
+
+def test_minus_infinity_bans() -> None:
+    logits = np.zeros(4, np.float32)
+    logits[2] = -INF
+    for top_k in (0, 40):
+        banned = tokens_drawn(logits, top_k=top_k, logit_bias={0: -INF})
+        assert banned == {1, 3}
+        # No other option brings a banned token back.
+        assert tokens_drawn(logits, top_k=top_k, logit_bias={2: 100.0}) == {0, 1, 3}
+
+
+@pytest.mark.parametrize("chosen", [{}, {"temperature": 0.0}, {"top_k": 0}])
+def test_nothing_to_choose_from_is_an_error(chosen: dict[str, Any]) -> None:
+    sampler = Sampler(logit_bias={0: -INF}, **chosen)
+    with pytest.raises(ValueError, match="every token is banned"):
+        sampler.sample(logits_of([1.0, -INF]))
+    with pytest.raises(ValueError, match="no logits"):
+        Sampler(**chosen).sample(logits_of([]))
+    assert sampler.draw_index == 0
+
+
+@pytest.mark.parametrize("value", [np.nan, INF])
+@pytest.mark.parametrize("place", [0, 17, 63, 99])
+@pytest.mark.parametrize("chosen", [{}, {"temperature": 0.0}, {"top_k": 0, "top_p": 0.5}])
+def test_a_logit_that_is_no_number_is_an_error(
+    value: float, place: int, chosen: dict[str, Any]
+) -> None:
+    logits = np.zeros(100, np.float32)
+    logits[place] = value
+    biased = sampler_that_saw([place], repetition_penalty=1.5, logit_bias={place: 2.0}, **chosen)
+    for sampler in (Sampler(**chosen), biased):
+        with pytest.raises(RuntimeError, match=f"the logit of token {place} is .*damaged"):
+            sampler.sample(logits)
+
+
+def test_the_extremes_of_floats_are_no_trap() -> None:
+    most = float(np.finfo(np.float32).max)
+    logits = logits_of([most, -most, most, 0.0])
+    sampler = sampler_that_saw([0, 1], repetition_penalty=1e-30, seed=1)
+    assert sampler.sample(logits) in (0, 2)  # the penalty does not make it infinite
+    assert tokens_drawn(logits, temperature=1e-300) == {0, 2}
+    assert tokens_drawn(logits, temperature=3e38, top_k=0) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "problem"),
+    [
+        ({"temperature": -0.1}, "temperature is -0.1, expected a number from 0"),
+        ({"temperature": INF}, "temperature is inf"),
+        ({"temperature": float("nan")}, "temperature is -?nan"),
+        ({"top_k": -1}, "top_k is -1, expected 0"),
+        ({"top_p": 1.1}, "top_p is 1.1, expected 0 to 1"),
+        ({"top_p": float("nan")}, "top_p is -?nan"),
+        ({"min_p": -0.5}, "min_p is -0.5, expected 0"),
+        ({"repetition_penalty": 0.0}, "repetition_penalty is 0, expected a number above 0"),
+        ({"repetition_window": -2}, "repetition_window is -2"),
+        ({"logit_bias": {-5: 1.0}}, "a token of logit_bias is -5"),
+        ({"logit_bias": {5: INF}}, "logit_bias of token 5 is inf"),
+        ({"logit_bias": {5: float("nan")}}, "logit_bias of token 5 is -?nan"),
+    ],
+)
+def test_options_out_of_range_are_named(chosen: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        Sampler(**chosen)
+
+
+def test_tokens_outside_the_vocabulary_are_named() -> None:
+    logits = np.zeros(10, np.float32)
+    with pytest.raises(
+        ValueError, match="logit_bias names token 10, but the vocabulary has only 10"
+    ):
+        Sampler(logit_bias={10: 1.0}).sample(logits)
+    with pytest.raises(ValueError, match="the text contains token 99"):
+        sampler_that_saw([99], repetition_penalty=1.1).sample(logits)
+    with pytest.raises(ValueError, match="token is -1"):
+        Sampler().accept(-1)
+
+
+@pytest.mark.parametrize("logits", [np.zeros(5), np.zeros((2, 5), np.float32), [0.0] * 5])
+def test_logits_of_another_shape_or_type_are_refused(logits: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="float32"):
+        Sampler().sample(logits)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 300), st.integers(0, 20), st.integers(0, 2**32))
+def test_logprobs_are_the_log_softmax(n_vocab: int, n_top: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    logits = (generator.normal(0, 5, n_vocab) + generator.normal(0, 100)).astype(np.float32)
+    exact = logits.astype(np.float64) - logits.max()
+    exact -= np.log(np.exp(exact).sum())
+    chosen = int(generator.integers(n_vocab))
+    logprob, top = top_logprobs(logits, chosen, n_top)
+    # 1e-6 is a few units in a float's last place, at the size of these numbers.
+    assert logprob == pytest.approx(exact[chosen], rel=1e-6, abs=1e-6)
+    best = np.argsort(-logits, kind="stable")[:n_top]
+    assert [token for token, _ in top] == best.tolist()
+    assert [value for _, value in top] == pytest.approx(exact[best].tolist(), rel=1e-6, abs=1e-6)
+
+
+def test_logprobs_leave_out_banned_tokens() -> None:
+    logprob, top = top_logprobs(logits_of([0.0, -INF, 0.0]), 1, 5)
+    assert logprob == -INF
+    assert top == [(0, pytest.approx(np.log(0.5))), (2, pytest.approx(np.log(0.5)))]
+
+
+def test_logprobs_refuse_what_makes_no_sense() -> None:
+    logits = np.zeros(3, np.float32)
+    for token in (-1, 3):
+        with pytest.raises(IndexError, match=f"token {token} is not in the vocabulary of 3"):
+            top_logprobs(logits, token, 1)
+    with pytest.raises(ValueError, match="n_top is -1"):
+        top_logprobs(logits, 0, -1)
+    with pytest.raises(RuntimeError, match="logit of token 1 is"):
+        top_logprobs(logits_of([0, np.nan, 0]), 0, 1)
