@@ -64,39 +64,25 @@ def evaluate(
     n_window = _window(model, reference, n_ctx)
     tokens = _stream(model, text)
     if reference is not None and not np.array_equal(tokens, _stream(reference, text)):
-        raise ValueError("the model and its reference cut the text into different tokens: "
-                         "only models of one vocabulary can be compared")  # fmt: skip
-    nll: list[NDArray[np.float64]] = []
-    kl: list[NDArray[np.float64]] = []
-    n_agree = 0
-    pairs = zip(
-        _rows(model, tokens, n_window),
-        _rows(reference, tokens, n_window) if reference else _nothing(),
-        strict=False,  # one of the two never ends
-    )
-    done = 0
-    for (first, logits), (_, reference_logits) in pairs:
-        targets = tokens[first + 1 : first + 1 + len(logits)]
-        log_sum = _log_sum_exp(logits)
-        nll.append(log_sum - logits[np.arange(len(targets)), targets])
-        if reference_logits is not None:
-            kl.append(_divergence(reference_logits, logits, log_sum))
-            n_agree += int((logits.argmax(axis=1) == reference_logits.argmax(axis=1)).sum())
-        done += len(targets)
-        if progress is not None:
-            progress(first + 1 + len(targets), len(tokens), "")
-    if done == 0:
+        raise ValueError(
+            "the model and its reference cut the text into different tokens: only models of one "
+            "vocabulary can be compared"
+        )
+    if len(tokens) < 2:
         raise ValueError("there is nothing to score: the text has no token")
-    mean = float(np.concatenate(nll).mean())
-    # A mean of hundreds of nats is a broken model or text; its perplexity is beyond a float.
-    perplexity = math.exp(mean) if mean < 700 else math.inf
-    if reference is None:
-        return Evaluation(done, mean, perplexity)
-    all_kl = np.concatenate(kl)
-    return Evaluation(
-        done, mean, perplexity, float(all_kl.mean()), float(np.percentile(all_kl, 99)),
-        n_agree / done,
-    )  # fmt: skip
+    scores = _Scores()
+    sequence = model.session()
+    reference_sequence = reference.session() if reference is not None else None
+    for first, last, begins_window in _chunks(len(tokens), n_window):
+        inputs, targets = tokens[first:last], tokens[first + 1 : last + 1]
+        logits = _append(sequence, inputs, begins_window)
+        expected = None
+        if reference_sequence is not None:
+            expected = _append(reference_sequence, inputs, begins_window)
+        scores.add(targets, logits, expected)
+        if progress is not None:
+            progress(last + 1, len(tokens), "")
+    return scores.evaluation()
 
 
 def _window(model: GPT2, reference: GPT2 | None, n_ctx: int | None) -> int:
@@ -120,39 +106,65 @@ def _stream(model: GPT2, text: str) -> NDArray[np.int32]:
     return np.array(tokens, np.int32)
 
 
-def _rows(
-    model: GPT2, tokens: NDArray[np.int32], n_window: int
-) -> Iterator[tuple[int, Floats | None]]:
-    """(index of a token, the logits after it and the next ones), for all that have a successor in
-    their window."""
-    session: _core.Session = model.session()
-    for start in range(0, len(tokens), n_window):
-        session.truncate(0)
-        last = min(start + n_window, len(tokens)) - 1
-        for first in range(start, last, _ROWS):
-            yield first, session.append_all_logits(tokens[first : min(first + _ROWS, last)])
+def _chunks(n_tokens: int, n_window: int) -> Iterator[tuple[int, int, bool]]:
+    """(first, last, whether a window begins): the tokens first .. last - 1 are to be computed and
+    predict first + 1 .. last. A window's last token predicts none."""
+    for start in range(0, n_tokens, n_window):
+        end = min(start + n_window, n_tokens) - 1
+        for first in range(start, end, _ROWS):
+            yield first, min(first + _ROWS, end), first == start
 
 
-def _nothing() -> Iterator[tuple[int, None]]:
-    while True:
-        yield 0, None
+def _append(sequence: _core.Session, tokens: NDArray[np.int32], begins_window: bool) -> Floats:
+    if begins_window:
+        sequence.truncate(0)
+    return sequence.append_all_logits(tokens)
 
 
-def _log_sum_exp(logits: Floats) -> NDArray[np.float64]:
-    """Of each row, summed in float64: thousands of small terms count."""
+class _Scores:
+    """Gathers what each row of logits says about its target. Sums over the vocabulary are made in
+    float64: tens of thousands of small terms count."""
+
+    def __init__(self) -> None:
+        self._nll: list[NDArray[np.float64]] = []
+        self._kl: list[NDArray[np.float64]] = []
+        self._n_agree = 0
+
+    def add(self, targets: NDArray[np.int32], logits: Floats, reference: Floats | None) -> None:
+        """Rows of logits (n, n_vocab), those of the reference, and the n tokens that came."""
+        _, log_sum = _softmax_parts(logits)
+        self._nll.append(log_sum - logits[np.arange(len(targets)), targets])
+        if reference is None:
+            return
+        self._n_agree += int((logits.argmax(axis=1) == reference.argmax(axis=1)).sum())
+        # KL(reference || model) is the mean, under the reference, of its log p minus the model's.
+        # The logits are close, so that their differences are exact where they matter.
+        weights, reference_log_sum = _softmax_parts(reference)
+        total = weights.sum(axis=1, dtype=np.float64)
+        weights *= reference - logits
+        difference = weights.sum(axis=1, dtype=np.float64) / total
+        kl = difference - (reference_log_sum - log_sum)
+        # Rounding can leave a hair below zero, where no divergence is.
+        self._kl.append(np.maximum(kl, 0.0))
+
+    def evaluation(self) -> Evaluation:
+        nll = np.concatenate(self._nll)
+        mean = float(nll.mean())
+        # Hundreds of nats mean a broken model or text, and a perplexity beyond any float.
+        perplexity = math.exp(mean) if mean < 700 else math.inf
+        if not self._kl:
+            return Evaluation(len(nll), mean, perplexity)
+        kl = np.concatenate(self._kl)
+        return Evaluation(
+            len(nll), mean, perplexity,
+            kl_mean=float(kl.mean()), kl_p99=float(np.percentile(kl, 99)),
+            top1_agreement=self._n_agree / len(nll),
+        )  # fmt: skip
+
+
+def _softmax_parts(logits: Floats) -> tuple[Floats, NDArray[np.float64]]:
+    """exp(logits - the row's highest), and the logarithm of the sum of exp(logits)."""
     highest = logits.max(axis=1)
-    total = np.exp(logits - highest[:, None]).sum(axis=1, dtype=np.float64)
-    return highest + np.log(total)
-
-
-def _divergence(
-    reference: Floats, logits: Floats, log_sum: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """KL(reference || model) of each row: the mean, under the reference, of its log p minus the
-    model's. The logits are close, so their difference is exact where p is not tiny."""
-    reference_log_sum = _log_sum_exp(reference)
-    p = np.exp(reference - reference_log_sum[:, None].astype(np.float32))
-    p /= p.sum(axis=1, keepdims=True, dtype=np.float64)
-    mean_difference = np.einsum("ij,ij->i", p, reference - logits, dtype=np.float64)
-    # Rounding can leave a hair below zero, where no divergence is.
-    return np.maximum(mean_difference - (reference_log_sum - log_sum), 0.0)
+    weights = logits - highest[:, None]
+    np.exp(weights, out=weights)
+    return weights, highest + np.log(weights.sum(axis=1, dtype=np.float64))

@@ -12,7 +12,7 @@ from pygpt2edge.cli.memory import OFFICIAL_SHAPES, WORKING_MEMORY, official_memo
 from pygpt2edge.cli.options import TYPES, json_option
 from pygpt2edge.cli.output import explain, print_json, print_table
 
-_PACKAGES = ("pygpt2edge", "numpy", "tiktoken", "gguf", "safetensors", "click", "huggingface_hub")
+_PACKAGES = ("numpy", "tiktoken", "gguf", "safetensors", "click", "huggingface_hub")
 
 
 @click.command("doctor")
@@ -40,7 +40,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
 
 
 def _examine() -> dict[str, Any]:
-    from pygpt2edge import _core
+    from pygpt2edge import __version__, _core
 
     cpu = _core.cpu()
     return {
@@ -52,7 +52,7 @@ def _examine() -> dict[str, Any]:
         "forced_isa": os.environ.get("GPT2EDGE_ISA") or None,
         "n_threads": cpu["n_threads"],
         "memory_bytes": _machine_memory(),
-        "versions": {"python": platform.python_version()} | _versions(),
+        "versions": {"pygpt2edge": __version__, "python": platform.python_version()} | _versions(),
         "models": {
             name: {kind: sum(official_memory(name, kind).values()) for kind in TYPES}
             for name in OFFICIAL_SHAPES
