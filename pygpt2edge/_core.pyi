@@ -57,12 +57,14 @@ class GgufFile:
     def release(self, name: str) -> None:
         """The tensor will not be read again soon: its pages may be dropped."""
 
-def quantize(values: NDArray[np.float32], type: str, n_threads: int = 0) -> NDArray[np.uint8]:
-    """Rows (n_rows, n_in) to uint8 (n_rows, bytes of a row), in "f32", "f16", "bf16", "q8_0" or
-    "q4_0".
+def quantize(
+    values: NDArray[np.float32], type: str, n_threads: int = 0, scale_search: bool = False
+) -> NDArray[np.uint8]:
+    """Rows (n_rows, n_in) to "f32", "f16", "bf16", "q8_0" or "q4_0": (n_rows, bytes of a row).
 
-    Bit for bit as ggml's reference quantizers (ggml-quants.c). n_threads 0 means one per core.
-    Raises ValueError, naming row and column, for a number that the type cannot hold.
+    Bit for bit as ggml's reference quantizers (ggml-quants.c), unless scale_search asks for the
+    scale that errs least in each block of q8_0 or q4_0, which takes longer. n_threads 0 means one
+    per core. Raises ValueError, naming row and column, for a number that the type cannot hold.
     """
 
 def dequantize(blocks: NDArray[np.uint8], type: str, n_in: int) -> NDArray[np.float32]:

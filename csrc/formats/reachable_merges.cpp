@@ -1,8 +1,9 @@
 #include "formats/reachable_merges.h"
 
+#include <algorithm>
 #include <bit>
+#include <functional>
 #include <queue>
-#include <unordered_set>
 #include <utility>
 
 namespace gpt2edge {
@@ -24,7 +25,8 @@ class Encoder {
     size_t n_left = symbols_.size();
     int32_t last = kNone;
     while (!open_.empty()) {
-      const auto [merge, place] = open_.top();
+      const auto merge = static_cast<int32_t>(open_.top() >> 32);
+      const auto place = static_cast<uint32_t>(open_.top());
       open_.pop();
       if (merge_at_[place] != merge) continue;  // another merge has used one of its symbols
       join(place, table_[merge].result);
@@ -36,27 +38,27 @@ class Encoder {
 
  private:
   void link() {
-    const size_t n = symbols_.size();
+    const auto n = static_cast<uint32_t>(symbols_.size());
     next_.resize(n);
     previous_.resize(n);
     merge_at_.resize(n);
-    for (size_t i = 0; i < n; ++i) {
+    for (uint32_t i = 0; i < n; ++i) {
       next_[i] = i + 1;
       previous_[i] = i - 1;  // wraps at 0 to a place that is never there
     }
-    for (size_t i = 0; i < n; ++i) look_right(i);
+    for (uint32_t i = 0; i < n; ++i) look_right(i);
   }
 
   // Notes which merge, if any, joins the symbol at a place with the one after it.
-  void look_right(size_t place) {
+  void look_right(uint32_t place) {
     const bool is_last = next_[place] >= symbols_.size();
     const int32_t merge = is_last ? kNone : table_.find(symbols_[place], symbols_[next_[place]]);
     merge_at_[place] = merge;
-    if (merge != kNone) open_.emplace(merge, place);
+    if (merge != kNone) open_.push(static_cast<uint64_t>(merge) << 32 | place);
   }
 
-  void join(size_t place, int32_t result) {
-    const size_t gone = next_[place];
+  void join(uint32_t place, int32_t result) {
+    const uint32_t gone = next_[place];
     symbols_[place] = result;
     merge_at_[gone] = kNone;
     next_[place] = next_[gone];
@@ -65,13 +67,13 @@ class Encoder {
     if (previous_[place] < symbols_.size()) look_right(previous_[place]);
   }
 
-  using Candidate = std::pair<int32_t, size_t>;  // merge, place: the first merge, then leftmost
   const MergeTable& table_;
   std::vector<int32_t> symbols_;
-  std::vector<size_t> next_;
-  std::vector<size_t> previous_;
+  std::vector<uint32_t> next_;
+  std::vector<uint32_t> previous_;
   std::vector<int32_t> merge_at_;
-  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> open_;
+  // Merge number and place, 32 bits each: the first merge comes first, and of those the leftmost.
+  std::priority_queue<uint64_t, std::vector<uint64_t>, std::greater<>> open_;
 };
 
 }  // namespace
@@ -86,14 +88,14 @@ int32_t MergeTable::add(const Merge& merge) {
   Slot& slot = slots_[slot_of(key)];
   if (slot.number != kNone) return slot.number;
   slot = {key, static_cast<int32_t>(merges_.size())};
+  filter_[hash(key) >> kFilterShift] = true;
   merges_.push_back(merge);
   return kNone;
 }
 
 // The pair's slot, or the empty one where it belongs.
 size_t MergeTable::slot_of(uint64_t pair) const {
-  const uint64_t mixed = pair * 0x9E3779B97F4A7C15;  // Fibonacci hashing: the high bits are good
-  size_t slot = static_cast<size_t>(mixed >> 32) & (slots_.size() - 1);
+  size_t slot = static_cast<size_t>(hash(pair) >> 32) & (slots_.size() - 1);
   while (slots_[slot].number != kNone && slots_[slot].pair != pair) {
     slot = (slot + 1) & (slots_.size() - 1);
   }
@@ -102,11 +104,12 @@ size_t MergeTable::slot_of(uint64_t pair) const {
 
 std::vector<int32_t> MergeTable::reachable(const Spell& spell) const {
   Encoder encoder(*this);
-  std::unordered_set<int32_t> results;
-  results.reserve(merges_.size());
-  std::vector<char> reached(merges_.size(), 0);
+  int32_t last_result = 0;
+  for (const Merge& merge : merges_) last_result = std::max(last_result, merge.result);
+  std::vector<char> done(static_cast<size_t>(last_result) + 1, 0);  // by token
+  std::vector<char> reached(merges_.size(), 0);                     // by merge
   for (const Merge& merge : merges_) {
-    if (!results.insert(merge.result).second) continue;
+    if (std::exchange(done[static_cast<size_t>(merge.result)], 1) != 0) continue;
     spell(merge.result, encoder.symbols());
     const int32_t last = encoder.last_merge();
     if (last != kNone) reached[static_cast<size_t>(last)] = 1;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <span>
 #include <unordered_map>
 
 #include "base/error.h"
@@ -13,6 +14,7 @@ namespace {
 
 constexpr int kNoToken = -1;
 constexpr size_t kBytes = 256;
+constexpr unsigned kNoCode = 0;  // U+0000, which is not in the alphabet
 constexpr const char* kTokens = "tokenizer.ggml.tokens";
 constexpr const char* kTypes = "tokenizer.ggml.token_type";
 constexpr const char* kMerges = "tokenizer.ggml.merges";
@@ -57,32 +59,26 @@ std::string utf8(unsigned code) {  // for code points below U+0800
   return {static_cast<char>(0xC0 | code >> 6), static_cast<char>(0x80 | (code & 0x3F))};
 }
 
-// The places in the alphabet of a token's characters; nothing when one is not in the alphabet.
-std::optional<std::vector<int16_t>> places_of(std::string_view token) {
-  std::vector<int16_t> places;
-  places.reserve(token.size());
+// Appends the places in the alphabet of a token's characters. Appends nothing and returns false
+// when one of them is not in the alphabet.
+bool append_places(std::string_view token, std::vector<uint8_t>& places) {
+  const size_t n_before = places.size();
   for (size_t i = 0; i < token.size(); ++i) {
     unsigned code = static_cast<uint8_t>(token[i]);
-    if (code >= 0x80) {  // the alphabet ends below U+0200: two bytes, C2 to C7 and 80 to BF
-      const unsigned lead = code;
-      if (lead < 0xC2 || lead > 0xC7 || ++i == token.size()) return std::nullopt;
-      const unsigned next = static_cast<uint8_t>(token[i]);
-      if (next >> 6 != 2) return std::nullopt;
-      code = (lead & 0x1F) << 6 | (next & 0x3F);
+    if (code >= 0x80 && i + 1 < token.size()) {  // the alphabet ends at U+0143: two bytes at most
+      const unsigned next = static_cast<uint8_t>(token[++i]);
+      const bool is_pair = code >= 0xC2 && code <= 0xC7 && next >> 6 == 2;
+      code = is_pair ? (code & 0x1F) << 6 | (next & 0x3F) : kNoCode;
+    } else if (code >= 0x80) {
+      code = kNoCode;
     }
-    if (alphabet().place[code] == kNoToken) return std::nullopt;
-    places.push_back(alphabet().place[code]);
+    if (alphabet().place[code] == kNoToken) {
+      places.resize(n_before);
+      return false;
+    }
+    places.push_back(static_cast<uint8_t>(alphabet().place[code]));
   }
-  return places;
-}
-
-std::string bytes_of(const std::vector<int16_t>& places) {
-  std::string bytes;
-  bytes.reserve(places.size());
-  for (const int16_t place : places) {
-    bytes.push_back(static_cast<char>(alphabet().byte_at[static_cast<size_t>(place)]));
-  }
-  return bytes;
+  return true;
 }
 
 // Builds the tables step by step; every message begins with the file's name.
@@ -124,17 +120,35 @@ class Builder {
   void read_tokens() {
     const size_t n = source_.tokens.size();
     ids_.reserve(n);
+    first_place_.reserve(n + 1);
+    first_place_.push_back(0);
     tables_.token_bytes.reserve(n);
     for (size_t i = 0; i < n; ++i) {
       const std::string_view text = source_.tokens[i];
       if (text.empty()) fail(kTokens, "[", i, "] is empty");
       const auto [first, is_new] = ids_.emplace(text, static_cast<int32_t>(i));
       if (!is_new) fail(kTokens, "[", i, "] is the same as token ", first->second);
-      const bool spelled = tables_.token_types[i] == kNormalToken;
-      const auto places = spelled ? places_of(text) : std::nullopt;
-      tables_.token_bytes.push_back(places ? bytes_of(*places) : std::string(text));
-      has_long_tokens_ |= places && places->size() > 1;
+      const bool is_spelled =
+          append_places(text, places_) && tables_.token_types[i] == kNormalToken;
+      first_place_.push_back(places_.size());
+      const auto id = static_cast<int32_t>(i);
+      tables_.token_bytes.push_back(is_spelled ? bytes_of(id) : std::string(text));
+      has_long_tokens_ |= is_spelled && places_of(id).size() > 1;
     }
+  }
+
+  // The places in the alphabet of a token's characters; none when it is not spelled in it.
+  std::span<const uint8_t> places_of(int32_t token) const {
+    const auto i = static_cast<size_t>(token);
+    return std::span(places_).subspan(first_place_[i], first_place_[i + 1] - first_place_[i]);
+  }
+
+  std::string bytes_of(int32_t token) const {
+    std::string bytes;
+    for (const uint8_t place : places_of(token)) {
+      bytes.push_back(static_cast<char>(alphabet().byte_at[place]));
+    }
+    return bytes;
   }
 
   void read_alphabet() {
@@ -161,7 +175,7 @@ class Builder {
     for (const int32_t number : merges.reachable(spell)) {
       const int32_t id = merges[number].result;
       tables_.ranked_ids.push_back(id);
-      tables_.ranked_bytes.push_back(bytes_of(*places_of(text_of(id))));
+      tables_.ranked_bytes.push_back(bytes_of(id));
     }
   }
 
@@ -174,8 +188,18 @@ class Builder {
     const std::string_view left = text.substr(0, space);
     const std::string_view right = text.substr(space + 1);
     joined_.assign(left).append(right);
-    if (!places_of(joined_)) fail(kMerges, "[", index, "] is not spelled in GPT-2's byte alphabet");
-    return {known_id(left, index), known_id(right, index), known_id(joined_, index)};
+    const int32_t result = result_id(index);
+    if (places_of(result).empty()) {
+      fail(kMerges, "[", index, "] is not spelled in GPT-2's byte alphabet");
+    }
+    return {known_id(left, index), known_id(right, index), result};
+  }
+
+  // The id of joined_. Trained vocabularies number results in the order of the merges.
+  int32_t result_id(size_t merge) {
+    const auto guess = static_cast<size_t>(last_result_) + 1;
+    const bool guessed = guess < source_.tokens.size() && source_.tokens[guess] == joined_;
+    return last_result_ = guessed ? static_cast<int32_t>(guess) : known_id(joined_, merge);
   }
 
   int32_t known_id(std::string_view token, size_t merge) const {
@@ -189,15 +213,10 @@ class Builder {
   // The single-byte tokens that a token's text starts as; none when the vocabulary lacks one.
   void byte_tokens(int32_t token, std::vector<int32_t>& symbols) const {
     symbols.clear();
-    const auto places = places_of(text_of(token));
-    for (const int16_t place : *places) {
-      symbols.push_back(tables_.ranked_ids[static_cast<size_t>(place)]);
+    for (const uint8_t place : places_of(token)) {
+      symbols.push_back(tables_.ranked_ids[place]);
       if (symbols.back() == kNoToken) return symbols.clear();
     }
-  }
-
-  std::string_view text_of(int32_t token) const {
-    return source_.tokens[static_cast<size_t>(token)];
   }
 
   std::optional<int32_t> checked_id(const char* key, const std::optional<int64_t>& id) const {
@@ -211,7 +230,10 @@ class Builder {
   const TokenizerSource& source_;
   TokenizerTables tables_;
   TokenIds ids_;
-  std::string joined_;  // reused
+  std::vector<uint8_t> places_;      // of all tokens' characters in the alphabet
+  std::vector<size_t> first_place_;  // in places_, by token id, and the end
+  std::string joined_;               // what the merge at hand makes
+  int32_t last_result_ = 0;
   bool has_long_tokens_ = false;
 };
 

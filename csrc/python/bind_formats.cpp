@@ -156,7 +156,8 @@ void in_slices(size_t n, size_t n_threads, const Body& body) {
   for (auto& slice : slices) slice.get();
 }
 
-Bytes quantize(const Floats& values, const std::string& type_name, int n_threads) {
+Bytes quantize(const Floats& values, const std::string& type_name, int n_threads,
+               bool scale_search) {
   constexpr int kMostThreads = 256;
   if (values.ndim() != 2) {
     throw py::value_error(message("values has ", values.ndim(),
@@ -172,10 +173,11 @@ Bytes quantize(const Floats& values, const std::string& type_name, int n_threads
   Bytes out({n_rows, row});
   const float* from = values.data();
   auto* to = reinterpret_cast<std::byte*>(out.mutable_data());
+  const Scales scales = scale_search ? Scales::kSearch : Scales::kReference;
   const int n = std::min(n_threads > 0 ? n_threads : default_thread_count(), kMostThreads);
   const py::gil_scoped_release unlocked;
   in_slices(n_rows, static_cast<size_t>(n), [=](size_t first, size_t last) {
-    quantize_rows(type, from + first * n_in, last - first, n_in, to + first * row, first);
+    quantize_rows(type, from + first * n_in, last - first, n_in, to + first * row, first, scales);
   });
   return out;
 }
@@ -234,7 +236,8 @@ void bind_formats(py::module_& m) {
           [](const GgufFile& file, const std::string& name) { file.release(file.tensor(name)); },
           py::arg("name"));
 
-  m.def("quantize", &quantize, py::arg("values"), py::arg("type"), py::arg("n_threads") = 0);
+  m.def("quantize", &quantize, py::arg("values"), py::arg("type"), py::arg("n_threads") = 0,
+        py::arg("scale_search") = false);
   m.def("dequantize", &dequantize, py::arg("blocks"), py::arg("type"), py::arg("n_in"));
 }
 

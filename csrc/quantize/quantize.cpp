@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/half.h"
+#include "quantize/scale_search.h"
 
 namespace gpt2edge {
 namespace {
@@ -155,13 +156,18 @@ void check_quantizable(TensorType type, size_t n_in) {
 }
 
 void quantize_rows(TensorType type, const float* values, size_t n_rows, size_t n_in, std::byte* out,
-                   size_t first_row) {
+                   size_t first_row, Scales scales) {
   check_quantizable(type, n_in);
+  const auto block_size = static_cast<size_t>(type_traits(static_cast<uint32_t>(type))->block_size);
   const size_t row_size = row_bytes(type, n_in);
   for (size_t row = 0; row < n_rows; ++row) {
     const float* x = values + row * n_in;
+    std::byte* to = out + row * row_size;
     check_row(type, x, first_row + row, n_in);
-    quantize_row(type, x, n_in, out + row * row_size);
+    quantize_row(type, x, n_in, to);
+    if (scales == Scales::kReference || block_size == 1) continue;
+    for (size_t i = 0; i < n_in; i += block_size)
+      improve_scale(type, x + i, to + row_bytes(type, i));
   }
 }
 

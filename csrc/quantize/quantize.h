@@ -14,10 +14,16 @@ bool can_quantize_to(TensorType type);
 // Throws std::invalid_argument unless rows of n_in numbers can be written as this type.
 void check_quantizable(TensorType type, size_t n_in);
 
+// Where a block's scale comes from.
+enum class Scales {
+  kReference,  // the block's largest number, as in ggml
+  kSearch,     // the least squared error (scale_search.h); slower, same format
+};
+
 // `values` is (n_rows, n_in), n_in a multiple of the type's block size; `out` has room for
 // n_rows * row_bytes(type, n_in). Throws std::invalid_argument, naming row (counted from first_row)
 // and column, for a number that is not finite or that the type cannot hold.
 void quantize_rows(TensorType type, const float* values, size_t n_rows, size_t n_in, std::byte* out,
-                   size_t first_row = 0);
+                   size_t first_row = 0, Scales scales = Scales::kReference);
 
 }  // namespace gpt2edge

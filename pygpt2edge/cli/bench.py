@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 import statistics
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +10,11 @@ import click
 
 from pygpt2edge.cli.options import (
     ModelSource,
-    Number,
     Runtime,
     json_option,
     model_options,
     note_on_demo_model,
+    number,
     runtime_options,
 )
 from pygpt2edge.cli.output import memory_line, print_json, print_table, progress_bar
@@ -24,28 +24,21 @@ if TYPE_CHECKING:
     from pygpt2edge.benchmark import Benchmark
 
 
-class _Lengths(click.ParamType):
-    name = "N,..."
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> list[int]:
-        try:
-            lengths = [int(part) for part in value.split(",") if part.strip()]
-        except ValueError:
-            self.fail(f"{value!r} is not a list of numbers such as 128,512", param, ctx)
-        if any(n < 0 for n in lengths):
-            self.fail(f"{value!r} has a number below 0", param, ctx)
-        return [n for n in dict.fromkeys(lengths) if n > 0]
+def _lengths(text: str) -> list[int]:
+    """128,512 -> [128, 512]; zeros are left out."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(re.fullmatch(r"[0-9]{1,9}", part) for part in parts):
+        raise click.BadParameter(f"{text!r} is not a list of numbers such as 128,512")
+    return [n for n in dict.fromkeys(map(int, parts)) if n > 0]
 
 
 @click.command("bench")
 @model_options
-@click.option("-p", "--prefill", "--n-prompt", type=_Lengths(), default="128,512",
+@click.option("-p", "--prefill", "--n-prompt", metavar="N,...", type=_lengths, default="128,512",
               show_default=True, help="Lengths of prompts to time; 0 for none.")  # fmt: skip
-@click.option("-n", "--decode", "--n-gen", type=_Lengths(), default="128", show_default=True,
-              help="Numbers of generated tokens to time; 0 for none.")  # fmt: skip
-@click.option("-r", "--repeat", "--repetitions", type=Number(int, 1), default=3,
+@click.option("-n", "--decode", "--n-gen", metavar="N,...", type=_lengths, default="128",
+              show_default=True, help="Numbers of generated tokens to time; 0 for none.")  # fmt: skip
+@click.option("-r", "--repeat", "--repetitions", metavar="N", type=number(int, 1), default=3,
               show_default=True, help="Timed runs of each; the median counts.")  # fmt: skip
 @runtime_options
 @json_option
@@ -94,7 +87,7 @@ def _as_json(model: GPT2, result: Benchmark) -> dict[str, Any]:
             "decode": {str(n): speeds for n, speeds in result.decode.items()},
         },
         "model": str(model.path),
-        "file_bytes": os.path.getsize(model.path),
+        "file_bytes": model.path.stat().st_size,
         "memory": model.memory,
         "n_threads": model.n_threads,
         "kv_type": model.kv_type,
@@ -104,7 +97,7 @@ def _as_json(model: GPT2, result: Benchmark) -> dict[str, Any]:
 
 
 def _print(model: GPT2, result: Benchmark) -> None:
-    rows = [("", "tokens", "tok/s", "slowest", "fastest")]
+    rows: list[tuple[str, ...]] = [("", "tokens", "tok/s", "slowest", "fastest")]
     for what, by_length in (("prefill", result.prefill), ("decode", result.decode)):
         for n, speeds in by_length.items():
             figures = (statistics.median(speeds), min(speeds), max(speeds))

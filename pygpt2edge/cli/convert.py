@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pygpt2edge.cli.options import TYPES, Number
+from pygpt2edge.cli.options import MAX_THREADS, TYPES, number
 from pygpt2edge.cli.output import megabytes, note, progress_bar, warn
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--allow-requantize", is_flag=True,
               help="Convert a GGUF that is quantized already; both errors add up.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace OUT if it exists.")
-@click.option("-t", "--threads", type=Number(int, 1),
+@click.option("-t", "--threads", metavar="N", type=number(int, 1, MAX_THREADS),
               help="Threads that quantize.  [default: all CPUs]")  # fmt: skip
 @click.option("--revision", metavar="REV", help="Branch, tag or commit of a hub model.")
 @click.option("-q", "--quiet", is_flag=True, help="No report at the end.")

@@ -112,7 +112,7 @@ def _print(findings: dict[str, Any]) -> None:
         f"\nMemory for weights and a cache of 1,024 tokens, in MB (and {WORKING_MEMORY}; "
         "* is more than this machine has):"
     )
-    table = [("", *TYPES)]
+    table: list[tuple[str, ...]] = [("", *TYPES)]
     for name, by_type in findings["models"].items():
         cells = (
             f"{size / 1e6:,.0f}{'*' if memory and size > memory else ' '}"

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 @click.command("eval")
 @click.argument("file", metavar="FILE", type=click.Path())
 @model_options
-@click.option("--reference", metavar="MODEL",
-              help="Compare with this model, such as the f32 file; a hub name means its f32.")
+@click.option(
+    "--reference",
+    metavar="MODEL",
+    help="Compare with this model, such as the f32 file; a hub name means its f32.",
+)
 @runtime_options
 @json_option
 def command(

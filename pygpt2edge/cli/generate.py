@@ -11,11 +11,11 @@ import click
 
 from pygpt2edge.cli.options import (
     ModelSource,
-    Number,
     Runtime,
     json_option,
     model_options,
     note_on_demo_model,
+    number,
     read_text,
     runtime_options,
 )
@@ -29,22 +29,18 @@ if TYPE_CHECKING:
 _MIN, _MAX = 1.2e-38, 3.4e38
 
 
-class _LogitBias(click.ParamType):
-    name = "ID=VALUE"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, float]:
-        # 198=-inf, and as llama.cpp has it, 198-inf or 198+1.5
-        match = re.fullmatch(r"(\d+)(?:=|(?=[+-]))(\S+)", value)
-        try:
-            token, bias = int(match[1]), float(match[2])  # type: ignore[index]
-        except (TypeError, ValueError):
-            bias = math.nan
-        if math.isnan(bias):
-            self.fail(f"{value!r} is not of the form ID=VALUE, such as 198=-1.5 or 198=-inf",
-                      param, ctx)  # fmt: skip
-        return token, bias
+def _logit_bias(text: str) -> tuple[int, float]:
+    # 198=-inf, and as llama.cpp has it, 198-inf or 198+1.5
+    match = re.fullmatch(r"(\d{1,9})(?:=|(?=[+-]))(\S+)", text)
+    try:
+        token, bias = int(match[1]), float(match[2])  # type: ignore[index]
+    except (TypeError, ValueError):
+        token, bias = 0, math.nan
+    if not bias <= _MAX:
+        raise click.BadParameter(
+            f"{text!r} is not of the form ID=VALUE, such as 198=-1.5 or 198=-inf"
+        )
+    return token, bias
 
 
 @click.command("generate")
@@ -53,24 +49,24 @@ class _LogitBias(click.ParamType):
 @click.option("-p", "--prompt", "prompt_option", metavar="TEXT", help="The prompt, as an option.")
 @click.option("-f", "--file", "file", metavar="FILE", type=click.Path(),
               help="Read the prompt from a file; a newline at its end is dropped.")  # fmt: skip
-@click.option("-n", "--max-tokens", "--n-predict", type=Number(int, -1), default=64,
+@click.option("-n", "--max-tokens", "--n-predict", metavar="N", type=number(int, -1, 2**31 - 1), default=64,
               show_default=True,
               help="Most tokens to write; -1 goes on until the context is full.")  # fmt: skip
-@click.option("--temp", "--temperature", "temperature", type=Number(float, 0, _MAX),
+@click.option("--temp", "--temperature", "temperature", metavar="X", type=number(float, 0, _MAX),
               default=0.8, show_default=True,
               help="Divides the logits; 0 always takes the most likely token.")  # fmt: skip
-@click.option("--top-k", type=Number(int, 0, 2**31 - 1), default=40, show_default=True,
+@click.option("--top-k", metavar="N", type=number(int, 0, 2**31 - 1), default=40, show_default=True,
               help="Keep the K most likely tokens; 0 keeps all.")  # fmt: skip
-@click.option("--top-p", type=Number(float, 0, 1), default=1.0, show_default=True,
+@click.option("--top-p", metavar="X", type=number(float, 0, 1), default=1.0, show_default=True,
               help="Keep the fewest tokens that hold this share of the probability.")  # fmt: skip
-@click.option("--min-p", type=Number(float, 0, 1), default=0.0, show_default=True,
+@click.option("--min-p", metavar="X", type=number(float, 0, 1), default=0.0, show_default=True,
               help="Keep tokens at least this likely relative to the most likely.")  # fmt: skip
-@click.option("--repetition-penalty", "--repeat-penalty", type=Number(float, _MIN, _MAX),
-              default=1.0, show_default=True,
+@click.option("--repetition-penalty", "--repeat-penalty", metavar="X",
+              type=number(float, _MIN, _MAX), default=1.0, show_default=True,
               help="Above 1 makes tokens of the text less likely to come again.")  # fmt: skip
-@click.option("--logit-bias", type=_LogitBias(), multiple=True,
+@click.option("--logit-bias", metavar="ID=VALUE", type=_logit_bias, multiple=True,
               help="Add VALUE to a token's logit; -inf bans it. Repeatable.")  # fmt: skip
-@click.option("-s", "--seed", type=Number(int, -1, 2**64 - 1), default=-1,
+@click.option("-s", "--seed", metavar="N", type=number(int, -1, 2**64 - 1), default=-1,
               help="The same seed gives the same text on every machine; -1 draws one.  "
               "[default: -1]")  # fmt: skip
 @click.option("--stop", "-r", "--reverse-prompt", metavar="TEXT", multiple=True,
@@ -79,7 +75,7 @@ class _LogitBias(click.ParamType):
 @click.option("--allow-special", is_flag=True,
               help='Read "<|endoftext|>" in the prompt as the token, not as text.')  # fmt: skip
 @runtime_options
-@click.option("--logprobs", type=Number(int, 0), default=0,
+@click.option("--logprobs", metavar="N", type=number(int, 0, 2**31 - 1), default=0,
               help="Report each token's log-probability and the N most likely tokens: on stderr, "
               "or in the JSON.")  # fmt: skip
 @click.option("--echo/--no-echo", " /--no-display-prompt", default=True,
@@ -89,6 +85,7 @@ class _LogitBias(click.ParamType):
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     source: ModelSource,
     runtime: Runtime,
     prompt: str | None,
@@ -237,7 +234,7 @@ def _as_json(
 def _print_logprobs(model: GPT2, completion: Completion) -> None:
     rows = [("token", "text", "logprob", "most likely")]
     for chosen in completion.logprobs:
-        top = (f"{model.tokenizer.decode([token])!r} {logprob:.3f}" for token, logprob in chosen.top)
+        top = (f"{model.tokenizer.decode([token])!r} {value:.3f}" for token, value in chosen.top)
         rows.append((str(chosen.token), repr(chosen.text), f"{chosen.logprob:.3f}", "  ".join(top)))
     print_table(rows, "><><", err=True)
 

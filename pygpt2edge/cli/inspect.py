@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 @ctx_size_option
 @kv_type_option
 @json_option
-def command(
-    path: Path, tensors: bool, ctx_size: int, kv_type: str | None, as_json: bool
-) -> None:
+def command(path: Path, tensors: bool, ctx_size: int, kv_type: str | None, as_json: bool) -> None:
     """Show what PATH holds: a GGUF file, or the folder of a checkpoint.
 
     Prints the architecture, the parameters, the types and sizes of the tensors, and the memory

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,29 +22,26 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 # convert.OUTPUT_TYPES, written out so that --help need not load the converter.
 TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0")
 KV_TYPES = ("f16", "f32")
+MAX_THREADS = 1024
 
 
-class Number(click.ParamType):
-    """A number from `low` to `high`, both allowed. "nan" lies in no range."""
+def number(
+    kind: type[int | float], low: float, high: float = math.inf
+) -> Callable[[str], int | float]:
+    """The type of an option: a number from `low` to `high`, both allowed. No range holds "nan"."""
 
-    name = "N"
-
-    def __init__(self, kind: type[int] | type[float], low: float, high: float = math.inf) -> None:
-        self._kind, self._low, self._high = kind, low, high
-        self.name = "N" if kind is int else "X"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | float:
+    def convert(text: str) -> int | float:
         try:
-            number = self._kind(value)
+            value = kind(text)
         except ValueError:
-            kind = "a whole number" if self._kind is int else "a number"
-            self.fail(f"{value!r} is not {kind}", param, ctx)
-        if not self._low <= number <= self._high:
-            upper = "up" if self._high == math.inf else f"to {self._high}"
-            self.fail(f"{number} is out of range, expected {self._low} {upper}", param, ctx)
-        return number
+            what = "a whole number" if kind is int else "a number"
+            raise click.BadParameter(f"{text!r} is not {what}") from None
+        if not low <= value <= high:
+            upper = "up" if high == math.inf else f"to {high}"
+            raise click.BadParameter(f"{value} is out of range, expected {low} {upper}")
+        return value
+
+    return convert
 
 
 @dataclass(frozen=True)
@@ -58,9 +56,7 @@ class ModelSource:
         """The GGUF file, after fetching and converting where that is needed."""
         from pygpt2edge import demo_model_path
 
-        for_hub = [
-            f"--{name}" for name in ("type", "revision") if getattr(self, name) is not None
-        ]
+        for_hub = [f"--{name}" for name in ("type", "revision") if getattr(self, name) is not None]
         if self.is_local:
             if for_hub:
                 raise click.UsageError(
@@ -117,9 +113,7 @@ def model_options(command: Command) -> Command:
     )  # fmt: skip
     @click.option("--revision", metavar="REV", help="Branch, tag or commit of a hub model.")
     @functools.wraps(command)
-    def wrapped(
-        *, model: str | None, type_: str | None, revision: str | None, **rest: Any
-    ) -> Any:
+    def wrapped(*, model: str | None, type_: str | None, revision: str | None, **rest: Any) -> Any:
         return command(source=ModelSource(model, type_, revision), **rest)
 
     return wrapped  # type: ignore[return-value]
@@ -129,7 +123,7 @@ def runtime_options(command: Command) -> Command:
     """-t, -c and --kv-type, given to the command as `runtime`."""
 
     @click.option(
-        "-t", "--threads", type=Number(int, 1),
+        "-t", "--threads", metavar="N", type=number(int, 1, MAX_THREADS),
         help="Threads that compute.  [default: one per physical core]",
     )  # fmt: skip
     @ctx_size_option
@@ -144,7 +138,7 @@ def runtime_options(command: Command) -> Command:
 
 
 ctx_size_option = click.option(
-    "-c", "--ctx-size", type=Number(int, 0), default=0, show_default=True,
+    "-c", "--ctx-size", metavar="N", type=number(int, 0, 2**31 - 1), default=0, show_default=True,
     help="Most tokens of prompt and text together; 0 for all the model has.",
 )  # fmt: skip
 kv_type_option = click.option(
@@ -167,10 +161,7 @@ def note_on_demo_model(source: ModelSource, quiet: bool) -> None:
 def read_text(path: str) -> str:
     """The text of a UTF-8 file, "-" being stdin. Raises OSError, or ValueError naming the file."""
     name = "stdin" if path == "-" else path
-    if path == "-":
-        data = click.get_binary_stream("stdin").read()
-    else:
-        data = Path(path).read_bytes()
+    data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     try:
         return data.decode("utf-8-sig")  # without the mark that some editors put first
     except UnicodeDecodeError as error:

@@ -31,9 +31,7 @@ def exit_status(command: Callable[[], int | None]) -> int:
         return command() or 0
     except click.UsageError as error:
         place = error.ctx.command_path if error.ctx else "pygpt2edge"
-        return _failed(
-            f'{error.format_message().rstrip(".")} (see "{place} --help")', WRONG_USAGE
-        )
+        return _failed(f'{error.format_message().rstrip(".")} (see "{place} --help")', WRONG_USAGE)
     except click.ClickException as error:
         return _failed(error.format_message())
     except (click.Abort, KeyboardInterrupt):

@@ -59,9 +59,7 @@ def command(
     pieces = [tokenizer.token_bytes(token) for token in tokens]
     if as_json:
         shown_pieces = [piece.decode("utf-8", "replace") for piece in pieces]
-        print_json(
-            {"text": text, "tokens": tokens, "pieces": shown_pieces, "count": len(tokens)}
-        )
+        print_json({"text": text, "tokens": tokens, "pieces": shown_pieces, "count": len(tokens)})
     elif decode:
         sys.stdout.write(text)
         # Exactly the text for a program, but a line of its own on a terminal.

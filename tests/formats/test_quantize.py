@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gguf
 import numpy as np
 import pytest
@@ -122,6 +124,42 @@ def test_dequantizes_as_the_reference(type: str) -> None:
     found = _core.dequantize(raw, type.lower(), 1024)
     # The two may disagree on the sign of a zero and on the bits of a NaN, in nothing else.
     assert np.array_equal(found, expected, equal_nan=True)
+
+
+def block_errors(values: NDArray[np.float32], blocks: NDArray[np.uint8], type: str) -> NDArray[Any]:
+    """The sum of squared errors of each block of 32."""
+    restored = _core.dequantize(blocks, type, values.shape[1]).astype(np.float64)
+    return ((restored - values) ** 2).reshape(-1, 32).sum(axis=1)
+
+
+@pytest.mark.parametrize(("type", "gain"), [("q4_0", 0.95), ("q8_0", 0.90)])
+def test_a_searched_scale_errs_less(type: str, gain: float) -> None:
+    values = np.random.default_rng(8).standard_normal((100, 320)).astype(np.float32)
+    plain = block_errors(values, _core.quantize(values, type), type)
+    searched = block_errors(values, _core.quantize(values, type, scale_search=True), type)
+    assert (searched <= plain * (1 + 1e-6)).all()
+    assert np.sqrt(searched.mean()) < gain * np.sqrt(plain.mean())
+
+
+@settings(max_examples=200, deadline=None)
+@given(values=hnp.arrays(np.float32, (1, 32), elements=st.floats(-500000, 500000, width=32)))
+@pytest.mark.parametrize("type", ["q4_0", "q8_0"])
+def test_a_searched_scale_is_never_worse(type: str, values: NDArray[np.float32]) -> None:
+    plain = block_errors(values, _core.quantize(values, type), type)
+    searched = block_errors(values, _core.quantize(values, type, scale_search=True), type)
+    # The search adds up in single precision: numbers too small to square there are all the same.
+    assert searched <= plain * (1 + 1e-6) + 1e-37
+
+
+def test_scale_search_leaves_plain_types_and_exact_blocks_alone() -> None:
+    values = np.random.default_rng(9).standard_normal((3, 64)).astype(np.float32)
+    for type in ("f32", "f16", "bf16"):
+        searched = _core.quantize(values, type, scale_search=True)
+        assert np.array_equal(searched, _core.quantize(values, type))
+    exact = np.arange(-8, 8, dtype=np.float32).repeat(4).reshape(1, 64)
+    assert np.array_equal(
+        _core.quantize(exact, "q4_0", scale_search=True), _core.quantize(exact, "q4_0")
+    )
 
 
 @pytest.mark.parametrize("type", ["f32", *WRITABLE])

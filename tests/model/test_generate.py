@@ -217,12 +217,12 @@ def test_python_runs_while_the_core_computes(model: GPT2) -> None:
 
 
 def test_path_that_is_no_model(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="none.gguf"):
+    with pytest.raises(FileNotFoundError, match=r"none\.gguf"):
         GPT2(tmp_path / "none.gguf")
     with pytest.raises(IsADirectoryError, match="pygpt2edge convert"):
         GPT2(tmp_path)
     (tmp_path / "half.gguf").write_bytes(demo_model_path().read_bytes()[:100_000])
-    with pytest.raises(FormatError, match="half.gguf.*truncated"):
+    with pytest.raises(FormatError, match=r"half\.gguf.*truncated"):
         GPT2(tmp_path / "half.gguf")
 
 
