@@ -9,6 +9,14 @@ model. `pygpt2edge.convert` makes GGUF files of OpenAI and Hugging Face checkpoi
 
 from __future__ import annotations
 
+try:
+    import pygpt2edge._core  # noqa: F401  (to say what to do when it is missing)
+except ImportError as error:
+    raise ImportError(
+        f"the compiled core of pygpt2edge is not beside {__file__}: install the package with "
+        "`pip install .` and start Python from another folder than the checkout"
+    ) from error
+
 from pygpt2edge.errors import (
     ContextLengthError,
     FormatError,

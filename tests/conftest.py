@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -11,3 +15,12 @@ _ROOT = Path(__file__).resolve().parents[1]
 sys.path = [entry for entry in sys.path if Path(entry or ".").resolve() != _ROOT]
 # What several tests share, such as tiny_models, stands beside this file.
 sys.path.append(str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def away_from_the_checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Programs that tests start look for the package in the folder they are started in, too."""
+    before = Path.cwd()
+    os.chdir(tmp_path_factory.mktemp("elsewhere"))
+    yield
+    os.chdir(before)
