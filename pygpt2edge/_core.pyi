@@ -101,6 +101,13 @@ class TokenizerTables:
     def ranked_ids(self) -> list[int]:
         """The token ids of merges_ranks; -1 for a byte that the vocabulary lacks."""
     @property
+    def n_ranked(self) -> int:
+        """The length of merges_ranks."""
+    @property
+    def is_ranked_by_id(self) -> bool:
+        """Whether merges_ranks is the beginning of token_bytes, as in the official vocabulary."""
+    def tokens_of_type(self, type: int) -> list[int]: ...
+    @property
     def bos_token(self) -> int | None: ...
     @property
     def eos_token(self) -> int | None: ...

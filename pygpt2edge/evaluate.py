@@ -58,8 +58,8 @@ def evaluate(
     In a window every token but the first is scored, given those before it. Memory beyond the
     models' is bounded by 128 rows of logits each.
 
-    Raises ValueError for a text with nothing to score, a window that does not fit, or models whose
-    vocabularies differ.
+    Raises ValueError for a text with nothing to score, a window that does not fit, models whose
+    vocabularies differ, or one whose weights are no numbers.
     """
     n_window = _window(model, reference, n_ctx)
     tokens = _stream(model, text)
@@ -150,8 +150,12 @@ class _Scores:
     def evaluation(self) -> Evaluation:
         nll = np.concatenate(self._nll)
         mean = float(nll.mean())
-        # Hundreds of nats mean a broken model or text, and a perplexity beyond any float.
-        perplexity = math.exp(mean) if mean < 700 else math.inf
+        if not mean < 700:  # exp() of more, or of nan, is no number
+            raise ValueError(
+                f"the model's loss is {mean:.1f} nats a token, where guessing costs about 11: its "
+                "weights are damaged"
+            )
+        perplexity = math.exp(mean)
         if not self._kl:
             return Evaluation(len(nll), mean, perplexity)
         kl = np.concatenate(self._kl)

@@ -60,16 +60,16 @@ class Tokenizer:
         self.bos_token: int | None = tables.bos_token
         self.eos_token: int | None = tables.eos_token
 
-        # tiktoken's ids are priorities. In the official vocabulary the tokens' ids are the same.
-        self._ranked: list[bytes] = tables.merges_ranks
-        ids = tables.ranked_ids
-        self._id_of_rank = None if ids == list(range(len(ids))) else ids
+        # tiktoken's ids are priorities. The official vocabulary's ids are the same numbers; then
+        # the two lists, which take milliseconds to make, are not needed.
+        in_order = tables.is_ranked_by_id
+        self._ranked = self._bytes[: tables.n_ranked] if in_order else tables.merges_ranks
+        self._id_of_rank = None if in_order else tables.ranked_ids
 
-        types = tables.token_types
-        special = {self.bos_token, self.eos_token} - {None}
-        special |= {i for i, kind in enumerate(types) if kind == _CONTROL}
-        added = (i for i, kind in enumerate(types) if kind == _USER_DEFINED and i not in special)
-        self._special = _TextFinder({self._text(i): i for i in special if i is not None})
+        special = set(tables.tokens_of_type(_CONTROL))
+        special |= {i for i in (self.bos_token, self.eos_token) if i is not None}
+        added = set(tables.tokens_of_type(_USER_DEFINED)) - special
+        self._special = _TextFinder({self._text(i): i for i in special})
         self._added = _TextFinder({self._text(i): i for i in added})
         self._words = self._encoding(_GPT2_PATTERN)
 

@@ -80,23 +80,24 @@ class Encoder {
 
 MergeTable::MergeTable(size_t n_merges) {
   merges_.reserve(n_merges);
-  slots_.assign(std::bit_ceil(2 * n_merges + 2), {0, kNone});
+  slots_.assign(std::bit_ceil(2 * n_merges + 2), kNone);
 }
 
 int32_t MergeTable::add(const Merge& merge) {
-  const uint64_t key = pair(merge.left, merge.right);
-  Slot& slot = slots_[slot_of(key)];
-  if (slot.number != kNone) return slot.number;
-  slot = {key, static_cast<int32_t>(merges_.size())};
-  filter_[hash(key) >> kFilterShift] = true;
+  int32_t& slot = slots_[slot_of(merge.left, merge.right)];
+  if (slot != kNone) return slot;
+  slot = static_cast<int32_t>(merges_.size());
+  filter_[hash(merge.left, merge.right) >> kFilterShift] = true;
   merges_.push_back(merge);
   return kNone;
 }
 
 // The pair's slot, or the empty one where it belongs.
-size_t MergeTable::slot_of(uint64_t pair) const {
-  size_t slot = static_cast<size_t>(hash(pair) >> 32) & (slots_.size() - 1);
-  while (slots_[slot].number != kNone && slots_[slot].pair != pair) {
+size_t MergeTable::slot_of(int32_t left, int32_t right) const {
+  size_t slot = static_cast<size_t>(hash(left, right) >> 32) & (slots_.size() - 1);
+  while (slots_[slot] != kNone) {
+    const Merge& merge = (*this)[slots_[slot]];
+    if (merge.left == left && merge.right == right) break;
     slot = (slot + 1) & (slots_.size() - 1);
   }
   return slot;

@@ -36,8 +36,7 @@ class MergeTable {
 
   // The number of a pair's merge, or kNone.
   int32_t find(int32_t left, int32_t right) const {
-    const uint64_t key = pair(left, right);
-    return filter_[hash(key) >> kFilterShift] ? slots_[slot_of(key)].number : kNone;
+    return filter_[hash(left, right) >> kFilterShift] ? slots_[slot_of(left, right)] : kNone;
   }
   const Merge& operator[](int32_t number) const { return merges_[static_cast<size_t>(number)]; }
   size_t size() const { return merges_.size(); }
@@ -51,20 +50,15 @@ class MergeTable {
   std::vector<int32_t> reachable(const Spell& spell) const;
 
  private:
-  struct Slot {
-    uint64_t pair;
-    int32_t number;  // kNone: the slot is empty
-  };
-
-  static uint64_t pair(int32_t left, int32_t right) {
-    return static_cast<uint64_t>(left) << 32 | static_cast<uint32_t>(right);
-  }
   // Fibonacci hashing: the high bits are good.
-  static uint64_t hash(uint64_t pair) { return pair * 0x9E3779B97F4A7C15; }
-  size_t slot_of(uint64_t pair) const;
+  static uint64_t hash(int32_t left, int32_t right) {
+    const uint64_t pair = static_cast<uint64_t>(left) << 32 | static_cast<uint32_t>(right);
+    return pair * 0x9E3779B97F4A7C15;
+  }
+  size_t slot_of(int32_t left, int32_t right) const;
 
   std::vector<Merge> merges_;
-  std::vector<Slot> slots_;  // open hash table, at most half full
+  std::vector<int32_t> slots_;  // open hash table of numbers, at most half full
 
   // One bit for each start of a hash. Most pairs that are looked for are not in the table, and
   // these 64 kB tell so without leaving the processor's cache.

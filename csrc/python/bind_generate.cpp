@@ -109,6 +109,22 @@ TokenizerTables tables_from_lists(const std::vector<std::string>& tokens,
   return make_tokenizer_tables(source);
 }
 
+std::vector<int32_t> tokens_of_type(const TokenizerTables& tables, int32_t type) {
+  std::vector<int32_t> ids;
+  for (size_t i = 0; i < tables.token_types.size(); ++i) {
+    if (tables.token_types[i] == type) ids.push_back(static_cast<int32_t>(i));
+  }
+  return ids;
+}
+
+bool is_ranked_by_id(const TokenizerTables& tables) {
+  for (size_t i = 0; i < tables.ranked_ids.size(); ++i) {
+    const bool same_id = tables.ranked_ids[i] == static_cast<int32_t>(i);
+    if (!same_id || tables.ranked_bytes[i] != tables.token_bytes[i]) return false;
+  }
+  return true;
+}
+
 py::list as_bytes(const std::vector<std::string>& strings) {
   py::list out(strings.size());
   for (size_t i = 0; i < strings.size(); ++i) out[i] = py::bytes(strings[i]);
@@ -125,6 +141,10 @@ void bind_tokenizer_tables(py::module_& m) {
       .def_property_readonly("merges_ranks",
                              [](const TokenizerTables& t) { return as_bytes(t.ranked_bytes); })
       .def_readonly("ranked_ids", &TokenizerTables::ranked_ids)
+      .def_property_readonly("n_ranked",
+                             [](const TokenizerTables& t) { return t.ranked_ids.size(); })
+      .def_property_readonly("is_ranked_by_id", &is_ranked_by_id)
+      .def("tokens_of_type", &tokens_of_type, py::arg("type"))
       .def_readonly("bos_token", &TokenizerTables::bos_token)
       .def_readonly("eos_token", &TokenizerTables::eos_token);
 

@@ -51,10 +51,12 @@ class _LazyGroup(click.Group):
 
 @click.group(
     cls=_LazyGroup,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="pygpt2edge")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context, /) -> None:
     """GPT-2 text generation on any CPU, with no network and no GPU.
 
     \b
@@ -64,6 +66,9 @@ def cli() -> None:
 
     PYGPT2EDGE_DEBUG=1 shows where an error came from.
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(output.WRONG_USAGE)
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:

@@ -37,7 +37,7 @@ def _lengths(text: str) -> list[int]:
 @click.option("-p", "--prefill", "--n-prompt", metavar="N,...", type=_lengths, default="128,512",
               show_default=True, help="Lengths of prompts to time; 0 for none.")  # fmt: skip
 @click.option("-n", "--decode", "--n-gen", metavar="N,...", type=_lengths, default="128",
-              show_default=True, help="Numbers of generated tokens to time; 0 for none.")  # fmt: skip
+              show_default=True, help="Numbers of tokens to time writing; 0 for none.")  # fmt: skip
 @click.option("-r", "--repeat", "--repetitions", metavar="N", type=number(int, 1), default=3,
               show_default=True, help="Timed runs of each; the median counts.")  # fmt: skip
 @runtime_options
@@ -50,11 +50,12 @@ def command(
     repeat: int,
     as_json: bool,
 ) -> None:
-    """Measure how many tokens a second a model reads (prefill) and writes (decode).
+    """Measure the tokens a second of a model.
 
-    Prefill is so many fresh random tokens into an empty context, with the logits of the last;
-    decode is so many greedy tokens after a prompt of 16. Each is run once to warm up, and then
-    timed. The JSON object has the medians, in tokens a second, and is the last line.
+    Prefill is reading a prompt: so many fresh random tokens into an empty context, with the logits
+    of the last. Decode is writing: so many greedy tokens after a prompt of 16. Each is run once to
+    warm up, and then timed. The JSON object has the medians, in tokens a second, and is the last
+    line.
 
     \b
     Examples:

@@ -19,11 +19,12 @@ _PACKAGES = ("numpy", "tiktoken", "gguf", "safetensors", "click", "huggingface_h
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
-    """Show the processor, the kernels in use and the memory that each model needs.
+    """Show this machine, and what it can run.
 
-    Also runs the demo model as a check that all is well, and exits with 1 if it is not. The
-    fastest kernels that the processor has are used; GPT2EDGE_ISA=avx2, say, forces others. This is
-    what to send with a report of a bug.
+    Prints the processor, the kernels in use and the memory that each model needs. Also runs the
+    demo model as a check that all is well, and exits with 1 if it is not. The fastest kernels that
+    the processor has are used; GPT2EDGE_ISA=avx2, say, forces others. This is what to send with a
+    report of a bug.
 
     \b
     Examples:

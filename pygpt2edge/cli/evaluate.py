@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 def command(
     source: ModelSource, runtime: Runtime, file: str, reference: str | None, as_json: bool
 ) -> None:
-    """Measure how well a model predicts the text in FILE ("-": stdin).
+    """Measure how well a model predicts a text.
 
-    The text is scored in windows of the context's size (-c) that do not overlap. Documents within
-    FILE have "<|endoftext|>" between them, and each is given that token in front. With a reference
-    it also tells how far the model's predictions are from it: the KL divergence in nats, and how
-    often both find the same token most likely.
+    The text in FILE ("-": stdin) is scored in windows of the context's size (-c) that do not
+    overlap. Documents within FILE have "<|endoftext|>" between them, and each is given that token
+    in front. With a reference it also tells how far the model's predictions are from it: the KL
+    divergence in nats, and how often both find the same token most likely.
 
     \b
     Examples:

@@ -19,7 +19,7 @@ from pygpt2edge.cli.options import (
     read_text,
     runtime_options,
 )
-from pygpt2edge.cli.output import INTERRUPTED, memory_line, note, print_json, print_table
+from pygpt2edge.cli.output import INTERRUPTED, memory_line, note, plural, print_json, print_table
 
 if TYPE_CHECKING:
     from pygpt2edge import GPT2, Completion, Generation
@@ -49,8 +49,8 @@ def _logit_bias(text: str) -> tuple[int, float]:
 @click.option("-p", "--prompt", "prompt_option", metavar="TEXT", help="The prompt, as an option.")
 @click.option("-f", "--file", "file", metavar="FILE", type=click.Path(),
               help="Read the prompt from a file; a newline at its end is dropped.")  # fmt: skip
-@click.option("-n", "--max-tokens", "--n-predict", metavar="N", type=number(int, -1, 2**31 - 1), default=64,
-              show_default=True,
+@click.option("-n", "--max-tokens", "--n-predict", metavar="N", default=64,
+              type=number(int, -1, 2**31 - 1), show_default=True,
               help="Most tokens to write; -1 goes on until the context is full.")  # fmt: skip
 @click.option("--temp", "--temperature", "temperature", metavar="X", type=number(float, 0, _MAX),
               default=0.8, show_default=True,
@@ -164,9 +164,9 @@ def _print_text(generation: Generation, prompt: str, n_ctx: int, shown: bool) ->
     def write(text: str) -> None:
         nonlocal ends_line
         if text and shown:
+            ends_line = text.endswith("\n")  # before Ctrl-C can come between
             sys.stdout.write(text)
             sys.stdout.flush()
-            ends_line = text.endswith("\n")
 
     try:
         if len(generation.completion().prompt_tokens) <= n_ctx:  # else there will be an error
@@ -240,11 +240,11 @@ def _print_logprobs(model: GPT2, completion: Completion) -> None:
 
 
 def _timings(model: GPT2, completion: Completion, drew_seed: bool) -> str:
-    timings = completion.timings
+    took = completion.timings
     parts = [
-        f"prefill {timings.prefill_tokens} tokens, {timings.prefill_tokens_per_s:,.0f} tok/s",
-        f"decode {timings.decode_tokens} tokens, {timings.decode_tokens_per_s:,.1f} tok/s",
-        f"load {timings.load_s:.2f} s",
+        f"prefill {plural(took.prefill_tokens, 'token')}, {took.prefill_tokens_per_s:,.0f} tok/s",
+        f"decode {plural(took.decode_tokens, 'token')}, {took.decode_tokens_per_s:,.1f} tok/s",
+        f"load {took.load_s:.2f} s",
         f"memory {memory_line(model.memory)}",
     ]
     if drew_seed:

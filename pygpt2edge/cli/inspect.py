@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 @kv_type_option
 @json_option
 def command(path: Path, tensors: bool, ctx_size: int, kv_type: str | None, as_json: bool) -> None:
-    """Show what PATH holds: a GGUF file, or the folder of a checkpoint.
+    """Show what a model file or a checkpoint holds.
 
-    Prints the architecture, the parameters, the types and sizes of the tensors, and the memory
-    that the model will take; of a checkpoint, for every type it can be converted to. Only headers
-    are read.
+    PATH is a GGUF file, or the folder of a checkpoint. Prints the architecture, the parameters, the
+    types and sizes of the tensors, and the memory that the model will take; of a checkpoint, for
+    every type it can be converted to. Only headers are read.
 
     \b
     Examples:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -176,6 +177,6 @@ def _file(model: str) -> Path:
     if path.is_dir():
         raise click.ClickException(
             f"{model} is a folder; convert the checkpoint in it first: "
-            f"pygpt2edge convert {model} {path.resolve().name}.gguf"
+            f"pygpt2edge convert {quote(model)} {quote(path.resolve().name + '.gguf')}"
         )
     return path

@@ -7,7 +7,8 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 import click
 
@@ -20,6 +21,9 @@ Progress = Callable[[int, int, str], None]
 
 def prepare_streams() -> None:
     """Makes characters that the terminal's encoding lacks come out as "?", not as an error."""
+    # Python has no streams where the shell closed them (>&-).
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
@@ -46,8 +50,12 @@ def exit_status(command: Callable[[], int | None]) -> int:
 def drop_stdout() -> None:
     """Stops output whose reader (`head`, say) has all it wants. Python flushes stdout once more at
     its end, and would complain if that still led to the closed pipe."""
-    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123  (a device, not a path)
+    with _nowhere() as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w")
 
 
 def explain(error: BaseException) -> str:
@@ -110,7 +118,9 @@ def progress_bar(label: str) -> Iterator[Progress | None]:
 
 
 def megabytes(n_bytes: float) -> str:
-    """A size in MB (10^6 bytes), with a decimal when it is small."""
+    """A size in MB (10^6 bytes), with a decimal when it is small; a tiny one in kB."""
+    if n_bytes < 1e5:
+        return f"{n_bytes / 1e3:.1f} kB"
     return f"{n_bytes / 1e6:.1f} MB" if n_bytes < 1e8 else f"{n_bytes / 1e6:,.0f} MB"
 
 

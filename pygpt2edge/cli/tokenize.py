@@ -32,10 +32,10 @@ def command(
     allow_special: bool,
     as_json: bool,
 ) -> None:
-    """Show the tokens of TEXT: an id and a piece of text a line.
+    """Show the tokens of TEXT.
 
-    "-" reads the text from stdin, as does no TEXT at all; a newline at its end counts. A piece
-    that is not whole characters is shown as bytes.
+    Prints an id and a piece of text a line. "-" reads the text from stdin, as does no TEXT at all;
+    a newline at its end counts. A piece that is not whole characters is shown as bytes.
 
     \b
     Examples:

@@ -156,7 +156,7 @@ def test_scale_search_leaves_plain_types_and_exact_blocks_alone() -> None:
     for type in ("f32", "f16", "bf16"):
         searched = _core.quantize(values, type, scale_search=True)
         assert np.array_equal(searched, _core.quantize(values, type))
-    exact = np.arange(-8, 8, dtype=np.float32).repeat(4).reshape(1, 64)
+    exact = np.tile(np.arange(-8, 8, dtype=np.float32), 4).reshape(1, 64)
     assert np.array_equal(
         _core.quantize(exact, "q4_0", scale_search=True), _core.quantize(exact, "q4_0")
     )

@@ -55,6 +55,8 @@ def test_a_sound_vocabulary(tmp_path: Path) -> None:
     assert tables.token_bytes[256:] == [b"ab", b"<|endoftext|>"]
     assert tables.merges_ranks == tables.token_bytes[:257]
     assert tables.ranked_ids == list(range(257))
+    assert tables.is_ranked_by_id
+    assert tables.tokens_of_type(3) == [257]
     assert tables.token_types == [1] * 257 + [3]
     assert (tables.bos_token, tables.eos_token) == (257, 257)
 
@@ -131,7 +133,10 @@ TOKENS = [*ALPHABET, "ab", "<|endoftext|>"]
         ({"merges": [""]}, r"merges\[0\] is not two tokens"),
         ({"merges": ["a c"]}, r"merges\[0\] uses or makes a token that is not in"),
         ({"merges": ["zz b"]}, r"merges\[0\] uses or makes a token that is not in"),
-        ({"merges": ["a \u6f22"]}, r"merges\[0\] is not spelled in GPT-2's byte alphabet"),
+        (
+            {"tokens": [*ALPHABET, "\u6f22", "a\u6f22"], "merges": ["a \u6f22"]},
+            r"merges\[0\] is not spelled in GPT-2's byte alphabet",
+        ),
         ({"merges": ["a b", "a b"]}, r"merges\[1\] is the same as merge 0"),
         ({"bos_token_id": 258}, "bos_token_id is 258, but there are 258 tokens"),
         ({"eos_token_id": 2**32 - 1}, "eos_token_id is 4294967295, but there are 258 tokens"),
