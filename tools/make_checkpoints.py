@@ -84,7 +84,8 @@ def make_hugging_face() -> None:
     for variant, changes in VARIANTS.items():
         model = GPT2LMHeadModel(GPT2Config(**CONFIG, **changes)).eval()
         missing, unexpected = model.transformer.load_state_dict(weights, strict=False)
-        assert not unexpected and all(name.endswith("attn.bias") for name in missing), missing
+        assert not unexpected, unexpected
+        assert all(name.endswith("attn.bias") for name in missing), missing
         if variant == "untied":
             model.lm_head.weight = torch.nn.Parameter(weights["wte.weight"].flip(0).clone())
         with torch.no_grad():
@@ -175,8 +176,9 @@ def make_openai() -> None:
                 parts.append("g" if kind == "weight" else "b")
             elif modules[0].startswith("h"):
                 parts.append(suffix[kind])
-                value = value[None] if value.ndim == 2 else value
-            tf.compat.v1.get_variable("/".join(parts), initializer=value)
+            is_matrix = parts[-1] == "w"
+            initial = value[None] if is_matrix else value
+            tf.compat.v1.get_variable("/".join(parts), initializer=initial)
         tf.compat.v1.get_variable("global_step", initializer=np.int64(1000))
         session.run(tf.compat.v1.global_variables_initializer())
         saver = tf.compat.v1.train.Saver(save_relative_paths=True)

@@ -105,7 +105,7 @@ def convert(
     name = checkpoint.carried_metadata.get("general.name", name)
     plan = plan_conversion(checkpoint, type, allow_requantize)
     vocabulary = checkpoint.read_vocabulary()
-    if checkpoint.path.is_file() and out.exists() and os.path.samefile(checkpoint.path, out):
+    if checkpoint.path.is_file() and out.exists() and out.samefile(checkpoint.path):
         raise ValueError(f"{out}: is the source itself; give the output another name")
     check_target(out, plan.n_bytes)
 

@@ -201,7 +201,9 @@ def _open_gguf(path: Path) -> Checkpoint:
         kind="GGUF",
         path=path,
         config=config,
-        entries=[StoredEntry(t.name, t.dtype, t.shape, t.n_bytes) for t in contents.tensors.values()],
+        entries=[
+            StoredEntry(t.name, t.dtype, t.shape, t.n_bytes) for t in contents.tensors.values()
+        ],
         tensors=_without_tied_output(bound),
         read_vocabulary=lambda: contents.vocabulary,
         quantized_types=contents.quantized_types,
@@ -244,14 +246,19 @@ def _bind(
 def _checked(path: Path, name: str, tensor: _Tensor | None, shape: tuple[int, ...]) -> _Tensor:
     """The tensor, if it is there, has that shape and holds floating-point numbers."""
     if tensor is None:
-        raise FormatError(f"{path}: tensor {name} is missing, expected {list(shape)}; "
-                          "the checkpoint is incomplete")
+        raise FormatError(
+            f"{path}: tensor {name} is missing, expected {list(shape)}; "
+            "the checkpoint is incomplete"
+        )
     if tensor.shape != shape:
-        raise FormatError(f"{tensor.path}: tensor {name} is {list(tensor.shape)}, expected "
-                          f"{list(shape)} from the configuration")
+        raise FormatError(
+            f"{tensor.path}: tensor {name} is {list(tensor.shape)}, expected "
+            f"{list(shape)} from the configuration"
+        )
     if isinstance(tensor, StoredTensor) and tensor.dtype not in ("f32", "f16", "bf16", "f64"):
-        raise UnsupportedError(f"{tensor.path}: tensor {name} has dtype {tensor.dtype}, expected "
-                               "f32, f16, bf16 or f64")
+        raise UnsupportedError(
+            f"{tensor.path}: tensor {name} has dtype {tensor.dtype}, expected f32, f16, bf16 or f64"
+        )
     return tensor
 
 

@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 
 _PLAIN_TYPES = {"F32": "f32", "F16": "f16", "BF16": "bf16"}
 # Written anew for the output; everything else is carried over.
-_OWN_KEYS = ("general.architecture", "general.file_type", "general.quantization_version",
-             "general.alignment", "general.size_label", "pygpt2edge.activation_function")  # fmt: skip
+_OWN_KEYS = (
+    "general.architecture",
+    "general.file_type",
+    "general.quantization_version",
+    "general.alignment",
+    "general.size_label",
+    "pygpt2edge.activation_function",
+)
 _OWN_PREFIXES = ("gpt2.", "tokenizer.", "GGUF.", "split.")
 
 
@@ -79,9 +85,7 @@ def read_gguf(path: Path) -> GgufContents:
         shape = tuple(info.shape)
         if info.type in _PLAIN_TYPES:
             dtype = _PLAIN_TYPES[info.type]
-            tensors[info.name] = StoredTensor.contiguous(
-                info.name, path, dtype, shape, info.offset
-            )
+            tensors[info.name] = StoredTensor.contiguous(info.name, path, dtype, shape, info.offset)
         else:
             tensors[info.name] = QuantizedTensor(
                 info.name, path, info.type.lower(), shape, info.offset, info.n_bytes

@@ -54,9 +54,7 @@ def needed_tensors(config: ModelConfig, *, has_output: bool) -> list[TensorSpec]
     """Every tensor of the model, in the order a GGUF stores them."""
     n_embd, n_inner = config.n_embd, config.n_inner
     specs = [
-        TensorSpec(
-            "wte.weight", "token_embd.weight", (config.n_vocab, n_embd), is_quantized=True
-        ),
+        TensorSpec("wte.weight", "token_embd.weight", (config.n_vocab, n_embd), is_quantized=True),
         # Positions are never quantized: an error there is an error in every layer's input.
         TensorSpec("wpe.weight", "position_embd.weight", (config.n_ctx, n_embd)),
     ]

@@ -87,7 +87,9 @@ class ConversionPlan:
         return dict(Counter(tensor.type.gguf_name for tensor in self.tensors))
 
 
-def plan_conversion(checkpoint: Checkpoint, type_name: str, allow_requantize: bool) -> ConversionPlan:
+def plan_conversion(
+    checkpoint: Checkpoint, type_name: str, allow_requantize: bool
+) -> ConversionPlan:
     """Chooses the types. Raises UnsupportedError for a quantized source without leave."""
     kind = output_type(type_name)
     if checkpoint.quantized_types and not allow_requantize:

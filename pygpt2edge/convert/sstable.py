@@ -28,15 +28,19 @@ def read_sstable(path: Path) -> Iterator[tuple[str, bytes]]:
     """All (key, value) pairs in order. Raises FormatError, naming the place of the damage."""
     size = path.stat().st_size
     if not _FOOTER_SIZE <= size <= _MAX_FILE_SIZE:
-        raise FormatError(f"{path}: {size} bytes, too {'small' if size < 48 else 'large'} to be "
-                          "the index of a TensorFlow checkpoint")
+        raise FormatError(
+            f"{path}: {size} bytes, too {'small' if size < 48 else 'large'} to be "
+            "the index of a TensorFlow checkpoint"
+        )
     data = path.read_bytes()
     if int.from_bytes(data[-8:], "little") != _MAGIC:
         raise FormatError(f"{path}: not the index of a TensorFlow checkpoint (no magic number)")
     table = _Table(path, data)
     handles = data[-_FOOTER_SIZE:-8]
-    _, position = table.read_handle(handles, 0)  # the meta-index, which is empty
+    meta_index, position = table.read_handle(handles, 0)
     index, _ = table.read_handle(handles, position)
+    for _ in table.entries(meta_index):  # it is empty, and read for its checksum
+        raise FormatError(f"{path}: the table has filters, which TensorFlow does not write")
     for _, value in table.entries(index):
         block, _ = table.read_handle(value, 0)
         for key, entry in table.entries(block):

@@ -143,9 +143,7 @@ class _StridedReader:
     file: FileIO
     tensor: StoredTensor
 
-    def read(
-        self, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]
-    ) -> NDArray[Any]:
+    def read(self, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> NDArray[Any]:
         """An array of that shape, its memory in the file's order rather than in row order."""
         dtype = np.dtype(_NUMPY_DTYPES[self.tensor.dtype])
         span = 1 + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
@@ -183,9 +181,7 @@ def _to_float32(stored: NDArray[Any], *, is_bf16: bool) -> NDArray[np.float32]:
         for column in range(0, n_in, block_in):
             block = np.s_[row : row + block_rows, column : column + block_in]
             if is_bf16:
-                np.left_shift(
-                    stored[block], 16, out=result.view(np.uint32)[block], dtype=np.uint32
-                )
+                np.left_shift(stored[block], 16, out=result.view(np.uint32)[block], dtype=np.uint32)
             else:
                 # A float64 beyond float32's range becomes infinity, which the caller refuses.
                 with np.errstate(over="ignore"):

@@ -151,9 +151,7 @@ def _storages(state: Any) -> list[Storage]:
     return list(dict.fromkeys(v.storage for v in views if isinstance(v.storage, Storage)))
 
 
-def _checked(
-    path: Path, name: str, view: TensorView, offsets: dict[Storage, int]
-) -> StoredTensor:
+def _checked(path: Path, name: str, view: TensorView, offsets: dict[Storage, int]) -> StoredTensor:
     """The tensor's place, once its view is known to stay inside its storage."""
     storage, first, shape, strides = view
     sizes_are_counts = (

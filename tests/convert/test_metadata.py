@@ -71,9 +71,7 @@ def test_default_ids_that_are_no_tokens_give_way_to_the_end_of_text(
 
 
 def test_ids_of_the_configuration(converted, hf_folder, change_json):
-    change_json(
-        hf_folder / "config.json", bos_token_id=5, eos_token_id=[289, 288], pad_token_id=0
-    )
+    change_json(hf_folder / "config.json", bos_token_id=5, eos_token_id=[289, 288], pad_token_id=0)
     out = converted(hf_folder)
     assert out.metadata["tokenizer.ggml.bos_token_id"] == 5
     assert out.metadata["tokenizer.ggml.eos_token_id"] == 289

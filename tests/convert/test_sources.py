@@ -128,9 +128,7 @@ def test_untied_configuration_needs_a_head(hf_folder, change_json):
         inspect_checkpoint(hf_folder)
 
 
-def test_heads_for_other_tasks_are_left_out_and_named(
-    check, hf_folder, weights, store_safetensors
-):
+def test_heads_for_other_tasks_are_left_out_and_named(check, hf_folder, weights, store_safetensors):
     stored = {f"transformer.{name}": value for name, value in weights.items()}
     stored["score.weight"] = np.zeros((2, 32), np.float32)
     store_safetensors(hf_folder / "model.safetensors", stored)
@@ -217,9 +215,7 @@ def test_rows_that_do_not_divide_into_blocks_become_f16(tmp_path, random_folder,
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3, 8])
-def test_many_slabs_and_threads_give_the_same_file(
-    tmp_path, random_folder, monkeypatch, n_threads
-):
+def test_many_slabs_and_threads_give_the_same_file(tmp_path, random_folder, monkeypatch, n_threads):
     folder, _ = random_folder(n_embd=320, n_head=5, n_inner=416)
     convert(folder, tmp_path / "whole.gguf", "q8_0", n_threads=1)
     monkeypatch.setattr("pygpt2edge.convert.quantizing._SLAB_BYTES", 50_000)

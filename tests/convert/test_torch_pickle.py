@@ -116,9 +116,7 @@ def describe(storage_size, offset, shape, strides, kind="FloatStorage") -> bytes
     def integers(values):
         return b"(" + b"".join(b"I%d\n" % value for value in values) + b"t"
 
-    storage = (
-        b"(Vstorage\nctorch\n" + kind.encode() + b"\nV0\nVcpu\nI%d\nt" % storage_size + b"Q"
-    )
+    storage = b"(Vstorage\nctorch\n" + kind.encode() + b"\nV0\nVcpu\nI%d\nt" % storage_size + b"Q"
     arguments = (
         b"(" + storage + b"I%d\n" % offset + integers(shape) + integers(strides) + b"I00\n"
         b"ccollections\nOrderedDict\n(tRt"
