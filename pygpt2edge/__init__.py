@@ -9,6 +9,9 @@ model. `pygpt2edge.convert` makes GGUF files of OpenAI and Hugging Face checkpoi
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 try:
     import pygpt2edge._core  # noqa: F401  (to say what to do when it is missing)
 except ImportError as error:
@@ -17,17 +20,18 @@ except ImportError as error:
         "`pip install .` and start Python from another folder than the checkout"
     ) from error
 
-from pygpt2edge.errors import (
-    ContextLengthError,
-    FormatError,
-    Gpt2EdgeError,
-    MissingDependencyError,
-    UnsupportedError,
-)
-from pygpt2edge.generation import Generation
-from pygpt2edge.model import GPT2, demo_model_path
-from pygpt2edge.results import Completion, Piece, Timings, TokenLogprob
-from pygpt2edge.tokenizer import Tokenizer
+if TYPE_CHECKING:
+    from pygpt2edge.errors import (
+        ContextLengthError,
+        FormatError,
+        Gpt2EdgeError,
+        MissingDependencyError,
+        UnsupportedError,
+    )
+    from pygpt2edge.generation import Generation
+    from pygpt2edge.model import GPT2, demo_model_path
+    from pygpt2edge.results import Completion, Piece, Timings, TokenLogprob
+    from pygpt2edge.tokenizer import Tokenizer
 
 __version__ = "0.1.0"
 
@@ -47,3 +51,20 @@ __all__ = [
     "__version__",
     "demo_model_path",
 ]
+
+# The names come when they are asked for, so that the command line's --help need not load numpy.
+_MODULES = ("errors", "results", "tokenizer", "generation", "model")
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        for module in _MODULES:
+            found = vars(import_module(f"{__name__}.{module}")).get(name)
+            if found is not None:
+                globals()[name] = found
+                return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

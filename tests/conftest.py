@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -15,6 +16,12 @@ _ROOT = Path(__file__).resolve().parents[1]
 sys.path = [entry for entry in sys.path if Path(entry or ".").resolve() != _ROOT]
 # What several tests share, such as tiny_models, stands beside this file.
 sys.path.append(str(Path(__file__).parent))
+
+
+# The same examples in every run of a pipeline: what fails there, fails again at the desk.
+settings.register_profile("pipeline", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("pipeline")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -103,7 +103,7 @@ options = st.fixed_dictionaries(
 
 
 @settings(max_examples=500, deadline=None)
-@given(options, st.integers(7, 300), st.lists(st.integers(0, 6), max_size=6), st.data())
+@given(options, st.integers(8, 300), st.lists(st.integers(0, 6), max_size=6), st.data())
 def test_equals_the_plain_version(
     chosen: dict[str, Any], n_vocab: int, seen: list[int], data: st.DataObject
 ) -> None:
