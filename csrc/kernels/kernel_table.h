@@ -104,9 +104,9 @@ struct AttentionArgs {
   size_t out_stride;
 };
 
-constexpr int kQueryTile = 4;
+constexpr int kMaxQueryTile = 8;
 constexpr size_t attention_scratch(size_t n_ctx, size_t d_head) {
-  return kQueryTile * ((n_ctx + 15) / 16 * 16 + (d_head + 15) / 16 * 16);
+  return kMaxQueryTile * ((n_ctx + 15) / 16 * 16 + (d_head + 15) / 16 * 16);
 }
 
 struct KernelTable {

@@ -156,9 +156,26 @@ void pack_floats(const PanelLayout& layout, const std::byte* rows, int n_rows, u
 void put_half(uint8_t* to, uint16_t half) { std::memcpy(to, &half, sizeof half); }
 void put_float(uint8_t* to, float value) { std::memcpy(to, &value, sizeof value); }
 
-size_t scale_at(const PanelLayout& layout, int group, int r) {
-  return (static_cast<size_t>(group) * kPanelRows + static_cast<size_t>(r)) *
-         static_cast<size_t>(layout.scale_bytes);
+// Where block b lies in its panel: its unit, and its place in it.
+size_t unit_at(const PanelLayout& layout, int b) {
+  return layout.unit_bytes * static_cast<size_t>(b / layout.unit_blocks);
+}
+
+// The scale of row r for block b, or for its half h (inputs 16 h ..) in the fine form.
+size_t scale_at(const PanelLayout& layout, int b, int h, int r) {
+  const int group = b % layout.unit_blocks * layout.block_scales + h;
+  return unit_at(layout, b) + static_cast<size_t>((group * kPanelRows + r) * layout.scale_bytes);
+}
+
+size_t min_at(const PanelLayout& layout, int b, int r) {
+  return unit_at(layout, b) + layout.mins_offset + static_cast<size_t>(r) * sizeof(float);
+}
+
+// The first codes of row r in block b: those of a step's four inputs, 64 bytes before the next.
+size_t codes_at(const PanelLayout& layout, int b, int r) {
+  return unit_at(layout, b) + layout.codes_offset +
+         layout.code_bytes * static_cast<size_t>(b % layout.unit_blocks) +
+         static_cast<size_t>(4 * r);
 }
 
 void pack_q4_0(const PanelLayout& layout, const std::byte* rows, int n_rows, uint8_t* panel) {
@@ -167,11 +184,22 @@ void pack_q4_0(const PanelLayout& layout, const std::byte* rows, int n_rows, uin
   for (int r = 0; r < n_rows; ++r) {
     for (int b = 0; b < n_blocks; ++b) {
       const auto block = block_at<BlockQ4_0>(rows + row_size * static_cast<size_t>(r), b);
-      put_half(panel + scale_at(layout, b, r), block.d);
-      uint8_t* codes = panel + layout.codes_offset + 256 * static_cast<size_t>(b) + 4 * r;
+      put_half(panel + scale_at(layout, b, 0, r), block.d);
+      uint8_t* codes = panel + codes_at(layout, b, r);
       for (int step = 0; step < 4; ++step) std::memcpy(codes + 64 * step, block.qs + 4 * step, 4);
     }
   }
+}
+
+void put_scales(const PanelLayout& layout, const Codes& c, int b, int r, uint8_t* panel) {
+  if (layout.scale_bytes == 2) {
+    put_half(panel + scale_at(layout, b, 0, r), float_to_half(c.scale[0]));
+    return;
+  }
+  for (int h = 0; h < layout.block_scales; ++h) {
+    put_float(panel + scale_at(layout, b, h, r), c.scale[h]);
+  }
+  if (layout.mins_offset != 0) put_float(panel + min_at(layout, b, r), c.min);
 }
 
 void pack_codes(const PanelLayout& layout, TensorType type, const std::byte* rows, int n_rows,
@@ -182,16 +210,8 @@ void pack_codes(const PanelLayout& layout, TensorType type, const std::byte* row
     for (int b = 0; b < n_blocks; ++b) {
       Codes c{};
       if (r < n_rows) decode(type, rows + row_size * static_cast<size_t>(r), b, c);
-      if (layout.form == WeightForm::kInt8) {
-        put_half(panel + scale_at(layout, b, r), float_to_half(c.scale[0]));
-      } else if (layout.form == WeightForm::kInt8Affine) {
-        put_float(panel + scale_at(layout, b, r), c.scale[0]);
-        put_float(panel + layout.mins_offset + scale_at(layout, b, r), c.min);
-      } else {
-        put_float(panel + scale_at(layout, 2 * b, r), c.scale[0]);
-        put_float(panel + scale_at(layout, 2 * b + 1, r), c.scale[1]);
-      }
-      uint8_t* codes = panel + layout.codes_offset + 512 * static_cast<size_t>(b) + 4 * r;
+      put_scales(layout, c, b, r, panel);
+      uint8_t* codes = panel + codes_at(layout, b, r);
       for (int i = 0; i < 32; ++i) {
         codes[64 * (i / 4) + i % 4] = static_cast<uint8_t>(c.code[i] + code_bias);
       }
@@ -199,30 +219,38 @@ void pack_codes(const PanelLayout& layout, TensorType type, const std::byte* row
   }
 }
 
-// Scale and min of block b's half h (inputs 16 h ..) in row r.
-void read_scale(const PanelLayout& layout, const uint8_t* panel, int b, int h, int r, float& scale,
-                float& min) {
-  const int group = layout.group_inputs == 16 ? 2 * b + h : b;
-  const uint8_t* at = panel + scale_at(layout, group, r);
+float read_scale(const PanelLayout& layout, const uint8_t* scale) {
   if (layout.scale_bytes == 2) {
     uint16_t half;
-    std::memcpy(&half, at, sizeof half);
-    scale = half_to_float(half);
-  } else {
-    std::memcpy(&scale, at, sizeof scale);
+    std::memcpy(&half, scale, sizeof half);
+    return half_to_float(half);
   }
-  min = 0.0f;
-  if (layout.mins_offset != 0) std::memcpy(&min, at + layout.mins_offset, sizeof min);
+  float value;
+  std::memcpy(&value, scale, sizeof value);
+  return value;
 }
 
-int read_code(const PanelLayout& layout, const uint8_t* panel, int code_bias, int b, int i, int r) {
-  const uint8_t* codes = panel + layout.codes_offset;
+int read_code(const PanelLayout& layout, const uint8_t* codes, int code_bias, int i) {
   if (layout.form == WeightForm::kInt4) {
-    const uint8_t both = codes[256 * static_cast<size_t>(b) + 64 * (i % 16 / 4) + 4 * r + i % 4];
+    const uint8_t both = codes[64 * (i % 16 / 4) + i % 4];
     return (i < 16 ? both & 15 : both >> 4) - 8;
   }
-  const uint8_t stored = codes[512 * static_cast<size_t>(b) + 64 * (i / 4) + 4 * r + i % 4];
+  const uint8_t stored = codes[64 * (i / 4) + i % 4];
   return code_bias == 0 ? static_cast<int8_t>(stored) : stored - code_bias;
+}
+
+void unpack_block(const PanelLayout& layout, const uint8_t* panel, int code_bias, int b, int r,
+                  float* out) {
+  const uint8_t* codes = panel + codes_at(layout, b, r);
+  float min = 0.0f;
+  if (layout.mins_offset != 0) std::memcpy(&min, panel + min_at(layout, b, r), sizeof min);
+  for (int h = 0; h < 2; ++h) {
+    const int group = layout.block_scales == 2 ? h : 0;
+    const float scale = read_scale(layout, panel + scale_at(layout, b, group, r));
+    for (int i = 16 * h; i < 16 * h + 16; ++i) {
+      out[i] = scale * static_cast<float>(read_code(layout, codes, code_bias, i)) + min;
+    }
+  }
 }
 
 }  // namespace
@@ -266,16 +294,21 @@ PanelLayout panel_layout(WeightForm form, int n_in) {
     layout.panel_bytes = inputs * kPanelRows * (form == WeightForm::kF32 ? 4 : 2);
     return layout;
   }
-  layout.group_inputs = form == WeightForm::kInt8Fine ? 16 : 32;
   const bool half_scales = form == WeightForm::kInt8 || form == WeightForm::kInt4;
-  layout.scale_bytes = half_scales ? 2 : 4;
-  const size_t n_groups = inputs / static_cast<size_t>(layout.group_inputs);
-  const size_t scales = n_groups * kPanelRows * static_cast<size_t>(layout.scale_bytes);
   const bool has_mins = form == WeightForm::kInt8Affine;
+  layout.scale_bytes = half_scales ? 2 : 4;
+  layout.block_scales = form == WeightForm::kInt8Fine ? 2 : 1;
+  layout.unit_blocks = half_scales ? 2 : 1;
+  layout.code_bytes = kBlockInputs * kPanelRows / (form == WeightForm::kInt4 ? 2 : 1);
+  const size_t scales = static_cast<size_t>(layout.unit_blocks * layout.block_scales *
+                                            layout.scale_bytes * kPanelRows);
   layout.mins_offset = has_mins ? scales : 0;
-  layout.codes_offset = (scales * (has_mins ? 2 : 1) + 63) / 64 * 64;
-  const size_t codes = inputs * kPanelRows / (form == WeightForm::kInt4 ? 2 : 1);
-  layout.panel_bytes = layout.codes_offset + codes;
+  layout.codes_offset = has_mins ? scales + kPanelRows * sizeof(float) : scales;
+  layout.unit_bytes =
+      layout.codes_offset + layout.code_bytes * static_cast<size_t>(layout.unit_blocks);
+  // The last unit of an odd number of blocks is filled up with zeros.
+  const int n_units = (n_in / kBlockInputs + layout.unit_blocks - 1) / layout.unit_blocks;
+  layout.panel_bytes = layout.unit_bytes * static_cast<size_t>(n_units);
   return layout;
 }
 
@@ -291,20 +324,20 @@ void unpack_row(const PackedMatrix& matrix, int row, float* out) {
   const PanelLayout& layout = matrix.layout;
   const uint8_t* panel = matrix.panels + layout.panel_bytes * static_cast<size_t>(row / kPanelRows);
   const int r = row % kPanelRows;
+  if (!is_float(layout.form)) {
+    for (int b = 0; b < layout.n_in / kBlockInputs; ++b) {
+      unpack_block(layout, panel, matrix.code_bias, b, r, out + kBlockInputs * b);
+    }
+    return;
+  }
   for (int k = 0; k < layout.n_in; ++k) {
     const size_t place = static_cast<size_t>(k) * kPanelRows + static_cast<size_t>(r);
     if (layout.form == WeightForm::kF32) {
       std::memcpy(out + k, panel + 4 * place, 4);
-    } else if (is_float(layout.form)) {
+    } else {
       uint16_t bits;
       std::memcpy(&bits, panel + 2 * place, sizeof bits);
       out[k] = layout.form == WeightForm::kF16 ? half_to_float(bits) : bfloat16_to_float(bits);
-    } else {
-      const int b = k / kBlockInputs, i = k % kBlockInputs;
-      float scale, min;
-      read_scale(layout, panel, b, i / 16, r, scale, min);
-      out[k] =
-          scale * static_cast<float>(read_code(layout, panel, matrix.code_bias, b, i, r)) + min;
     }
   }
 }

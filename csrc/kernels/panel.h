@@ -4,18 +4,21 @@
 // together, so that a vector holds one number of each row and a dot product never ends in a sum
 // across lanes:
 //
-//   float forms   [input k][row r]                    16 numbers for k = 0, then 16 for k = 1 ...
-//   integer forms [group g][row r] scales
-//                 [group g][row r] minima             (affine form only)
-//                 padding to 64 bytes
-//                 codes, 32 inputs ("a block") at a time:
-//                   8 bits: [step s = 0..7][row r][j = 0..3]   the code of input 4s + j
-//                   4 bits: [step s = 0..3][row r][j = 0..3]   low half:  input 4s + j
-//                                                              high half: input 16 + 4s + j
+//   float forms   [input k][row r]    16 numbers for k = 0, then 16 for k = 1 ...
+//   integer forms units, one after the other, each of
+//                   [group g][row r]  scales
+//                   [row r]           minima (affine form only)
+//                   codes, 32 inputs ("a block") at a time:
+//                     8 bits: [step s = 0..7][row r][j = 0..3]   the code of input 4s + j
+//                     4 bits: [step s = 0..3][row r][j = 0..3]   low half:  input 4s + j
+//                                                                high half: input 16 + 4s + j
 //
-// A 64-byte load therefore feeds 16 rows with 4 inputs each, and 4 bytes of the activations,
-// repeated over the vector, meet all of them: what the dot instructions of x86 and Arm want.
-// The last panel is padded with rows of zeros.
+// A unit is two blocks where scales are half floats, so that 64 bytes of scales come before the
+// codes they belong to, and one block otherwise. Everything lies on a 64-byte boundary, and a
+// matrix is read from its first byte to its last without a jump: the processor's prefetcher never
+// has to guess anew. A 64-byte load therefore feeds 16 rows with 4 inputs each, and 4 bytes of the
+// activations, repeated over the vector, meet all of them: what the dot instructions of x86 and Arm
+// want. The last panel is padded with rows of zeros.
 //
 // This header is included by kernel sources: plain structs and declarations only.
 #pragma once
@@ -52,11 +55,15 @@ enum class WeightForm : uint8_t {
 struct PanelLayout {
   WeightForm form;
   int n_in;
-  int group_inputs;    // inputs that share a weight scale; 0 for float forms
-  int scale_bytes;     // of one scale: 2 or 4
-  size_t mins_offset;  // 0 when there are none
-  size_t codes_offset;
   size_t panel_bytes;
+  // Integer forms only:
+  int scale_bytes;      // of one scale: 2 or 4
+  int block_scales;     // scales that a row has in a block: 1, or 2 in the fine form
+  int unit_blocks;      // blocks in a unit: 1 or 2
+  size_t mins_offset;   // in a unit; 0 when there are none
+  size_t codes_offset;  // in a unit
+  size_t code_bytes;    // of a block
+  size_t unit_bytes;
 };
 
 // A packed matrix, seen but not owned.

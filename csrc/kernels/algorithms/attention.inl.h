@@ -27,45 +27,66 @@ constexpr int padded_to_16(int n) { return (n + 15) / 16 * 16; }
 
 // ---- filling the cache ----
 
-// 16 floats as the cache stores a vector of them.
-void store_cached(CacheType type, const float* x, std::byte* out) {
-  if (type == CacheType::kF32) {
+// How a cache stores a number.
+struct F32Number {
+  using Bits = uint32_t;
+  static void store(const float* x, Bits* out) {
     Isa::store(reinterpret_cast<float*>(out), Isa::load(x));
-  } else {
+  }
+};
+struct F16Number {
+  using Bits = uint16_t;
+  static void store(const float* x, Bits* out) {
     Isa::store_f16(reinterpret_cast<uint8_t*>(out), Isa::load(x));
+  }
+};
+
+// Converts 16 numbers at a time; what lies between n and the next multiple of 16 becomes zero.
+template <typename Number>
+void convert_row(const float* x, int n, typename Number::Bits* out) {
+  int i = 0;
+  for (; i + 16 <= n; i += 16) Number::store(x + i, out + i);
+  if (i == n) return;
+  float tail[16] = {};
+  for (int j = 0; j < n - i; ++j) tail[j] = x[i + j];
+  Number::store(tail, out + i);
+}
+
+constexpr int kMaxChunk = 128;  // dimensions of a key that are converted before they are spread
+
+template <typename Number>
+void append_row(const HeadCache& cache, const float* key, const float* value, int position) {
+  using Bits = typename Number::Bits;
+  const size_t d_padded = static_cast<size_t>(padded_to_16(cache.d_head));
+  convert_row<Number>(value, cache.d_head,
+                      reinterpret_cast<Bits*>(cache.values) + d_padded * position);
+  Bits* column = reinterpret_cast<Bits*>(cache.keys) +
+                 static_cast<size_t>(position / 16) * cache.d_head * 16 + position % 16;
+  for (int d = 0; d < cache.d_head; d += kMaxChunk) {
+    const int n = cache.d_head - d < kMaxChunk ? cache.d_head - d : kMaxChunk;
+    Bits converted[kMaxChunk];
+    convert_row<Number>(key + d, n, converted);
+    for (int i = 0; i < n; ++i) column[16 * (d + i)] = converted[i];
   }
 }
 
-void append_row(const HeadCache& cache, const float* key, const float* value, int position) {
-  const size_t vector = cache.type == CacheType::kF32 ? F32Cache::kVector : F16Cache::kVector;
-  const int d_padded = padded_to_16(cache.d_head);
-  std::byte* value_row = cache.values + vector * (d_padded / 16) * position;
-  // A key goes through the same conversion and is then spread over its column, 16 at a time.
-  for (int d = 0; d < cache.d_head; d += 16) {
-    const int n = cache.d_head - d < 16 ? cache.d_head - d : 16;
-    float padded_key[16] = {}, padded_value[16] = {};
-    for (int i = 0; i < n; ++i) padded_key[i] = key[d + i];
-    for (int i = 0; i < n; ++i) padded_value[i] = value[d + i];
-    store_cached(cache.type, padded_value, value_row + vector * (d / 16));
-    alignas(64) std::byte converted[F32Cache::kVector];
-    store_cached(cache.type, padded_key, converted);
-    const size_t first = (static_cast<size_t>(position / 16) * cache.d_head + d) * 16;
-    const size_t number = vector / 16;
-    for (int i = 0; i < n; ++i) {
-      std::byte* to = cache.keys + number * (first + 16 * i + position % 16);
-      for (size_t byte = 0; byte < number; ++byte) to[byte] = converted[number * i + byte];
-    }
+template <typename Number>
+void append_rows(const AppendArgs& args) {
+  for (int i = 0; i < args.n_rows; ++i) {
+    append_row<Number>(args.cache, args.keys + args.stride * i, args.values + args.stride * i,
+                       args.first_position + i);
   }
 }
 
 void append(const AppendArgs& args) {
-  for (int i = 0; i < args.n_rows; ++i) {
-    append_row(args.cache, args.keys + args.stride * i, args.values + args.stride * i,
-               args.first_position + i);
+  if (args.cache.type == CacheType::kF32) {
+    append_rows<F32Number>(args);
+  } else {
+    append_rows<F16Number>(args);
   }
 }
 
-// ---- one tile of up to kQueryTile queries ----
+// ---- one tile of queries ----
 
 struct Tile {
   int first_position;  // of the tile's first query
@@ -160,7 +181,7 @@ void sum_values(const Tile& tile, const HeadCache& cache, int first) {
 // multiply-adds; many queries fill the registers by themselves.
 template <typename Cache, int Q>
 void attend_tile(const Tile& tile, const HeadCache& cache, float* out, size_t out_stride) {
-  constexpr int kWide = 4 / Q;
+  constexpr int kWide = Q < 4 ? 4 / Q : 1;
   const int n_blocks = padded_to_16(tile.n_keys(Q - 1)) / 16;
   const float scale = 1.0f / Isa::sqrt_lane(static_cast<float>(cache.d_head));
   int b = 0;
@@ -185,20 +206,21 @@ void attend_tile(const Tile& tile, const HeadCache& cache, float* out, size_t ou
 
 template <typename Cache>
 void attend(const AttentionArgs& args) {
+  static_assert(Isa::kQueries <= kMaxQueryTile);
   const size_t d_padded = static_cast<size_t>(padded_to_16(args.cache.d_head));
   Tile tile;
   tile.query_stride = args.query_stride;
   tile.sums = args.scratch;
   tile.sums_stride = d_padded;
-  tile.scores = args.scratch + kQueryTile * d_padded;
+  tile.scores = args.scratch + kMaxQueryTile * d_padded;
   tile.scores_stride = padded_to_16(args.first_position + args.n_queries);
   for (int i = 0; i < args.n_queries;) {
     tile.first_position = args.first_position + i;
     tile.query = args.queries + args.query_stride * i;
     float* out = args.out + args.out_stride * i;
-    if (i + kQueryTile <= args.n_queries) {
-      attend_tile<Cache, kQueryTile>(tile, args.cache, out, args.out_stride);
-      i += kQueryTile;
+    if (i + Isa::kQueries <= args.n_queries) {
+      attend_tile<Cache, Isa::kQueries>(tile, args.cache, out, args.out_stride);
+      i += Isa::kQueries;
     } else {
       attend_tile<Cache, 1>(tile, args.cache, out, args.out_stride);
       i += 1;

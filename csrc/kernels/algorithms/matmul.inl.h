@@ -70,7 +70,7 @@ struct F32Scales {
 
 // One block of 32 inputs, as a tile of T rows meets it: the panel's part and the rows'.
 struct Block {
-  const uint8_t *codes, *scales, *mins;
+  const uint8_t *codes, *scales;
   const int8_t* x;  // [step][T][4]
   const float* x_scales;
   const int32_t *sums, *starts8, *starts4;
@@ -119,6 +119,7 @@ GPT2EDGE_INLINE void add_scaled(const Isa::Ints* dot, Isa::Floats scale, const f
 // The four integer forms differ in how a block's codes and scales meet.
 struct Int8 {
   static constexpr size_t kCodeBytes = 512, kScaleBytes = F16Scales::kBytes;
+  static constexpr int kUnitBlocks = 2;
   template <int T>
   static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats* sum) {
     Isa::Ints dot[T];
@@ -129,6 +130,7 @@ struct Int8 {
 
 struct Int4 {
   static constexpr size_t kCodeBytes = 256, kScaleBytes = F16Scales::kBytes;
+  static constexpr int kUnitBlocks = 2;
   template <int T>
   static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats* sum) {
     Isa::Ints dot[T];
@@ -138,13 +140,14 @@ struct Int4 {
 };
 
 struct Int8Affine {
-  static constexpr size_t kCodeBytes = 512, kScaleBytes = F32Scales::kBytes;
+  static constexpr size_t kCodeBytes = 512, kScaleBytes = 2 * F32Scales::kBytes;  // and minima
+  static constexpr int kUnitBlocks = 1;
   template <int T>
   static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats* sum) {
     Isa::Ints dot[T];
     dot_codes8<0, 8, T>(block, block.starts8, dot);
     add_scaled<T>(dot, F32Scales::load(block.scales), block.x_scales, sum);
-    const Isa::Floats min = F32Scales::load(block.mins);
+    const Isa::Floats min = F32Scales::load(block.scales + F32Scales::kBytes);
     for (int t = 0; t < T; ++t) {
       const float x_sum = static_cast<float>(block.sums[t] + block.sums[T + t]);
       sum[t] = Isa::fma(min, Isa::broadcast(x_sum * block.x_scales[t]), sum[t]);
@@ -154,6 +157,7 @@ struct Int8Affine {
 
 struct Int8Fine {
   static constexpr size_t kCodeBytes = 512, kScaleBytes = 2 * F32Scales::kBytes;
+  static constexpr int kUnitBlocks = 1;
   template <int T>
   static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats* sum) {
     Isa::Ints dot[T];
@@ -168,30 +172,44 @@ struct Int8Fine {
 
 template <typename Form>
 struct IntegerTile {
+  static constexpr size_t kCodesOffset = Form::kUnitBlocks * Form::kScaleBytes;
+  static constexpr size_t kUnitBytes = kCodesOffset + Form::kUnitBlocks * Form::kCodeBytes;
+
+  // Block i of a unit; the rows' part of `block` moves on behind it.
+  template <int T>
+  static GPT2EDGE_INLINE void add_block(const uint8_t* unit, int i, Block& block,
+                                        Isa::Floats* sum) {
+    block.scales = unit + Form::kScaleBytes * i;
+    block.codes = unit + kCodesOffset + Form::kCodeBytes * i;
+    Form::template accumulate<T>(block, sum);
+    block.x += kBlockInputs * T;
+    block.x_scales += T;
+    block.sums += 2 * T;
+    block.starts8 += T;
+    block.starts4 += T;
+  }
+
   template <int T>
   static void run(const MatmulArgs& args, int panel, int row) {
     const PanelLayout& layout = args.weights.layout;
-    const uint8_t* base = args.weights.panels + layout.panel_bytes * panel;
+    const uint8_t* unit = args.weights.panels + layout.panel_bytes * panel;
     const int n_blocks = layout.n_in / kBlockInputs;
     const size_t first = static_cast<size_t>(row) * n_blocks;
     const QuantizedRows& rows = args.quantized;
-    Block block = {base + layout.codes_offset, base,
-                   base + layout.mins_offset,  rows.codes + first * kBlockInputs,
-                   rows.scales + first,        rows.sums + 2 * first,
-                   rows.starts8 + first,       rows.starts4 + first};
+    Block block = {nullptr,
+                   nullptr,
+                   rows.codes + first * kBlockInputs,
+                   rows.scales + first,
+                   rows.sums + 2 * first,
+                   rows.starts8 + first,
+                   rows.starts4 + first};
     Isa::Floats sum[T];
     for (int t = 0; t < T; ++t) sum[t] = Isa::broadcast(0.0f);
-    for (int b = 0; b < n_blocks; ++b) {
-      Form::template accumulate<T>(block, sum);
-      block.codes += Form::kCodeBytes;
-      block.scales += Form::kScaleBytes;
-      block.mins += F32Scales::kBytes;
-      block.x += kBlockInputs * T;
-      block.x_scales += T;
-      block.sums += 2 * T;
-      block.starts8 += T;
-      block.starts4 += T;
+    int b = 0;
+    for (; b + Form::kUnitBlocks <= n_blocks; b += Form::kUnitBlocks, unit += kUnitBytes) {
+      for (int i = 0; i < Form::kUnitBlocks; ++i) add_block<T>(unit, i, block, sum);
     }
+    if (b < n_blocks) add_block<T>(unit, 0, block, sum);
     for (int t = 0; t < T; ++t) finish(args, row + t, panel, sum[t]);
   }
 };

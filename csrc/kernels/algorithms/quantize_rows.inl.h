@@ -1,6 +1,8 @@
 // Activations to int8: per row and 32 inputs, code = round(x * 127 / max|x|), ties to even.
 #pragma once
 
+#include <string.h>
+
 #include "kernels/algorithms/elementary.inl.h"
 #include "kernels/kernel_table.h"
 
@@ -34,7 +36,7 @@ void quantize_block(const float* x, const QuantizedRows& out, size_t first, int 
   const int32_t high_sum = quantize_16(high, inverse, codes + 16);
   for (int step = 0; step < 8; ++step) {
     int8_t* to = out.codes + first * kBlockInputs + 4 * (width * step + row);
-    for (int j = 0; j < 4; ++j) to[j] = codes[4 * step + j];
+    memcpy(to, codes + 4 * step, 4);
   }
   out.sums[2 * first + row] = low_sum;
   out.sums[2 * first + width + row] = high_sum;

@@ -17,7 +17,8 @@ namespace {
 
 struct Isa {
   static constexpr int kCodeBias = 0;
-  static constexpr int kMaxTokens = 4;
+  static constexpr int kMaxTokens = 4;  // rows of a matmul's tile
+  static constexpr int kQueries = 4;    // rows of attention's tile
 
   struct Floats {
     __m256 low, high;

@@ -15,7 +15,8 @@ namespace {
 
 struct Isa {
   static constexpr int kCodeBias = 128;
-  static constexpr int kMaxTokens = 8;
+  static constexpr int kMaxTokens = 8;  // rows of a matmul's tile
+  static constexpr int kQueries = 8;    // rows of attention's tile
 
   using Floats = __m512;
   using Ints = __m512i;

@@ -16,7 +16,8 @@ namespace {
 
 struct Isa {
   static constexpr int kCodeBias = 0;
-  static constexpr int kMaxTokens = 2;
+  static constexpr int kMaxTokens = 2;  // rows of a matmul's tile
+  static constexpr int kQueries = 2;    // rows of attention's tile
 
   struct Floats {
     float lane[16];
