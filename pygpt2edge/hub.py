@@ -7,7 +7,9 @@ becomes a GGUF in this package's cache folder, and later uses need neither it no
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import importlib
 import os
 import re
 import sys
@@ -18,9 +20,10 @@ from urllib.parse import quote
 
 from pygpt2edge.convert import convert
 from pygpt2edge.convert.json_file import read_json
+from pygpt2edge.convert.model_config import read_hugging_face_config
 from pygpt2edge.convert.output_file import TEMPORARY_SUFFIX
 from pygpt2edge.convert.plan import output_type
-from pygpt2edge.errors import FormatError, MissingDependencyError
+from pygpt2edge.errors import Gpt2EdgeError, MissingDependencyError
 from pygpt2edge.file_lock import locked
 
 # Names from before the hub had owners, which people still type.
@@ -39,6 +42,13 @@ _TOKENIZER_FILES = (
     "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json",
     "special_tokens_map.json", "added_tokens.json",
 )  # fmt: skip
+
+# Of this machine's disk, not of the network.
+_LOCAL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
+
+
+class _UpdatedMeanwhileError(OSError):
+    """The hub's branch moved between the first file and the last."""
 
 
 def hub_name(source: str) -> str | None:
@@ -110,14 +120,16 @@ def fetch_checkpoint(name: str, revision: str | None = None) -> Path:
     """
     try:
         import huggingface_hub
-        from huggingface_hub import errors
+
+        # Every version has the errors here; newer ones document them elsewhere.
+        errors: Any = importlib.import_module("huggingface_hub.utils")
     except ImportError as error:
         raise MissingDependencyError(
             f"{name} is a hub name, and fetching it needs huggingface_hub: "
             'pip install "pygpt2edge[hub]"'
         ) from error
 
-    where = f"{name} at {huggingface_hub.constants.ENDPOINT}"
+    where = f"{name} at {huggingface_hub.HfApi().endpoint}"
     try:
         return _fetch(name, revision, huggingface_hub)
     except errors.GatedRepoError as error:
@@ -131,13 +143,15 @@ def fetch_checkpoint(name: str, revision: str | None = None) -> Path:
         raise FileNotFoundError(
             f"{where}: no such model (or a private one), and no such folder here"
         ) from error
-    except (FileNotFoundError, FormatError):
+    except (FileNotFoundError, Gpt2EdgeError, _UpdatedMeanwhileError):
         raise
     # What a missing network raises differs between the versions of huggingface_hub.
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _LOCAL_ERRORS:
+            raise
         if folder := _fetched_before(name, revision, huggingface_hub):
             return folder
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         raise OSError(
             f"{where}: cannot fetch it ({reason}); it was not fetched before. Check the network "
             "and HF_ENDPOINT, and unset HF_HUB_OFFLINE"
@@ -154,6 +168,7 @@ def _fetch(name: str, revision: str | None, hub: Any) -> Path:
     if "config.json" not in available:
         raise FileNotFoundError(f"{name}: the hub's model has no config.json")
     config = download("config.json")
+    read_hugging_face_config(config)  # another kind of model is refused before its gigabytes come
     for file in _TOKENIZER_FILES:
         if file in available:
             download(file)
@@ -169,7 +184,7 @@ def _fetch(name: str, revision: str | None, hub: Any) -> Path:
             continue
         folders = {download(file).parent for file in weights} | {config.parent}
         if len(folders) > 1:
-            raise OSError(f"{name}: was updated on the hub while it was fetched; try again")
+            raise _UpdatedMeanwhileError(f"{name}: was updated while it was fetched; try again")
         return config.parent
     raise FileNotFoundError(
         f"{name}: the hub's model has neither {_SINGLE_FILES[0]} nor {_SINGLE_FILES[1]}"

@@ -190,6 +190,9 @@ def _open_gguf(path: Path) -> Checkpoint:
     embedding = contents.tensors.get("token_embd.weight")
     n_vocab = embedding.shape[0] if embedding and len(embedding.shape) == 2 else 0
     config = read_gguf_config(path, contents.metadata, n_vocab)
+    n_tokens = len(contents.vocabulary.tokens)
+    if n_tokens != n_vocab:
+        raise FormatError(f"{path}: has {n_tokens} tokens for the {n_vocab} rows of token_embd")
     specs = needed_tensors(config, has_output="output.weight" in contents.tensors)
     bound: list[tuple[TensorSpec, RowSource]] = []
     for spec in specs:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pygpt2edge.convert.model_config import ModelConfig
 from pygpt2edge.convert.plan import ConversionPlan
 from pygpt2edge.convert.quantizing import quantize_tensors
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 _ALIGNMENT = 32
 _QUANTIZATION_VERSION = 2
+_F32_MAX = float(np.finfo(np.float32).max)
 ACTIVATION_KEY = "pygpt2edge.activation_function"
 
 
@@ -37,8 +40,6 @@ def write_head(
             if key not in writer.kv_data[0]:
                 _add_carried(writer, key, value)
         _add_tokenizer(writer, config, vocabulary)
-        import numpy as np
-
         for tensor in plan.tensors:
             kind = gguf.GGMLQuantizationType[tensor.type.gguf_name]
             # Any dtype but uint8: then the shape is taken as it is, in numbers and not in bytes.
@@ -110,18 +111,20 @@ def _add_tokenizer(writer: GGUFWriter, config: ModelConfig, vocabulary: Vocabula
 
 
 def _add_carried(writer: GGUFWriter, key: str, value: Any) -> None:
-    """A key of a source GGUF. The reader gives Python values, so numbers get a type that holds
-    them."""
+    """A key of a source GGUF. The reader gives Python values, so a whole number gets the type most
+    keys have, if it fits. Of lists only texts are carried: nothing else is known to be one."""
     from gguf import GGUFValueType
 
     if isinstance(value, bool):
         writer.add_bool(key, value)
     elif isinstance(value, int):
-        kind = GGUFValueType.UINT32 if 0 <= value < 1 << 32 else GGUFValueType.INT64
-        writer.add_key_value(key, value, kind)
+        fits = {GGUFValueType.UINT32: (0, 1 << 32), GGUFValueType.INT64: (-(1 << 63), 1 << 63)}
+        kinds = (kind for kind, (low, high) in fits.items() if low <= value < high)
+        writer.add_key_value(key, value, next(kinds, GGUFValueType.UINT64))
     elif isinstance(value, float):
-        writer.add_float32(key, value)
+        is_single = abs(value) < _F32_MAX and float(np.float32(value)) == value
+        (writer.add_float32 if is_single else writer.add_float64)(key, value)
     elif isinstance(value, str):
         writer.add_string(key, value)
-    elif isinstance(value, list):
+    elif isinstance(value, list) and all(isinstance(item, str) for item in value):
         writer.add_array(key, value)

@@ -1,21 +1,21 @@
 """Where each tensor of a safetensors file lies.
 
-The safetensors library checks the header (sizes against shapes, no holes, no overlaps, nothing
-beyond the end). Since holes are forbidden, the tensors in the order of their offsets follow each
-other without a gap, and their places are the running sum of their sizes.
+The file starts with the length of a JSON header, and the header: name -> dtype, shape, and the
+range of bytes behind the header. The safetensors library checks it (sizes against shapes, no
+holes, no overlaps, nothing beyond the end); once it has, the header can be believed.
 
 Format: https://github.com/huggingface/safetensors#format
 """
 
 from __future__ import annotations
 
-import math
+import json
 from pathlib import Path
 
-from pygpt2edge.convert.stored_tensor import ITEM_SIZES, StoredTensor
+from pygpt2edge.convert.stored_tensor import StoredTensor
 from pygpt2edge.errors import FormatError, UnsupportedError
 
-_HEADER_LENGTH_SIZE = 8
+_LENGTH_SIZE = 8
 _DTYPES = {
     "F32": "f32", "F16": "f16", "BF16": "bf16", "F64": "f64",
     "BOOL": "bool", "U8": "u8", "I8": "i8", "I16": "i16", "I32": "i32", "I64": "i64",
@@ -27,27 +27,27 @@ def read_safetensors(path: Path) -> dict[str, StoredTensor]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="numpy") as file:
-            slices = [(name, file.get_slice(name)) for name in file.offset_keys()]
-            entries = [
-                (name, str(part.get_dtype()), tuple(part.get_shape())) for name, part in slices
-            ]
+        with safe_open(path, framework="numpy"):
+            pass
     except SafetensorError as error:
         raise FormatError(
             f"{path}: not a sound safetensors file ({error}); download it again"
         ) from error
 
     with path.open("rb") as file:
-        header_length = int.from_bytes(file.read(_HEADER_LENGTH_SIZE), "little")
-    offset = _HEADER_LENGTH_SIZE + header_length
+        length = int.from_bytes(file.read(_LENGTH_SIZE), "little")
+        header = json.loads(file.read(length))
     tensors = {}
-    for name, code, shape in entries:
-        if code not in _DTYPES:
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        if entry["dtype"] not in _DTYPES:
             raise UnsupportedError(
-                f"{path}: tensor {name} has dtype {code}; "
+                f"{path}: tensor {name} has dtype {entry['dtype']}; "
                 "convert the checkpoint to float32, float16 or bfloat16 first"
             )
-        dtype = _DTYPES[code]
-        tensors[name] = StoredTensor.contiguous(name, path, dtype, shape, offset)
-        offset += math.prod(shape) * ITEM_SIZES[dtype]
+        offset = _LENGTH_SIZE + length + entry["data_offsets"][0]
+        tensors[name] = StoredTensor.contiguous(
+            name, path, _DTYPES[entry["dtype"]], tuple(entry["shape"]), offset
+        )
     return tensors

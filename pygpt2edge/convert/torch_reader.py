@@ -17,21 +17,21 @@ from typing import Any
 
 from pygpt2edge.convert.stored_tensor import ITEM_SIZES, StoredTensor
 from pygpt2edge.convert.torch_pickle import Storage, TensorView, read_pickle
-from pygpt2edge.errors import FormatError, UnsupportedError
+from pygpt2edge.errors import FormatError, Gpt2EdgeError, UnsupportedError
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001
 # Descriptions take about 200 bytes a tensor; the four pickles of an old file fit in this start.
 _MAX_PICKLE_BYTES = 64 << 20
+_MEMBER_MAGIC = b"PK\x03\x04"
 _LOCAL_HEADER_SIZE = 30  # of a zip member, before its name and its extra field
 
 
 def read_torch(path: Path) -> dict[str, StoredTensor]:
     """name -> place, for all tensors. Raises FormatError when sizes, offsets or strides lie."""
-    if zipfile.is_zipfile(path):
-        state, offsets = _read_zip(path)
-    else:
-        state, offsets = _read_legacy(path)
+    with path.open("rb") as file:
+        is_zip = file.read(4) == _MEMBER_MAGIC
+    state, offsets = _read_zip(path) if is_zip else _read_legacy(path)
     if not isinstance(state, dict):
         raise UnsupportedError(f"{path}: holds a {type(state).__name__}, expected a state dict")
     tensors = {}
@@ -59,8 +59,13 @@ def _read_zip(path: Path) -> tuple[Any, dict[Storage, int]]:
             if info.file_size > path.stat().st_size:
                 raise FormatError(f"{path}: {description} claims {info.file_size} bytes")
             state = read_pickle(io.BytesIO(archive.read(info)), path)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
-        raise FormatError(f"{path}: damaged archive ({error}); download it again") from error
+    except (Gpt2EdgeError, MemoryError, PermissionError):
+        raise
+    # A damaged or truncated directory makes zipfile raise nearly anything.
+    except Exception as error:
+        raise FormatError(
+            f"{path}: damaged archive ({type(error).__name__}: {error}); download it again"
+        ) from error
 
     offsets = {}
     with path.open("rb") as file:
@@ -89,7 +94,7 @@ def _member_offset(
         )
     file.seek(member.header_offset)
     header = file.read(_LOCAL_HEADER_SIZE)
-    if len(header) < _LOCAL_HEADER_SIZE or header[:4] != b"PK\x03\x04":
+    if len(header) < _LOCAL_HEADER_SIZE or header[:4] != _MEMBER_MAGIC:
         raise FormatError(f"{path}: member {member.filename} has no header; the file is damaged")
     name_length = int.from_bytes(header[26:28], "little")
     extra_length = int.from_bytes(header[28:30], "little")
@@ -107,8 +112,6 @@ def _read_legacy(path: Path) -> tuple[Any, dict[Storage, int]]:
     file_size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(_MAX_PICKLE_BYTES)
-        if start.startswith(b"PK"):
-            raise FormatError(f"{path}: zip archive without its end; truncated, download it again")
         if not start.startswith(b"\x80"):
             raise FormatError(f"{path}: neither a zip archive nor a pickle: not a PyTorch file")
         stream = io.BytesIO(start)

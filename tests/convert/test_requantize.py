@@ -66,10 +66,15 @@ def rewrite(source, out, *, extra=(), skip=(), keys=()):
     writer = gguf.GGUFWriter(out, "gpt2")
     for key, field in reader.fields.items():
         if not key.startswith("GGUF.") and key != "general.architecture" and key not in dict(keys):
-            sub_type = field.types[-1] if len(field.types) > 1 else None
-            writer.add_key_value(key, field.contents(), field.types[0], sub_type)
+            writer.add_key_value(key, field.contents(), field.types[0])
     for key, value in keys:
-        writer.add_key_value(key, value, gguf.GGUFValueType.get_type(value))
+        if value is not None:
+            kind = gguf.GGUFValueType
+            is_large = isinstance(value, int) and not isinstance(value, bool) and value >= 1 << 31
+            is_double = isinstance(value, float) and abs(value) > 1e38
+            inferred = kind.get_type(value)
+            chosen = kind.UINT64 if is_large else kind.FLOAT64 if is_double else inferred
+            writer.add_key_value(key, value, chosen)
     for tensor in reader.tensors:
         if tensor.name not in skip:
             writer.add_tensor(tensor.name, np.array(tensor.data))
@@ -91,7 +96,8 @@ def test_a_duplicate_head_of_older_converters_is_dropped(tmp_path, made, weights
 
 def test_other_metadata_is_carried_over(tmp_path, made, read_gguf):
     keys = [("general.license", "mit"), ("general.tags", ["a", "b"]), ("my.count", 3),
-            ("my.share", 0.5), ("my.flag", True)]  # fmt: skip
+            ("my.share", 0.5), ("my.flag", True), ("my.large", 2**64 - 1), ("my.double", 1e300),
+            ("my.debt", -7)]  # fmt: skip
     source = rewrite(made("f32"), tmp_path / "more.gguf", keys=keys)
     out = read_gguf(convert(source, tmp_path / "out.gguf", "q8_0").out)
     assert {key: out.metadata[key] for key, _ in keys} == dict(keys)
@@ -105,6 +111,20 @@ def test_missing_and_extra_tensors(tmp_path, made):
     more = rewrite(made("f32"), tmp_path / "more.gguf", extra=extra)
     with pytest.raises(UnsupportedError, match=r"more\.gguf.*attn_q.weight"):
         inspect_checkpoint(more)
+
+
+def test_tokens_that_do_not_fit_the_embedding(tmp_path, made):
+    keys = [("tokenizer.ggml.tokens", ["a"] * 30), ("tokenizer.ggml.token_type", [1] * 30)]
+    path = rewrite(made("f32"), tmp_path / "few.gguf", keys=keys)
+    with pytest.raises(FormatError, match=r"few\.gguf"):
+        convert(path, tmp_path / "out.gguf")
+
+
+def test_file_without_a_tokenizer(tmp_path, made):
+    keys = [(f"tokenizer.ggml.{name}", None) for name in ("model", "tokens", "token_type")]
+    path = rewrite(made("f32"), tmp_path / "bare.gguf", keys=keys)
+    with pytest.raises(FormatError, match=r"bare\.gguf.*tokenizer\.ggml"):
+        convert(path, tmp_path / "out.gguf")
 
 
 def test_another_architecture_is_refused_by_name(tmp_path, made):

@@ -200,6 +200,23 @@ def test_truncated_files(tmp_path, data, name, share):
         read_torch(path)
 
 
+def test_damaged_directories(tmp_path, data):
+    """The end of the file: each member's name, sizes and place, and the directory's own."""
+    content = (data / "torch" / "zip.bin").read_bytes()
+    start = content.index(b"PK\x01\x02")
+    path = tmp_path / "pytorch_model.bin"
+    whole = read_torch(data / "torch" / "zip.bin")
+    for place in range(start, len(content), 5):
+        for value in (0xFF, content[place] ^ 1):
+            changed = bytearray(content)
+            changed[place] = value
+            path.write_bytes(changed)
+            try:
+                assert read_torch(path).keys() == whole.keys()
+            except (FormatError, UnsupportedError) as error:
+                assert "pytorch_model.bin" in str(error)
+
+
 def test_legacy_file_with_a_lying_count(tmp_path, data):
     content = bytearray((data / "torch" / "legacy.bin").read_bytes())
     count = (296 * 32).to_bytes(8, "little")
