@@ -3,140 +3,10 @@
 #include <cstring>
 
 #include "base/half.h"
+#include "formats/block_codes.h"
 
 namespace gpt2edge::kernels {
 namespace {
-
-// 32 inputs of one row as every integer form sees them: value = scale * code + min.
-struct Codes {
-  int8_t code[32];
-  float scale[2];  // of inputs 0..15 and 16..31; equal but for the fine form
-  float min;
-};
-
-template <typename Block>
-Block block_at(const std::byte* row, int index) {
-  Block block;
-  std::memcpy(&block, row + sizeof(Block) * static_cast<size_t>(index), sizeof block);
-  return block;
-}
-
-void set_scale(Codes& out, float scale, float min = 0.0f) {
-  out.scale[0] = out.scale[1] = scale;
-  out.min = min;
-}
-
-int8_t code(int value) { return static_cast<int8_t>(value); }
-
-// Nibbles hold inputs 0..15 in their low halves and 16..31 in their high halves; bit i of `fifth`
-// is the fifth bit of input i.
-void five_bit_codes(const uint8_t* nibbles, uint32_t fifth, int offset, Codes& out) {
-  for (int i = 0; i < 16; ++i) {
-    const int low = (nibbles[i] & 15) | static_cast<int>(fifth >> i & 1) << 4;
-    const int high = nibbles[i] >> 4 | static_cast<int>(fifth >> (i + 16) & 1) << 4;
-    out.code[i] = code(low - offset);
-    out.code[i + 16] = code(high - offset);
-  }
-}
-
-uint32_t word_at(const uint8_t* p) {
-  uint32_t word;
-  std::memcpy(&word, p, sizeof word);
-  return word;
-}
-
-void decode_q8_0(const std::byte* row, int b, Codes& out) {
-  const auto block = block_at<BlockQ8_0>(row, b);
-  std::memcpy(out.code, block.qs, sizeof out.code);
-  set_scale(out, half_to_float(block.d));
-}
-
-void decode_q4_1(const std::byte* row, int b, Codes& out) {
-  const auto block = block_at<BlockQ4_1>(row, b);
-  five_bit_codes(block.qs, 0, 0, out);
-  set_scale(out, half_to_float(block.d), half_to_float(block.m));
-}
-
-void decode_q5_0(const std::byte* row, int b, Codes& out) {
-  const auto block = block_at<BlockQ5_0>(row, b);
-  five_bit_codes(block.qs, word_at(block.qh), 16, out);
-  set_scale(out, half_to_float(block.d));
-}
-
-void decode_q5_1(const std::byte* row, int b, Codes& out) {
-  const auto block = block_at<BlockQ5_1>(row, b);
-  five_bit_codes(block.qs, word_at(block.qh), 0, out);
-  set_scale(out, half_to_float(block.d), half_to_float(block.m));
-}
-
-// Q4_K and Q5_K: 8 sub-blocks of 32 share two half floats; each has a 6-bit scale and a 6-bit min,
-// the first four whole in a byte each, the others split over two.
-template <typename Block>
-void set_k_scale(const Block& block, int sub, Codes& out) {
-  const uint8_t* s = block.scales;
-  const int scale = sub < 4 ? s[sub] & 63 : (s[sub + 4] & 15) | (s[sub - 4] >> 6) << 4;
-  const int min = sub < 4 ? s[sub + 4] & 63 : s[sub + 4] >> 4 | (s[sub] >> 6) << 4;
-  set_scale(out, half_to_float(block.d) * static_cast<float>(scale),
-            -(half_to_float(block.dmin) * static_cast<float>(min)));
-}
-
-void decode_q4_k(const std::byte* row, int b, Codes& out) {
-  const auto block = block_at<BlockQ4_K>(row, b / 8);
-  const int sub = b % 8, shift = sub % 2 * 4;
-  const uint8_t* nibbles = block.qs + 32 * (sub / 2);
-  for (int i = 0; i < 32; ++i) out.code[i] = code(nibbles[i] >> shift & 15);
-  set_k_scale(block, sub, out);
-}
-
-void decode_q5_k(const std::byte* row, int b, Codes& out) {
-  const auto block = block_at<BlockQ5_K>(row, b / 8);
-  const int sub = b % 8, shift = sub % 2 * 4;
-  const uint8_t* nibbles = block.qs + 32 * (sub / 2);
-  for (int i = 0; i < 32; ++i) {
-    out.code[i] = code((nibbles[i] >> shift & 15) | (block.qh[i] >> sub & 1) << 4);
-  }
-  set_k_scale(block, sub, out);
-}
-
-// Q6_K: two halves of 128; in each, four runs of 32 take their low bits from 64 bytes of nibbles
-// and their two high bits from one of four bit pairs of 32 bytes. A scale for every 16.
-void decode_q6_k(const std::byte* row, int b, Codes& out) {
-  const auto block = block_at<BlockQ6_K>(row, b / 8);
-  const int half = b % 8 / 4, run = b % 4;
-  const uint8_t* low = block.ql + 64 * half + 32 * (run % 2);
-  const uint8_t* high = block.qh + 32 * half;
-  for (int i = 0; i < 32; ++i) {
-    const int bits = (low[i] >> (run / 2 * 4) & 15) | (high[i] >> (2 * run) & 3) << 4;
-    out.code[i] = code(bits - 32);
-  }
-  for (int h = 0; h < 2; ++h) {
-    out.scale[h] = half_to_float(block.d) * static_cast<float>(block.scales[b % 8 * 2 + h]);
-  }
-  out.min = 0.0f;
-}
-
-// Decodes block b (32 inputs) of a row of an integer type other than Q4_0, whose nibbles are moved
-// as they are.
-void decode(TensorType type, const std::byte* row, int b, Codes& out) {
-  switch (type) {
-    case TensorType::Q8_0:
-      return decode_q8_0(row, b, out);
-    case TensorType::Q4_1:
-      return decode_q4_1(row, b, out);
-    case TensorType::Q5_0:
-      return decode_q5_0(row, b, out);
-    case TensorType::Q5_1:
-      return decode_q5_1(row, b, out);
-    case TensorType::Q4_K:
-      return decode_q4_k(row, b, out);
-    case TensorType::Q5_K:
-      return decode_q5_k(row, b, out);
-    case TensorType::Q6_K:
-      return decode_q6_k(row, b, out);
-    default:
-      return;  // form_of maps only the above to forms packed by way of codes
-  }
-}
 
 // Float types keep their bits: number k of row r goes to place (k, r).
 template <typename Bits>
@@ -178,12 +48,16 @@ size_t codes_at(const PanelLayout& layout, int b, int r) {
          static_cast<size_t>(4 * r);
 }
 
+// Q4_0 stores its nibbles in the panel's own order: they are moved as they are.
 void pack_q4_0(const PanelLayout& layout, const std::byte* rows, int n_rows, uint8_t* panel) {
   const int n_blocks = layout.n_in / kBlockInputs;
   const size_t row_size = sizeof(BlockQ4_0) * static_cast<size_t>(n_blocks);
   for (int r = 0; r < n_rows; ++r) {
     for (int b = 0; b < n_blocks; ++b) {
-      const auto block = block_at<BlockQ4_0>(rows + row_size * static_cast<size_t>(r), b);
+      BlockQ4_0 block;
+      std::memcpy(&block,
+                  rows + row_size * static_cast<size_t>(r) + sizeof block * static_cast<size_t>(b),
+                  sizeof block);
       put_half(panel + scale_at(layout, b, 0, r), block.d);
       uint8_t* codes = panel + codes_at(layout, b, r);
       for (int step = 0; step < 4; ++step) std::memcpy(codes + 64 * step, block.qs + 4 * step, 4);
@@ -191,7 +65,7 @@ void pack_q4_0(const PanelLayout& layout, const std::byte* rows, int n_rows, uin
   }
 }
 
-void put_scales(const PanelLayout& layout, const Codes& c, int b, int r, uint8_t* panel) {
+void put_scales(const PanelLayout& layout, const BlockCodes& c, int b, int r, uint8_t* panel) {
   if (layout.scale_bytes == 2) {
     put_half(panel + scale_at(layout, b, 0, r), float_to_half(c.scale[0]));
     return;
@@ -208,8 +82,10 @@ void pack_codes(const PanelLayout& layout, TensorType type, const std::byte* row
   const size_t row_size = row_bytes(type, static_cast<size_t>(layout.n_in));
   for (int r = 0; r < kPanelRows; ++r) {
     for (int b = 0; b < n_blocks; ++b) {
-      Codes c{};
-      if (r < n_rows) decode(type, rows + row_size * static_cast<size_t>(r), b, c);
+      BlockCodes c{};
+      if (r < n_rows) {
+        decode_block(type, rows + row_size * static_cast<size_t>(r), static_cast<size_t>(b), c);
+      }
       put_scales(layout, c, b, r, panel);
       uint8_t* codes = panel + codes_at(layout, b, r);
       for (int i = 0; i < 32; ++i) {

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
               help="Type of the matrices; norms, biases and positions stay f32.")  # fmt: skip
 @click.option("--allow-requantize", is_flag=True,
               help="Convert a GGUF that is quantized already; both errors add up.")  # fmt: skip
+@click.option("--scale-search", is_flag=True,
+              help="q8_0, q4_0: search the best scale of each block; slower, closer.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace OUT if it exists.")
 @click.option("-t", "--threads", metavar="N", type=number(int, 1, MAX_THREADS),
               help="Threads that quantize.  [default: all CPUs]")  # fmt: skip
@@ -33,6 +35,7 @@ def command(
     out: str,
     type_: str,
     allow_requantize: bool,
+    scale_search: bool,
     force: bool,
     threads: int | None,
     revision: str | None,
@@ -64,6 +67,7 @@ def command(
             out,
             type_,
             allow_requantize=allow_requantize,
+            scale_search=scale_search,
             n_threads=threads,
             progress=progress,
             revision=revision,

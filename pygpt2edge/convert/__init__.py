@@ -67,6 +67,7 @@ def convert(
     type: str = "q8_0",
     *,
     allow_requantize: bool = False,
+    scale_search: bool = False,
     n_threads: int | None = None,
     progress: Progress | None = None,
     revision: str | None = None,
@@ -80,6 +81,9 @@ def convert(
       type: "f32", "f16", "bf16", "q8_0" or "q4_0", for the matrices. Norms, biases and positions
         stay f32; a matrix whose rows do not divide into the type's blocks becomes f16.
       allow_requantize: convert from a GGUF that is quantized already.
+      scale_search: for q8_0 and q4_0, search each block's scale for the smallest squared error,
+        instead of taking ggml's reference. Slower to convert, closer to the original; the file is
+        of the same type and as fast.
       n_threads: default, the CPUs this process may use. The bytes do not depend on it.
       progress: called with (bytes done, bytes in all, tensor's name) after every piece.
       revision: branch, tag or commit, for a hub name.
@@ -103,7 +107,7 @@ def convert(
     path, name = _locate(source, revision)
     checkpoint = open_checkpoint(path)
     name = checkpoint.carried_metadata.get("general.name", name)
-    plan = plan_conversion(checkpoint, type, allow_requantize)
+    plan = plan_conversion(checkpoint, type, allow_requantize, scale_search)
     vocabulary = checkpoint.read_vocabulary()
     if checkpoint.path.is_file() and out.exists() and out.samefile(checkpoint.path):
         raise ValueError(f"{out}: is the source itself; give the output another name")

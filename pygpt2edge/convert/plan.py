@@ -58,6 +58,7 @@ class TensorPlan:
     # The first `n_scaled_rows` rows are multiplied by `scale`.
     n_scaled_rows: int = 0
     scale: float = 1.0
+    scale_search: bool = False
 
     @property
     def row_bytes(self) -> int:
@@ -88,7 +89,7 @@ class ConversionPlan:
 
 
 def plan_conversion(
-    checkpoint: Checkpoint, type_name: str, allow_requantize: bool
+    checkpoint: Checkpoint, type_name: str, allow_requantize: bool, scale_search: bool = False
 ) -> ConversionPlan:
     """Chooses the types. Raises UnsupportedError for a quantized source without leave."""
     kind = output_type(type_name)
@@ -109,7 +110,7 @@ def plan_conversion(
                 f"into blocks of {kind.block_size}"
             )
         n_scaled, scale = _query_scale(checkpoint, spec)
-        tensors.append(TensorPlan(spec, source, tensor_type, n_scaled, scale))
+        tensors.append(TensorPlan(spec, source, tensor_type, n_scaled, scale, scale_search))
     if checkpoint.config.activation_function == "gelu":
         warnings.append(
             "the model uses the exact GELU (erf), and the file says so; llama.cpp does not look "

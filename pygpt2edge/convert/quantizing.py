@@ -84,7 +84,7 @@ def _quantize_slab(plan: TensorPlan, first: int, n: int) -> NDArray[np.uint8]:
     n_scaled = _scaled_rows(plan, rows, first)
     if n_scaled is not None:
         n_scaled *= np.float32(plan.scale)
-    return _core.quantize(rows, plan.type.name, 1)
+    return _core.quantize(rows, plan.type.name, 1, plan.scale_search)
 
 
 def _scaled_rows(
