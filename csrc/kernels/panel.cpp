@@ -78,6 +78,8 @@ void put_scales(const PanelLayout& layout, const BlockCodes& c, int b, int r, ui
 
 void pack_codes(const PanelLayout& layout, TensorType type, const std::byte* rows, int n_rows,
                 int code_bias, uint8_t* panel) {
+  // Adding 128 to a signed byte is flipping its top bit.
+  const uint32_t bias_bits = code_bias == 0 ? 0 : 0x80808080u;
   const int n_blocks = layout.n_in / kBlockInputs;
   const size_t row_size = row_bytes(type, static_cast<size_t>(layout.n_in));
   for (int r = 0; r < kPanelRows; ++r) {
@@ -88,8 +90,11 @@ void pack_codes(const PanelLayout& layout, TensorType type, const std::byte* row
       }
       put_scales(layout, c, b, r, panel);
       uint8_t* codes = panel + codes_at(layout, b, r);
-      for (int i = 0; i < 32; ++i) {
-        codes[64 * (i / 4) + i % 4] = static_cast<uint8_t>(c.code[i] + code_bias);
+      for (int step = 0; step < 8; ++step) {
+        uint32_t four;
+        std::memcpy(&four, c.code + 4 * step, sizeof four);
+        four ^= bias_bits;
+        std::memcpy(codes + 64 * step, &four, sizeof four);
       }
     }
   }

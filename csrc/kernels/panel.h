@@ -72,7 +72,7 @@ struct PackedMatrix {
   const uint8_t* panels;
   int n_out;
   // Added to every 8-bit code when it was packed: 128 for kernels whose dot instruction wants
-  // unsigned weights, else 0.
+  // unsigned weights, else 0; nothing else.
   int code_bias;
 };
 
