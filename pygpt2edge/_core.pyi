@@ -70,7 +70,7 @@ def quantize(
 def dequantize(blocks: NDArray[np.uint8], type: str, n_in: int) -> NDArray[np.float32]:
     """The way back, for every readable type: float32 (n_rows, n_in)."""
 
-def crc32c(data: Any, crc: int = 0) -> int:
+def crc32c(buffer: Any, crc: int = 0) -> int:
     """The CRC-32C (Castagnoli) of a buffer, going on from `crc`."""
 
 class TokenizerTables:
