@@ -21,8 +21,8 @@ def run(*command: str | Path) -> str:
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("build")
-    options = ["-DGPT2EDGE_PYTHON=OFF", "-DGPT2EDGE_TESTS=ON", "-DGPT2EDGE_WERROR=ON"]
-    run("cmake", "-G", "Ninja", "-S", ROOT, "-B", folder, *options)
+    options = ["PYTHON=OFF", "TESTS=ON", "TOOLS=ON", "WERROR=ON"]
+    run("cmake", "-G", "Ninja", "-S", ROOT, "-B", folder, *(f"-DGPT2EDGE_{o}" for o in options))
     run("cmake", "--build", folder)
     return folder
 
