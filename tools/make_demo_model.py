@@ -1,8 +1,9 @@
 """Makes pygpt2edge/data/demo.gguf from its checkpoint: the smallest type that costs little.
 
-    python tools/make_demo_model.py ../shared/demo-model ../shared/text/val.txt
+    python tools/make_demo_model.py CHECKPOINT TEXT
 
-Converts the checkpoint to each type, from the smallest up, and keeps the first whose perplexity on
+CHECKPOINT is the folder of the trained model, TEXT a file it was not trained on. Converts the
+checkpoint to each type, from the smallest up, and keeps the first whose perplexity on
 the text stays within 3% of f32's.
 """
 
