@@ -39,6 +39,11 @@ Config read_config(const GgufFile& file) {
     throw UnsupportedError(message(file.path(), ": general.architecture is ", quoted(architecture),
                                    "; this program runs \"gpt2\" models only"));
   }
+  if (file.find("split.count") != nullptr && file.get_u32("split.count") > 1) {
+    throw UnsupportedError(message(file.path(), ": one of ", file.get_u32("split.count"),
+                                   " parts (split.count): merge them into one file first, with "
+                                   "llama.cpp's llama-gguf-split --merge"));
+  }
   Config config{};
   config.n_layer = dimension(file, "gpt2.block_count");
   config.n_head = dimension(file, "gpt2.attention.head_count");

@@ -239,3 +239,14 @@ def test_inconsistent_model(case: str, tmp_path: Path) -> None:
     with pytest.raises((FormatError, UnsupportedError), match=expected) as caught:
         _core.Model(str(path))
     assert str(path) in str(caught.value)
+
+
+def test_a_part_of_a_split_model(tmp_path: Path) -> None:
+    writer = gguf.GGUFWriter(tmp_path / "part.gguf", "gpt2")
+    writer.add_key_value("split.count", 3, gguf.GGUFValueType.UINT16)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with pytest.raises(UnsupportedError, match=r"part\.gguf: one of 3 parts.*--merge"):
+        _core.Model(str(tmp_path / "part.gguf"))
