@@ -62,12 +62,12 @@ class GPT2:
         start = time.perf_counter()
         self.path = demo_model_path() if path is None else Path(path)
         _refuse_what_is_not_a_file(self.path)
-        self._model = _core.Model(str(self.path), n_threads or 0)
+        self._model = _core.Model(os.fsencode(self.path), n_threads or 0)
         self.config: dict[str, Any] = self._model.config
         self.n_ctx: int = self.config["n_ctx"] if n_ctx is None else n_ctx
         self.kv_type = kv_type or ("f32" if self._model.all_f32 else "f16")
         self._cache_bytes = self.session().cache_bytes
-        self.tokenizer = Tokenizer(_core.tokenizer_tables(_core.GgufFile(str(self.path))))
+        self.tokenizer = Tokenizer(_core.tokenizer_tables(_core.GgufFile(self.path)))
         if self.tokenizer.n_vocab > self.config["n_vocab"]:
             raise UnsupportedError(
                 f"{self.path}: tokenizer.ggml.tokens has {self.tokenizer.n_vocab} tokens, "

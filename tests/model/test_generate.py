@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from pathlib import Path
 
@@ -214,6 +216,13 @@ def test_python_runs_while_the_core_computes(model: GPT2) -> None:
         counted += 1
     thread.join()
     assert counted > 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are Unicode")
+def test_path_of_any_bytes(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"m\xff\xe8.gguf")
+    path.write_bytes(demo_model_path().read_bytes())
+    assert GPT2(path).generate(PROMPT, max_tokens=1, temperature=0).tokens
 
 
 def test_path_that_is_no_model(tmp_path: Path) -> None:
