@@ -66,8 +66,7 @@ class Generation(Iterator[Piece]):
             logit_bias=dict(options.logit_bias),
             seed=self._seed,
         )
-        stops = [options.stop] if isinstance(options.stop, str) else options.stop
-        self._matcher = _core.StopMatcher([stop.encode() for stop in stops])
+        self._matcher = _core.StopMatcher([stop.encode() for stop in options.stop])
         self._prompt = list(prompt)
         self._tokens: list[int] = []
         self._text: list[str] = []
@@ -100,6 +99,7 @@ class Generation(Iterator[Piece]):
             start = time.perf_counter()
             logits = self._session.logits
             token = self._sampler.sample(logits)
+            sampling_s = time.perf_counter() - start
             if token == self._tokenizer.eos_token and not self._options.ignore_eos:
                 self._finish_reason = "stop"
                 break
@@ -110,10 +110,11 @@ class Generation(Iterator[Piece]):
                 return
             if len(self._session) == self._session.n_ctx or len(self._tokens) == limit:
                 break
+            start = time.perf_counter()  # not before: the caller has had the piece for a while
             self._sampler.accept(token)
             self._session.append(np.array([token], np.int32))
             self._timings.decode_tokens += 1
-            self._timings.decode_s += time.perf_counter() - start
+            self._timings.decode_s += sampling_s + time.perf_counter() - start
         self._finish_reason = self._finish_reason or "length"
         rest = self._decoded(self._matcher.finish())
         if rest:

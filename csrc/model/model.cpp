@@ -73,19 +73,17 @@ void Model::embed(std::span<const Row> rows) {
 void Model::attention_block(const LayerWeights& layer, int index, std::span<const Row> rows) {
   Workspace& w = workspace_;
   const int n_rows = static_cast<int>(rows.size());
-  normalize(layer.ln_1, w.x, n_rows, !is_float(layer.c_attn.weight.layout.form));
+  normalize(layer.ln_1, w.x, n_rows);
   matmul(layer.c_attn, w.normed, n_rows, Epilogue::kBias, w.qkv, w.qkv_stride);
   attend(index, rows);
-  if (!is_float(layer.attn_c_proj.weight.layout.form)) quantize(w.attended, n_rows, config_.n_embd);
   matmul(layer.attn_c_proj, w.attended, n_rows, Epilogue::kResidual, w.x, w.embd_stride);
 }
 
 // x += mlp_c_proj(gelu(c_fc(ln_2(x))))
 void Model::mlp_block(const LayerWeights& layer, int n_rows) {
   Workspace& w = workspace_;
-  normalize(layer.ln_2, w.x, n_rows, !is_float(layer.c_fc.weight.layout.form));
+  normalize(layer.ln_2, w.x, n_rows);
   matmul(layer.c_fc, w.normed, n_rows, config_.activation, w.inner, w.inner_stride);
-  if (!is_float(layer.mlp_c_proj.weight.layout.form)) quantize(w.inner, n_rows, config_.n_inner);
   matmul(layer.mlp_c_proj, w.inner, n_rows, Epilogue::kResidual, w.x, w.embd_stride);
 }
 
@@ -130,7 +128,7 @@ void Model::head(std::span<const Row> rows) {
       out[n++] = rows[i].logits;
     }
     if (n == 0) return;
-    normalize(weights_.ln_f, w.x, n, !is_float(weights_.lm_head.weight.layout.form));
+    normalize(weights_.ln_f, w.x, n);
     matmul(weights_.lm_head, w.normed, n, Epilogue::kBias, w.logits, w.vocab_stride);
     for (int k = 0; k < n; ++k) {
       std::memcpy(out[k], w.logits + w.vocab_stride * static_cast<size_t>(k),
@@ -139,15 +137,14 @@ void Model::head(std::span<const Row> rows) {
   }
 }
 
-// normed = norm(x), and as int8 codes where the next matmul wants them.
-void Model::normalize(const Norm& norm, const float* x, int n_rows, bool quantized) {
+// normed = norm(x)
+void Model::normalize(const Norm& norm, const float* x, int n_rows) {
   const size_t stride = workspace_.embd_stride;
   pool_.run(n_rows, [&](int row, int) {
     kernels_.layer_norm({x + stride * static_cast<size_t>(row), stride, 1, config_.n_embd,
                          norm.gain, norm.bias, config_.layer_norm_epsilon,
                          workspace_.normed + stride * static_cast<size_t>(row), stride});
   });
-  if (quantized) quantize(workspace_.normed, n_rows, config_.n_embd);
 }
 
 void Model::quantize(const float* values, int n_rows, int n_in) {
@@ -160,11 +157,13 @@ void Model::quantize(const float* values, int n_rows, int n_in) {
   });
 }
 
+// out = epilogue(x W^T + bias). x goes in as int8 codes where the weights are codes.
 void Model::matmul(const Linear& linear, const float* x, int n_rows, Epilogue epilogue, float* out,
                    size_t out_stride) {
   const int n_panels = kernels::panel_count(linear.weight.n_out);
   const int share = std::max(1, n_panels / (pool_.n_threads() * kItemsPerThread));
   const int n_in = linear.weight.layout.n_in;
+  if (!is_float(linear.weight.layout.form)) quantize(x, n_rows, n_in);
   kernels::MatmulArgs args{};
   args.weights = linear.weight;
   args.values = x;

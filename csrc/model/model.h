@@ -58,7 +58,7 @@ class Model {
   void attend(int layer, std::span<const Row> rows);
   void mlp_block(const LayerWeights& layer, int n_rows);
   void head(std::span<const Row> rows);
-  void normalize(const Norm& norm, const float* x, int n_rows, bool quantized);
+  void normalize(const Norm& norm, const float* x, int n_rows);
   void quantize(const float* values, int n_rows, int n_in);
   void matmul(const Linear& linear, const float* x, int n_rows, kernels::Epilogue epilogue,
               float* out, size_t out_stride);
