@@ -243,7 +243,11 @@ def _timings(model: GPT2, completion: Completion, drew_seed: bool) -> str:
     took = completion.timings
     parts = [
         f"prefill {plural(took.prefill_tokens, 'token')}, {took.prefill_tokens_per_s:,.0f} tok/s",
-        f"decode {plural(took.decode_tokens, 'token')}, {took.decode_tokens_per_s:,.1f} tok/s",
+    ]
+    if took.decode_tokens:  # the first new token comes from the prompt's own logits
+        rate = f"{took.decode_tokens_per_s:,.1f} tok/s"
+        parts.append(f"decode {plural(took.decode_tokens, 'token')}, {rate}")
+    parts += [
         f"load {took.load_s:.2f} s",
         f"memory {memory_line(model.memory)}",
     ]
