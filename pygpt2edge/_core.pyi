@@ -194,7 +194,7 @@ class Model:
     def all_f32(self) -> bool: ...
 
 class Session:
-    """One sequence and its cache. n_ctx 0 means the model's; kv_type is "f16" or "f32"."""
+    """One sequence and its cache. n_ctx 0 means the model's; kv_type is "int8", "f16" or "f32"."""
 
     def __init__(self, model: Model, n_ctx: int = 0, kv_type: str = "f16") -> None: ...
     def append(self, tokens: NDArray[np.int32]) -> None:

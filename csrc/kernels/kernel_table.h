@@ -72,13 +72,22 @@ struct LayerNormArgs {
   size_t out_stride;
 };
 
-enum class CacheType : uint8_t { kF32, kF16 };
+enum class CacheType : uint8_t { kF32, kF16, kInt8 };
 
-// Keys and values of one head. Keys are stored [position / 16][d][position % 16], so that 16
-// scores are computed side by side; values [position][d], each row padded to 16.
+// Positions whose attention weights share a scale in an int8 cache.
+constexpr int kBlockPositions = 32;
+
+// Keys and values of one head. As floats, keys are stored [position / 16][d][position % 16], so
+// that 16 scores are computed side by side; values [position][d], each row padded to 16.
+//
+// As int8 codes, with a scale for each position, both lie as the dot products of four want them, d
+// padded to 16: keys [position / 16][d / 4][position % 16][d % 4], values
+// [position / 4][d][position % 4]. The table's code_bias is added to every code.
 struct HeadCache {
   std::byte* keys;
   std::byte* values;
+  float* key_scales;    // (n_ctx), padded to kBlockPositions; int8 only
+  float* value_scales;  // likewise
   int d_head;
   CacheType type;
 };
@@ -99,14 +108,17 @@ struct AttentionArgs {
   const float* queries;  // (n_queries, query_stride), d_head of each
   size_t query_stride;
   int n_queries, first_position;
-  float* scratch;  // attention_scratch(n_ctx) floats
+  float* scratch;  // attention_scratch(n_ctx, d_head) floats
   float* out;      // (n_queries, out_stride), d_head of each
   size_t out_stride;
 };
 
 constexpr int kMaxQueryTile = 8;
+// Floats: per query its scores, their scales and starts by blocks, its sums and its codes.
 constexpr size_t attention_scratch(size_t n_ctx, size_t d_head) {
-  return kMaxQueryTile * ((n_ctx + 15) / 16 * 16 + (d_head + 15) / 16 * 16);
+  const size_t positions = (n_ctx + kBlockPositions - 1) / kBlockPositions * kBlockPositions;
+  const size_t d_padded = (d_head + 15) / 16 * 16;
+  return kMaxQueryTile * (positions + 2 * positions / kBlockPositions + d_padded + d_padded / 4);
 }
 
 struct KernelTable {

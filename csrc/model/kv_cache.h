@@ -21,9 +21,15 @@ class KvCache {
   size_t bytes() const { return buffer_.size(); }
 
  private:
+  // Where the parts of one head's cache begin, in bytes from its keys, and where it ends.
+  struct HeadLayout {
+    size_t values, key_scales, value_scales, bytes;
+  };
+  static HeadLayout head_layout(int n_ctx, int d_head, kernels::CacheType type);
+
   int n_head_, d_head_, n_ctx_;
   kernels::CacheType type_;
-  size_t key_bytes_, value_bytes_;  // of one head
+  HeadLayout layout_;
   AlignedBuffer buffer_;
 };
 

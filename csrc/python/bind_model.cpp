@@ -34,7 +34,8 @@ Interrupt check_signals() {
 kernels::CacheType cache_type(const std::string& name) {
   if (name == "f32") return kernels::CacheType::kF32;
   if (name == "f16") return kernels::CacheType::kF16;
-  throw py::value_error("kv_type is \"" + name + "\", expected \"f16\" or \"f32\"");
+  if (name == "int8") return kernels::CacheType::kInt8;
+  throw py::value_error("kv_type is \"" + name + "\", expected \"int8\", \"f16\" or \"f32\"");
 }
 
 std::span<const int32_t> view(const Tokens& tokens) {

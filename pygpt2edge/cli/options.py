@@ -22,7 +22,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 # convert.OUTPUT_TYPES, written out so that --help need not load the converter.
 TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0")
-KV_TYPES = ("f16", "f32")
+KV_TYPES = ("int8", "f16", "f32")
 MAX_THREADS = 1024
 
 

@@ -53,6 +53,7 @@ def test_context_and_cache_type_change_the_memory(run: Run) -> None:
 
     assert cache("-c", "256") * 4 == cache()
     assert cache("--kv-type", "f32") == 2 * cache("--kv-type", "f16")
+    assert cache("--kv-type", "int8") < 0.6 * cache("--kv-type", "f16")
     message = one_line_error(run("inspect", demo_model_path(), "-c", "5000"), 2)
     assert "5000" in message
     assert "1024" in message

@@ -40,6 +40,15 @@ def test_f32_file_gives_hugging_faces_logits(name: str, tmp_path: Path) -> None:
     assert np.abs(found - golden["logits"]).max() <= 1e-4 * golden["logits"].std()
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_an_int8_cache_costs_little(name: str, tmp_path: Path) -> None:
+    model = MODELS[name]
+    path = write_gguf(tmp_path / "model.gguf", model, draw_weights(model))
+    tokens = some_tokens(model, min(model.n_ctx, 100))
+    exact = logits_of(path, tokens, "f32")
+    assert 0 < kl_divergence(exact, logits_of(path, tokens, "int8")) < 2e-3
+
+
 def dequantized_copy(path: Path, copy: Path, model: TinyModel) -> Path:
     """An f32 file of the numbers that a quantized one stands for."""
     weights = draw_weights(model)

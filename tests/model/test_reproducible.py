@@ -29,28 +29,35 @@ def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return write_gguf(file, model, draw_weights(model), request.param)
 
 
+@pytest.fixture(scope="module", params=["f16", "int8"])
+def kv_type(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def expected(path: Path) -> NDArray[np.float32]:
+def expected(path: Path, kv_type: str) -> NDArray[np.float32]:
     """All at once, on one thread."""
-    return _core.Session(_core.Model(str(path), 1)).append_all_logits(TOKENS)
+    return _core.Session(_core.Model(str(path), 1), 0, kv_type).append_all_logits(TOKENS)
 
 
 TOKENS = some_tokens(MODELS["odd-heads"], N_TOKENS)
 
 
 @pytest.mark.parametrize("n_threads", [2, 3, 8])
-def test_number_of_threads(path: Path, expected: NDArray[np.float32], n_threads: int) -> None:
+def test_number_of_threads(
+    path: Path, kv_type: str, expected: NDArray[np.float32], n_threads: int
+) -> None:
     model = _core.Model(str(path), n_threads)
     assert model.n_threads == n_threads
-    assert np.array_equal(expected, _core.Session(model).append_all_logits(TOKENS))
+    assert np.array_equal(expected, _core.Session(model, 0, kv_type).append_all_logits(TOKENS))
 
 
 @settings(max_examples=25, deadline=None)
 @given(cuts=st.lists(st.integers(1, N_TOKENS - 1), max_size=12))
 def test_how_the_prompt_is_split(
-    path: Path, expected: NDArray[np.float32], cuts: list[int]
+    path: Path, kv_type: str, expected: NDArray[np.float32], cuts: list[int]
 ) -> None:
-    session = _core.Session(_core.Model(str(path), 2))
+    session = _core.Session(_core.Model(str(path), 2), 0, kv_type)
     edges = sorted({0, *cuts, N_TOKENS})
     for first, last in itertools.pairwise(edges):
         session.append(TOKENS[first:last])
@@ -60,27 +67,28 @@ def test_how_the_prompt_is_split(
 @settings(max_examples=15, deadline=None)
 @given(kept=st.integers(0, N_TOKENS - 1), wrong=st.integers(1, 20))
 def test_what_was_there_before_a_truncation(
-    path: Path, expected: NDArray[np.float32], kept: int, wrong: int
+    path: Path, kv_type: str, expected: NDArray[np.float32], kept: int, wrong: int
 ) -> None:
-    session = _core.Session(_core.Model(str(path), 2))
+    session = _core.Session(_core.Model(str(path), 2), 0, kv_type)
     session.append(TOKENS[:kept])
     session.append(TOKENS[::-1][: min(wrong, N_TOKENS - kept)].copy())
     session.truncate(kept)
     assert np.array_equal(expected[kept:], session.append_all_logits(TOKENS[kept:]))
 
 
-ISAS = [isa for isa in ("scalar", "avx2", "avx512_vnni") if isa in _core.cpu()["isas"]]
+ISAS = [isa for isa in ("scalar", "avx2", "avx_vnni", "avx512_vnni") if isa in _core.cpu()["isas"]]
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_instruction_set(path: Path, expected: NDArray[np.float32], isa: str) -> None:
+def test_instruction_set(path: Path, kv_type: str, expected: NDArray[np.float32], isa: str) -> None:
     code = (
         "import sys, numpy as np; from pygpt2edge import _core;"
         "model = _core.Model(sys.argv[1], 2); assert model.isa == sys.argv[2], model.isa;"
         "tokens = np.array(eval(sys.argv[3]), np.int32);"
-        "sys.stdout.buffer.write(_core.Session(model).append_all_logits(tokens).tobytes())"
+        "sys.stdout.buffer.write(_core.Session(model, 0, sys.argv[4])"
+        ".append_all_logits(tokens).tobytes())"
     )
-    command = [sys.executable, "-c", code, str(path), isa, str(TOKENS.tolist())]
+    command = [sys.executable, "-c", code, str(path), isa, str(TOKENS.tolist()), kv_type]
     environment = {**os.environ, "GPT2EDGE_ISA": isa}
     done = subprocess.run(
         command, capture_output=True, check=True, env=environment, cwd=path.parent
@@ -94,12 +102,12 @@ def test_unknown_instruction_set_is_refused(path: Path, monkeypatch: pytest.Monk
         _core.Model(str(path))
 
 
-def test_two_threads_on_one_model(path: Path, expected: NDArray[np.float32]) -> None:
+def test_two_threads_on_one_model(path: Path, kv_type: str, expected: NDArray[np.float32]) -> None:
     model = _core.Model(str(path), 2)
     wrong: list[int] = []
 
     def decode() -> None:
-        session = _core.Session(model)
+        session = _core.Session(model, 0, kv_type)
         for i, token in enumerate(TOKENS):
             session.append(np.array([token], np.int32))
             if not np.array_equal(expected[i], session.logits):

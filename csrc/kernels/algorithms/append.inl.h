@@ -1,0 +1,101 @@
+// Stores keys and values in a head's cache.
+#pragma once
+
+#include <string.h>
+
+#include "kernels/algorithms/codes.inl.h"
+#include "kernels/algorithms/softmax.inl.h"
+#include "kernels/kernel_table.h"
+
+namespace gpt2edge::kernels {
+namespace {
+
+// ---- as floats ----
+
+// How a cache stores a number.
+struct F32Number {
+  using Bits = uint32_t;
+  static void store(const float* x, Bits* out) {
+    Isa::store(reinterpret_cast<float*>(out), Isa::load(x));
+  }
+};
+struct F16Number {
+  using Bits = uint16_t;
+  static void store(const float* x, Bits* out) {
+    Isa::store_f16(reinterpret_cast<uint8_t*>(out), Isa::load(x));
+  }
+};
+
+// Converts 16 numbers at a time; what lies between n and the next multiple of 16 becomes zero.
+template <typename Number>
+void convert_row(const float* x, int n, typename Number::Bits* out) {
+  int i = 0;
+  for (; i + 16 <= n; i += 16) Number::store(x + i, out + i);
+  if (i == n) return;
+  float tail[16] = {};
+  for (int j = 0; j < n - i; ++j) tail[j] = x[i + j];
+  Number::store(tail, out + i);
+}
+
+constexpr int kMaxChunk = 128;  // dimensions of a key that are converted before they are spread
+
+template <typename Number>
+void append_row(const HeadCache& cache, const float* key, const float* value, int position) {
+  using Bits = typename Number::Bits;
+  const size_t d_padded = static_cast<size_t>(padded_to_16(cache.d_head));
+  convert_row<Number>(value, cache.d_head,
+                      reinterpret_cast<Bits*>(cache.values) + d_padded * position);
+  Bits* column = reinterpret_cast<Bits*>(cache.keys) +
+                 static_cast<size_t>(position / 16) * cache.d_head * 16 + position % 16;
+  for (int d = 0; d < cache.d_head; d += kMaxChunk) {
+    const int n = cache.d_head - d < kMaxChunk ? cache.d_head - d : kMaxChunk;
+    Bits converted[kMaxChunk];
+    convert_row<Number>(key + d, n, converted);
+    for (int i = 0; i < n; ++i) column[16 * (d + i)] = converted[i];
+  }
+}
+
+// ---- as int8 codes ----
+
+constexpr uint8_t kBiasBits = Isa::kCodeBias == 0 ? 0 : 0x80;  // flipping the top bit adds 128
+
+void append_codes(const HeadCache& cache, const float* key, const float* value, int position) {
+  const size_t d_padded = static_cast<size_t>(padded_to_16(cache.d_head));
+  const auto at = static_cast<size_t>(position);
+  auto* keys = reinterpret_cast<uint8_t*>(cache.keys) + at / 16 * 16 * d_padded + at % 16 * 4;
+  const QuantizedVector k = quantize_vector(key, cache.d_head, [&](int d, const int8_t* codes) {
+    for (int i = 0; i < 16; ++i) {
+      keys[64 * ((d + i) / 4) + i % 4] = static_cast<uint8_t>(codes[i]) ^ kBiasBits;
+    }
+  });
+  auto* values = reinterpret_cast<uint8_t*>(cache.values) + at / 4 * 4 * d_padded + at % 4;
+  const QuantizedVector v = quantize_vector(value, cache.d_head, [&](int d, const int8_t* codes) {
+    for (int i = 0; i < 16; ++i) {
+      values[4 * (d + i)] = static_cast<uint8_t>(codes[i]) ^ kBiasBits;
+    }
+  });
+  cache.key_scales[position] = k.scale;
+  cache.value_scales[position] = v.scale;
+}
+
+template <typename AppendRow>
+void append_rows(const AppendArgs& args, AppendRow append_one) {
+  for (int i = 0; i < args.n_rows; ++i) {
+    append_one(args.cache, args.keys + args.stride * i, args.values + args.stride * i,
+               args.first_position + i);
+  }
+}
+
+void append(const AppendArgs& args) {
+  switch (args.cache.type) {
+    case CacheType::kF32:
+      return append_rows(args, append_row<F32Number>);
+    case CacheType::kF16:
+      return append_rows(args, append_row<F16Number>);
+    case CacheType::kInt8:
+      return append_rows(args, append_codes);
+  }
+}
+
+}  // namespace
+}  // namespace gpt2edge::kernels

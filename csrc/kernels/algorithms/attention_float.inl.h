@@ -1,0 +1,116 @@
+// A tile of queries over a cache of floats.
+//
+// Scores and the weighted sum are multiply-adds of floats, over the dimensions and the positions in
+// ascending order.
+#pragma once
+
+#include "kernels/algorithms/attention_tile.inl.h"
+#include "kernels/kernel_table.h"
+
+namespace gpt2edge::kernels {
+namespace {
+
+struct F32Cache {
+  static constexpr size_t kVector = 64;  // bytes of 16 numbers
+  static Isa::Floats load(const std::byte* p) {
+    return Isa::load(reinterpret_cast<const float*>(p));
+  }
+};
+struct F16Cache {
+  static constexpr size_t kVector = 32;
+  static Isa::Floats load(const std::byte* p) {
+    return Isa::load_f16(reinterpret_cast<const uint8_t*>(p));
+  }
+};
+
+// Scores of Q queries against the keys of Blocks blocks of 16, from block `first` on.
+template <typename Cache, int Q, int Blocks>
+void score_blocks(const Tile& tile, const HeadCache& cache, int first, float scale) {
+  const size_t block_bytes = Cache::kVector * cache.d_head;
+  const std::byte* keys = cache.keys + block_bytes * first;
+  Isa::Floats sum[Q][Blocks];
+  for (int q = 0; q < Q; ++q) {
+    for (int b = 0; b < Blocks; ++b) sum[q][b] = Isa::broadcast(0.0f);
+  }
+  for (int d = 0; d < cache.d_head; ++d) {
+    for (int b = 0; b < Blocks; ++b) {
+      const Isa::Floats key = Cache::load(keys + block_bytes * b + Cache::kVector * d);
+      for (int q = 0; q < Q; ++q) {
+        const float query = tile.query[tile.query_stride * q + d];
+        sum[q][b] = Isa::fma(key, Isa::broadcast(query), sum[q][b]);
+      }
+    }
+  }
+  for (int q = 0; q < Q; ++q) {
+    for (int b = 0; b < Blocks; ++b) {
+      Isa::store(tile.scores + tile.scores_stride * q + 16 * (first + b),
+                 Isa::mul(sum[q][b], Isa::broadcast(scale)));
+    }
+  }
+}
+
+// The weighted sum of the values, for Q queries and Vectors vectors of 16 dimensions from
+// `first` on. Each query adds the positions it sees, in ascending order.
+template <typename Cache, int Q, int Vectors>
+void sum_values(const Tile& tile, const HeadCache& cache, int first) {
+  const size_t row_bytes = Cache::kVector * (padded_to_16(cache.d_head) / 16);
+  const std::byte* values = cache.values + Cache::kVector * first;
+  Isa::Floats sum[Q][Vectors];
+  for (int q = 0; q < Q; ++q) {
+    for (int v = 0; v < Vectors; ++v) sum[q][v] = Isa::broadcast(0.0f);
+  }
+  const int n_common = tile.n_keys(0);
+  for (int j = 0; j < n_common; ++j) {
+    for (int v = 0; v < Vectors; ++v) {
+      const Isa::Floats value = Cache::load(values + row_bytes * j + Cache::kVector * v);
+      for (int q = 0; q < Q; ++q) {
+        const float weight = tile.scores[tile.scores_stride * q + j];
+        sum[q][v] = Isa::fma(value, Isa::broadcast(weight), sum[q][v]);
+      }
+    }
+  }
+  for (int q = 1; q < Q; ++q) {
+    for (int j = n_common; j < tile.n_keys(q); ++j) {
+      const Isa::Floats weight = Isa::broadcast(tile.scores[tile.scores_stride * q + j]);
+      for (int v = 0; v < Vectors; ++v) {
+        const Isa::Floats value = Cache::load(values + row_bytes * j + Cache::kVector * v);
+        sum[q][v] = Isa::fma(value, weight, sum[q][v]);
+      }
+    }
+  }
+  for (int q = 0; q < Q; ++q) {
+    for (int v = 0; v < Vectors; ++v) {
+      Isa::store(tile.sums + tile.d_padded * q + 16 * (first + v), sum[q][v]);
+    }
+  }
+}
+
+// Few queries leave registers for several blocks of keys at a time, which hides the latency of the
+// multiply-adds; many queries fill the registers by themselves.
+template <typename Cache>
+struct FloatAttention {
+  template <int Q>
+  static void run(const Tile& tile, const HeadCache& cache) {
+    constexpr int kWide = Q < 4 ? 4 / Q : 1;
+    const int n_blocks = padded_to_16(tile.n_keys(Q - 1)) / 16;
+    const float scale = 1.0f / Isa::sqrt_lane(static_cast<float>(cache.d_head));
+    int b = 0;
+    for (; b + kWide <= n_blocks; b += kWide) score_blocks<Cache, Q, kWide>(tile, cache, b, scale);
+    for (; b < n_blocks; ++b) score_blocks<Cache, Q, 1>(tile, cache, b, scale);
+
+    float total[Q];
+    for (int q = 0; q < Q; ++q) {
+      const int n = tile.n_keys(q);
+      total[q] = exponentiate(tile.scores + tile.scores_stride * q, n, padded_to_16(n));
+    }
+
+    const int n_vectors = padded_to_16(cache.d_head) / 16;
+    int v = 0;
+    for (; v + kWide <= n_vectors; v += kWide) sum_values<Cache, Q, kWide>(tile, cache, v);
+    for (; v < n_vectors; ++v) sum_values<Cache, Q, 1>(tile, cache, v);
+    for (int q = 0; q < Q; ++q) divide(tile, cache.d_head, q, total[q]);
+  }
+};
+
+}  // namespace
+}  // namespace gpt2edge::kernels

@@ -1,0 +1,136 @@
+// A tile of queries over a cache of int8 codes.
+//
+// Both products are those of matmul: the queries become codes and meet 16 keys at a time; the
+// softmax's weights, each times the scale of its value, become codes by blocks of 32 positions and
+// meet 16 dimensions of the values at a time. Integers accumulate exactly within a block, blocks in
+// ascending order by fused multiply-adds.
+#pragma once
+
+#include <string.h>
+
+#include "kernels/algorithms/attention_tile.inl.h"
+#include "kernels/algorithms/codes.inl.h"
+#include "kernels/kernel_table.h"
+
+namespace gpt2edge::kernels {
+namespace {
+
+constexpr int padded_to_block(int n) {
+  return (n + kBlockPositions - 1) / kBlockPositions * kBlockPositions;
+}
+
+struct Int8Attention {
+  template <int Q>
+  static void run(const Tile& tile, const HeadCache& cache) {
+    QuantizedVector query[Q];
+    for (int q = 0; q < Q; ++q) {
+      int8_t* to = tile.codes + tile.d_padded * q;
+      query[q] = quantize_vector(tile.query + tile.query_stride * q, cache.d_head,
+                                 [&](int d, const int8_t* codes) { memcpy(to + d, codes, 16); });
+    }
+    const int n_blocks = padded_to_block(tile.n_keys(Q - 1)) / kBlockPositions;
+    for (int b = 0; b < 2 * n_blocks; ++b) score_block<Q>(tile, cache, query, b);
+
+    float total[Q];
+    for (int q = 0; q < Q; ++q) {
+      total[q] = exponentiate(tile.scores + tile.scores_stride * q, tile.n_keys(q),
+                              n_blocks * kBlockPositions);
+      quantize_weights(tile, cache, q, n_blocks);
+    }
+
+    constexpr int kWide = Q < 4 ? 4 / Q : 1;
+    const int n_vectors = static_cast<int>(tile.d_padded) / 16;
+    int v = 0;
+    for (; v + kWide <= n_vectors; v += kWide) sum_values<Q, kWide>(tile, cache, v, n_blocks);
+    for (; v < n_vectors; ++v) sum_values<Q, 1>(tile, cache, v, n_blocks);
+    for (int q = 0; q < Q; ++q) divide(tile, cache.d_head, q, total[q]);
+  }
+
+ private:
+  // Scores of Q queries against 16 keys, the b-th such group.
+  template <int Q>
+  static void score_block(const Tile& tile, const HeadCache& cache, const QuantizedVector* query,
+                          int b) {
+    const auto* keys = reinterpret_cast<const uint8_t*>(cache.keys) + 16 * tile.d_padded * b;
+    const int n_steps = static_cast<int>(tile.d_padded) / 4;
+    Isa::Dot8 dot[Q];
+    for (int q = 0; q < Q; ++q) dot[q] = Isa::start8(-Isa::kCodeBias * query[q].sum);
+    for (int s = 0; s < n_steps; ++s) {
+      const Isa::Codes8 codes = Isa::load_codes8(keys + 64 * s);
+      for (int q = 0; q < Q; ++q) {
+        dot[q] = Isa::step8(dot[q], codes, tile.codes + tile.d_padded * q + 4 * s);
+      }
+    }
+    const float root = Isa::sqrt_lane(static_cast<float>(cache.d_head));
+    const Isa::Floats key_scale = Isa::load(cache.key_scales + 16 * b);
+    for (int q = 0; q < Q; ++q) {
+      const Isa::Floats scale = Isa::mul(key_scale, Isa::broadcast(query[q].scale / root));
+      Isa::store(tile.scores + tile.scores_stride * q + 16 * b,
+                 Isa::mul(Isa::to_floats(Isa::finish8(dot[q])), scale));
+    }
+  }
+
+  // The codes of query q's weights take the place of its scores: block b's 32 bytes stand before
+  // all floats that are still to be read.
+  static void quantize_weights(const Tile& tile, const HeadCache& cache, int q, int n_blocks) {
+    float* weights = tile.scores + tile.scores_stride * q;
+    auto* codes = reinterpret_cast<int8_t*>(weights);
+    const size_t first = tile.scores_stride / kBlockPositions * q;
+    for (int b = 0; b < n_blocks; ++b) {
+      const float* w = weights + kBlockPositions * b;
+      const float* scales = cache.value_scales + kBlockPositions * b;
+      const Isa::Floats low = Isa::mul(Isa::load(w), Isa::load(scales));
+      const Isa::Floats high = Isa::mul(Isa::load(w + 16), Isa::load(scales + 16));
+      const float largest = Isa::max_lane(Isa::max(low, high));
+      const Isa::Floats inverse = Isa::broadcast(inverse_scale(largest));
+      const int32_t sum = quantize_16(low, inverse, codes + kBlockPositions * b) +
+                          quantize_16(high, inverse, codes + kBlockPositions * b + 16);
+      tile.scales[first + b] = largest / kLargestCode;
+      tile.starts[first + b] = -Isa::kCodeBias * sum;
+    }
+  }
+
+  // The weighted sum of the values, for Q queries and Vectors vectors of 16 dimensions from
+  // `first` on. Positions that a query does not see have weights of zero.
+  template <int Q, int Vectors>
+  static void sum_values(const Tile& tile, const HeadCache& cache, int first, int n_blocks) {
+    const size_t group_bytes = 4 * tile.d_padded;  // of four positions
+    const auto* values = reinterpret_cast<const uint8_t*>(cache.values) + 64 * first;
+    const size_t blocks_stride = tile.scores_stride / kBlockPositions;
+    Isa::Floats sum[Q][Vectors];
+    for (int q = 0; q < Q; ++q) {
+      for (int v = 0; v < Vectors; ++v) sum[q][v] = Isa::broadcast(0.0f);
+    }
+    for (int b = 0; b < n_blocks; ++b) {
+      Isa::Dot8 dot[Q][Vectors];
+      for (int q = 0; q < Q; ++q) {
+        const int32_t start = tile.starts[blocks_stride * q + b];
+        for (int v = 0; v < Vectors; ++v) dot[q][v] = Isa::start8(start);
+      }
+      for (int g = 0; g < kBlockPositions / 4; ++g, values += group_bytes) {
+        for (int v = 0; v < Vectors; ++v) {
+          const Isa::Codes8 codes = Isa::load_codes8(values + 64 * v);
+          for (int q = 0; q < Q; ++q) {
+            const auto* weights =
+                reinterpret_cast<const int8_t*>(tile.scores + tile.scores_stride * q);
+            dot[q][v] = Isa::step8(dot[q][v], codes, weights + kBlockPositions * b + 4 * g);
+          }
+        }
+      }
+      for (int q = 0; q < Q; ++q) {
+        const Isa::Floats scale = Isa::broadcast(tile.scales[blocks_stride * q + b]);
+        for (int v = 0; v < Vectors; ++v) {
+          sum[q][v] = Isa::fma(Isa::to_floats(Isa::finish8(dot[q][v])), scale, sum[q][v]);
+        }
+      }
+    }
+    for (int q = 0; q < Q; ++q) {
+      for (int v = 0; v < Vectors; ++v) {
+        Isa::store(tile.sums + tile.d_padded * q + 16 * (first + v), sum[q][v]);
+      }
+    }
+  }
+};
+
+}  // namespace
+}  // namespace gpt2edge::kernels

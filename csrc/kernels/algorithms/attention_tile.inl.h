@@ -1,0 +1,35 @@
+// What attention works on at a time: a few queries of one head, at consecutive positions.
+#pragma once
+
+#include "kernels/algorithms/softmax.inl.h"
+#include "kernels/kernel_table.h"
+
+namespace gpt2edge::kernels {
+namespace {
+
+struct Tile {
+  int first_position;  // of the tile's first query
+  const float* query;  // (n, query_stride)
+  size_t query_stride;
+  float* out;  // (n, out_stride), d_head of each
+  size_t out_stride;
+  // Room for the work in between:
+  float* scores;  // (n, scores_stride)
+  size_t scores_stride;
+  float* sums;      // (n, d_padded)
+  int8_t* codes;    // (n, d_padded) of the queries
+  float* scales;    // (n, scores_stride / kBlockPositions)
+  int32_t* starts;  // likewise
+  size_t d_padded;  // d_head, padded to 16
+  int n_keys(int q) const { return first_position + q + 1; }
+};
+
+// out = sums / total
+void divide(const Tile& tile, int d_head, int q, float total) {
+  const float* sums = tile.sums + tile.d_padded * q;
+  float* out = tile.out + tile.out_stride * q;
+  for (int d = 0; d < d_head; ++d) out[d] = sums[d] / total;
+}
+
+}  // namespace
+}  // namespace gpt2edge::kernels
