@@ -11,6 +11,7 @@ namespace gpt2edge {
 namespace {
 
 using kernels::Epilogue;
+using kernels::PanelLayout;
 
 // A share of a matrix small enough that the threads finish together, large enough that taking it
 // costs nothing.
@@ -73,18 +74,18 @@ void Model::embed(std::span<const Row> rows) {
 void Model::attention_block(const LayerWeights& layer, int index, std::span<const Row> rows) {
   Workspace& w = workspace_;
   const int n_rows = static_cast<int>(rows.size());
-  normalize(layer.ln_1, w.x, n_rows);
-  matmul(layer.c_attn, w.normed, n_rows, Epilogue::kBias, w.qkv, w.qkv_stride);
+  matmul(layer.c_attn, normed(layer.ln_1), n_rows, Epilogue::kBias, w.qkv, w.qkv_stride);
   attend(index, rows);
-  matmul(layer.attn_c_proj, w.attended, n_rows, Epilogue::kResidual, w.x, w.embd_stride);
+  const Input attended{w.attended, w.embd_stride, nullptr};
+  matmul(layer.attn_c_proj, attended, n_rows, Epilogue::kResidual, w.x, w.embd_stride);
 }
 
 // x += mlp_c_proj(gelu(c_fc(ln_2(x))))
 void Model::mlp_block(const LayerWeights& layer, int n_rows) {
   Workspace& w = workspace_;
-  normalize(layer.ln_2, w.x, n_rows);
-  matmul(layer.c_fc, w.normed, n_rows, config_.activation, w.inner, w.inner_stride);
-  matmul(layer.mlp_c_proj, w.inner, n_rows, Epilogue::kResidual, w.x, w.embd_stride);
+  matmul(layer.c_fc, normed(layer.ln_2), n_rows, config_.activation, w.inner, w.inner_stride);
+  const Input inner{w.inner, w.inner_stride, nullptr};
+  matmul(layer.mlp_c_proj, inner, n_rows, Epilogue::kResidual, w.x, w.embd_stride);
 }
 
 // Each head of each run of rows (consecutive positions of one sequence) is one item: it stores the
@@ -128,8 +129,7 @@ void Model::head(std::span<const Row> rows) {
       out[n++] = rows[i].logits;
     }
     if (n == 0) return;
-    normalize(weights_.ln_f, w.x, n);
-    matmul(weights_.lm_head, w.normed, n, Epilogue::kBias, w.logits, w.vocab_stride);
+    matmul(weights_.lm_head, normed(weights_.ln_f), n, Epilogue::kBias, w.logits, w.vocab_stride);
     for (int k = 0; k < n; ++k) {
       std::memcpy(out[k], w.logits + w.vocab_stride * static_cast<size_t>(k),
                   static_cast<size_t>(config_.n_vocab) * sizeof(float));
@@ -137,37 +137,44 @@ void Model::head(std::span<const Row> rows) {
   }
 }
 
-// normed = norm(x)
-void Model::normalize(const Norm& norm, const float* x, int n_rows) {
-  const size_t stride = workspace_.embd_stride;
-  pool_.run(n_rows, [&](int row, int) {
-    kernels_.layer_norm({x + stride * static_cast<size_t>(row), stride, 1, config_.n_embd,
-                         norm.gain, norm.bias, config_.layer_norm_epsilon,
-                         workspace_.normed + stride * static_cast<size_t>(row), stride});
-  });
+// The residual stream, to be normalized on its way into a matmul.
+Model::Input Model::normed(const Norm& norm) const {
+  return {workspace_.x, workspace_.embd_stride, &norm};
 }
 
-void Model::quantize(const float* values, int n_rows, int n_in) {
-  const size_t stride = n_in == config_.n_embd ? workspace_.embd_stride : workspace_.inner_stride;
-  const int tile = workspace_.quantized.tile;
+// A matmul's input as its kernel wants it: normalized where a norm stands before it, then as int8
+// codes where the weights are codes. A tile of rows goes through both while it is in the cache.
+// Returns where the rows are as floats, when they are needed as such.
+const float* Model::prepare(const Input& input, int n_rows, const PanelLayout& layout) {
+  Workspace& w = workspace_;
+  const bool to_codes = !is_float(layout.form);
+  const float* rows = input.norm == nullptr ? input.values : w.normed;
+  if (input.norm == nullptr && !to_codes) return rows;
+  const int tile = w.quantized.tile;
   pool_.run((n_rows + tile - 1) / tile, [&](int item, int) {
-    const int first = item * tile;
-    kernels_.quantize_tile({values + stride * static_cast<size_t>(first), stride,
-                            std::min(tile, n_rows - first), n_in, first, workspace_.quantized});
+    const int first = item * tile, n = std::min(tile, n_rows - first);
+    const size_t offset = input.stride * static_cast<size_t>(first);
+    if (input.norm != nullptr) {
+      kernels_.layer_norm({input.values + offset, input.stride, n, layout.n_in, input.norm->gain,
+                           input.norm->bias, config_.layer_norm_epsilon, w.normed + offset,
+                           input.stride});
+    }
+    if (to_codes) {
+      kernels_.quantize_tile({rows + offset, input.stride, n, layout.n_in, first, w.quantized});
+    }
   });
+  return rows;
 }
 
-// out = epilogue(x W^T + bias). x goes in as int8 codes where the weights are codes.
-void Model::matmul(const Linear& linear, const float* x, int n_rows, Epilogue epilogue, float* out,
-                   size_t out_stride) {
+// out = epilogue(input W^T + bias)
+void Model::matmul(const Linear& linear, const Input& input, int n_rows, Epilogue epilogue,
+                   float* out, size_t out_stride) {
   const int n_panels = kernels::panel_count(linear.weight.n_out);
   const int share = std::max(1, n_panels / (pool_.n_threads() * kItemsPerThread));
-  const int n_in = linear.weight.layout.n_in;
-  if (!is_float(linear.weight.layout.form)) quantize(x, n_rows, n_in);
   kernels::MatmulArgs args{};
   args.weights = linear.weight;
-  args.values = x;
-  args.values_stride = n_in == config_.n_embd ? workspace_.embd_stride : workspace_.inner_stride;
+  args.values = prepare(input, n_rows, linear.weight.layout);
+  args.values_stride = input.stride;
   args.quantized = workspace_.quantized;
   args.n_rows = n_rows;
   args.bias = linear.bias;

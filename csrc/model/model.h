@@ -58,9 +58,16 @@ class Model {
   void attend(int layer, std::span<const Row> rows);
   void mlp_block(const LayerWeights& layer, int n_rows);
   void head(std::span<const Row> rows);
-  void normalize(const Norm& norm, const float* x, int n_rows);
-  void quantize(const float* values, int n_rows, int n_in);
-  void matmul(const Linear& linear, const float* x, int n_rows, kernels::Epilogue epilogue,
+
+  // Rows of floats that go into a matmul, through a norm where there is one.
+  struct Input {
+    const float* values;
+    size_t stride;
+    const Norm* norm;
+  };
+  Input normed(const Norm& norm) const;
+  const float* prepare(const Input& input, int n_rows, const kernels::PanelLayout& layout);
+  void matmul(const Linear& linear, const Input& input, int n_rows, kernels::Epilogue epilogue,
               float* out, size_t out_stride);
 
   const kernels::KernelTable& kernels_;

@@ -57,22 +57,29 @@ void append_row(const HeadCache& cache, const float* key, const float* value, in
 
 // ---- as int8 codes ----
 
-constexpr uint8_t kBiasBits = Isa::kCodeBias == 0 ? 0 : 0x80;  // flipping the top bit adds 128
+// 16 codes as the dot products want them: adding 128 is flipping the top bit.
+struct BiasedCodes {
+  explicit BiasedCodes(const int8_t* codes) {
+    uint64_t halves[2];
+    memcpy(halves, codes, 16);
+    for (uint64_t& half : halves) half ^= Isa::kCodeBias == 0 ? 0 : 0x8080808080808080u;
+    memcpy(code, halves, 16);
+  }
+  uint8_t code[16];
+};
 
 void append_codes(const HeadCache& cache, const float* key, const float* value, int position) {
   const size_t d_padded = static_cast<size_t>(padded_to_16(cache.d_head));
   const auto at = static_cast<size_t>(position);
   auto* keys = reinterpret_cast<uint8_t*>(cache.keys) + at / 16 * 16 * d_padded + at % 16 * 4;
   const QuantizedVector k = quantize_vector(key, cache.d_head, [&](int d, const int8_t* codes) {
-    for (int i = 0; i < 16; ++i) {
-      keys[64 * ((d + i) / 4) + i % 4] = static_cast<uint8_t>(codes[i]) ^ kBiasBits;
-    }
+    const BiasedCodes biased(codes);
+    for (int i = 0; i < 16; i += 4) memcpy(keys + 16 * (d + i), biased.code + i, 4);
   });
   auto* values = reinterpret_cast<uint8_t*>(cache.values) + at / 4 * 4 * d_padded + at % 4;
   const QuantizedVector v = quantize_vector(value, cache.d_head, [&](int d, const int8_t* codes) {
-    for (int i = 0; i < 16; ++i) {
-      values[4 * (d + i)] = static_cast<uint8_t>(codes[i]) ^ kBiasBits;
-    }
+    const BiasedCodes biased(codes);
+    for (int i = 0; i < 16; ++i) values[4 * (d + i)] = biased.code[i];
   });
   cache.key_scales[position] = k.scale;
   cache.value_scales[position] = v.scale;

@@ -11,14 +11,29 @@
 namespace gpt2edge::kernels {
 namespace {
 
-void finish(const MatmulArgs& args, int row, int panel, Isa::Floats v) {
+// The sums of T rows, all products added, become outputs.
+template <int T>
+GPT2EDGE_INLINE void finish(const MatmulArgs& args, int row, int panel, Isa::Floats* sum) {
   const size_t column = static_cast<size_t>(panel) * kPanelRows;
   float* out = args.out + args.out_stride * row + column;
-  if (args.bias != nullptr) v = Isa::add(v, Isa::load(args.bias + column));
-  if (args.epilogue == Epilogue::kGeluTanh) v = gelu_tanh(v);
-  if (args.epilogue == Epilogue::kGeluErf) v = gelu_erf(v);
-  if (args.epilogue == Epilogue::kResidual) v = Isa::add(Isa::load(out), v);
-  Isa::store(out, v);
+  if (args.bias != nullptr) {
+    const Isa::Floats bias = Isa::load(args.bias + column);
+    for (int t = 0; t < T; ++t) sum[t] = Isa::add(sum[t], bias);
+  }
+  switch (args.epilogue) {
+    case Epilogue::kBias:
+      break;
+    case Epilogue::kGeluTanh:
+      for (int t = 0; t < T; ++t) sum[t] = gelu_tanh(sum[t]);
+      break;
+    case Epilogue::kGeluErf:
+      for (int t = 0; t < T; ++t) sum[t] = gelu_erf(sum[t]);
+      break;
+    case Epilogue::kResidual:
+      for (int t = 0; t < T; ++t) sum[t] = Isa::add(Isa::load(out + args.out_stride * t), sum[t]);
+      break;
+  }
+  for (int t = 0; t < T; ++t) Isa::store(out + args.out_stride * t, sum[t]);
 }
 
 // ---- weights stored as floats ----
@@ -52,7 +67,7 @@ struct FloatTile {
       const Isa::Floats weights = Weights::load(w);
       for (int t = 0; t < T; ++t) sum[t] = Isa::fma(weights, Isa::broadcast(x[t][k]), sum[t]);
     }
-    for (int t = 0; t < T; ++t) finish(args, row + t, panel, sum[t]);
+    finish<T>(args, row, panel, sum);
   }
 };
 
@@ -210,7 +225,7 @@ struct IntegerTile {
       for (int i = 0; i < Form::kUnitBlocks; ++i) add_block<T>(unit, i, block, sum);
     }
     if (b < n_blocks) add_block<T>(unit, 0, block, sum);
-    for (int t = 0; t < T; ++t) finish(args, row + t, panel, sum[t]);
+    finish<T>(args, row, panel, sum);
   }
 };
 
