@@ -10,18 +10,18 @@ namespace gpt2edge::kernels {
 namespace {
 
 // 32 inputs of row `row` of a tile of `width` rows; `first` is the block's place, counted in
-// blocks.
-void quantize_block(const float* x, const QuantizedRows& out, size_t first, int row, int width) {
+// blocks. `out` is the caller's own copy: stores of bytes might otherwise change it, for all that
+// the compiler knows.
+GPT2EDGE_INLINE void quantize_block(const float* x, const QuantizedRows& out, size_t first, int row,
+                                    int width) {
   const Isa::Floats low = Isa::load(x), high = Isa::load(x + 16);
   const float largest = Isa::max_lane(Isa::max(magnitude(low), magnitude(high)));
   const Isa::Floats inverse = Isa::broadcast(inverse_scale(largest));
   int8_t codes[32];
   const int32_t low_sum = quantize_16(low, inverse, codes);
   const int32_t high_sum = quantize_16(high, inverse, codes + 16);
-  for (int step = 0; step < 8; ++step) {
-    int8_t* to = out.codes + first * kBlockInputs + 4 * (width * step + row);
-    memcpy(to, codes + 4 * step, 4);
-  }
+  int8_t* to = out.codes + first * kBlockInputs + 4 * row;
+  for (int step = 0; step < 8; ++step, to += 4 * width) memcpy(to, codes + 4 * step, 4);
   out.sums[2 * first + row] = low_sum;
   out.sums[2 * first + width + row] = high_sum;
   const size_t at = first + row;
@@ -31,14 +31,14 @@ void quantize_block(const float* x, const QuantizedRows& out, size_t first, int 
 }
 
 void quantize_tile(const QuantizeArgs& args) {
+  const QuantizedRows out = args.out;
   const int width = args.n_rows;
   const int n_blocks = args.n_in / kBlockInputs;
   const size_t first = static_cast<size_t>(args.first_row) * n_blocks;
   for (int row = 0; row < width; ++row) {
     const float* x = args.values + args.stride * row;
     for (int b = 0; b < n_blocks; ++b) {
-      quantize_block(x + kBlockInputs * b, args.out, first + static_cast<size_t>(b) * width, row,
-                     width);
+      quantize_block(x + kBlockInputs * b, out, first + static_cast<size_t>(b) * width, row, width);
     }
   }
 }
