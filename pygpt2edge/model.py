@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,10 @@ from pygpt2edge.tokenizer import Tokenizer
 def demo_model_path() -> Path:
     """The small model that comes with the package: real, trained, and not very wise."""
     return Path(str(resources.files("pygpt2edge") / "data" / "demo.gguf"))
+
+
+def _tokenizer_tables(path: Path) -> _core.TokenizerTables:
+    return _core.tokenizer_tables(_core.GgufFile(path))
 
 
 class GPT2:
@@ -63,12 +68,15 @@ class GPT2:
         start = time.perf_counter()
         self.path = demo_model_path() if path is None else Path(path)
         _refuse_what_is_not_a_file(self.path)
-        self._model = _core.Model(os.fsencode(self.path), n_threads or 0)
+        # The vocabulary is read while the weights are packed: neither needs Python meanwhile.
+        with ThreadPoolExecutor(1) as executor:
+            tables = executor.submit(_tokenizer_tables, self.path)
+            self._model = _core.Model(os.fsencode(self.path), n_threads or 0)
+            self.tokenizer = Tokenizer(tables.result())
         self.config: dict[str, Any] = self._model.config
         self.n_ctx: int = self.config["n_ctx"] if n_ctx is None else n_ctx
         self.kv_type = kv_type or ("f32" if self._model.all_f32 else "f16")
         self._cache_bytes = self.session().cache_bytes
-        self.tokenizer = Tokenizer(_core.tokenizer_tables(_core.GgufFile(self.path)))
         if self.tokenizer.n_vocab > self.config["n_vocab"]:
             raise UnsupportedError(
                 f"{self.path}: tokenizer.ggml.tokens has {self.tokenizer.n_vocab} tokens, "

@@ -71,7 +71,6 @@ class Tokenizer:
         added = set(tables.tokens_of_type(_USER_DEFINED)) - special
         self._special = _TextFinder({self._text(i): i for i in special})
         self._added = _TextFinder({self._text(i): i for i in added})
-        self._words = self._encoding(_GPT2_PATTERN)
 
     @classmethod
     def from_files(
@@ -168,6 +167,11 @@ class Tokenizer:
             missing = self._ranked[ranks[tokens.index(-1)]][0]
             raise ValueError(f"the model's vocabulary has no token for the byte 0x{missing:02X}")
         return tokens
+
+    @cached_property
+    def _words(self) -> tiktoken.Encoding:
+        """Cuts text by GPT-2's rule. Made when text first comes: it takes a while."""
+        return self._encoding(_GPT2_PATTERN)
 
     @cached_property
     def _whole(self) -> tiktoken.Encoding:

@@ -26,76 +26,101 @@ void pack_floats(const PanelLayout& layout, const std::byte* rows, int n_rows, u
 void put_half(uint8_t* to, uint16_t half) { std::memcpy(to, &half, sizeof half); }
 void put_float(uint8_t* to, float value) { std::memcpy(to, &value, sizeof value); }
 
-// Where block b lies in its panel: its unit, and its place in it.
-size_t unit_at(const PanelLayout& layout, int b) {
-  return layout.unit_bytes * static_cast<size_t>(b / layout.unit_blocks);
-}
+// Where a block lies in its panel: what belongs to row 0; the other rows follow.
+struct BlockPlace {
+  BlockPlace(const PanelLayout& layout, int b) {
+    const int i = b % layout.unit_blocks;
+    const size_t unit = layout.unit_bytes * static_cast<size_t>(b / layout.unit_blocks);
+    scales = unit + static_cast<size_t>(i * layout.block_scales * layout.scale_bytes * kPanelRows);
+    mins = unit + layout.mins_offset;
+    codes = unit + layout.codes_offset + layout.code_bytes * static_cast<size_t>(i);
+  }
 
-// The scale of row r for block b, or for its half h (inputs 16 h ..) in the fine form.
-size_t scale_at(const PanelLayout& layout, int b, int h, int r) {
-  const int group = b % layout.unit_blocks * layout.block_scales + h;
-  return unit_at(layout, b) + static_cast<size_t>((group * kPanelRows + r) * layout.scale_bytes);
-}
+  // The scale of row r, or of its half h (inputs 16 h ..) in the fine form.
+  size_t scale(const PanelLayout& layout, int r, int h) const {
+    return scales + static_cast<size_t>((h * kPanelRows + r) * layout.scale_bytes);
+  }
+  size_t min(int r) const { return mins + static_cast<size_t>(r) * sizeof(float); }
+  // The first codes of row r: those of a step's four inputs, 64 bytes before the next.
+  size_t code(int r) const { return codes + static_cast<size_t>(4 * r); }
 
-size_t min_at(const PanelLayout& layout, int b, int r) {
-  return unit_at(layout, b) + layout.mins_offset + static_cast<size_t>(r) * sizeof(float);
-}
-
-// The first codes of row r in block b: those of a step's four inputs, 64 bytes before the next.
-size_t codes_at(const PanelLayout& layout, int b, int r) {
-  return unit_at(layout, b) + layout.codes_offset +
-         layout.code_bytes * static_cast<size_t>(b % layout.unit_blocks) +
-         static_cast<size_t>(4 * r);
-}
+  size_t scales, mins, codes;
+};
 
 // Q4_0 stores its nibbles in the panel's own order: they are moved as they are.
 void pack_q4_0(const PanelLayout& layout, const std::byte* rows, int n_rows, uint8_t* panel) {
   const int n_blocks = layout.n_in / kBlockInputs;
   const size_t row_size = sizeof(BlockQ4_0) * static_cast<size_t>(n_blocks);
-  for (int r = 0; r < n_rows; ++r) {
-    for (int b = 0; b < n_blocks; ++b) {
+  for (int b = 0; b < n_blocks; ++b, rows += sizeof(BlockQ4_0)) {
+    const BlockPlace place(layout, b);
+    for (int r = 0; r < n_rows; ++r) {
       BlockQ4_0 block;
-      std::memcpy(&block,
-                  rows + row_size * static_cast<size_t>(r) + sizeof block * static_cast<size_t>(b),
-                  sizeof block);
-      put_half(panel + scale_at(layout, b, 0, r), block.d);
-      uint8_t* codes = panel + codes_at(layout, b, r);
+      std::memcpy(&block, rows + row_size * static_cast<size_t>(r), sizeof block);
+      put_half(panel + place.scale(layout, r, 0), block.d);
+      uint8_t* codes = panel + place.code(r);
       for (int step = 0; step < 4; ++step) std::memcpy(codes + 64 * step, block.qs + 4 * step, 4);
     }
   }
 }
 
-void put_scales(const PanelLayout& layout, const BlockCodes& c, int b, int r, uint8_t* panel) {
+void put_codes(const int8_t* code, uint32_t bias_bits, uint8_t* to) {
+  for (int step = 0; step < 8; ++step) {
+    uint32_t four;
+    std::memcpy(&four, code + 4 * step, sizeof four);
+    four ^= bias_bits;
+    std::memcpy(to + 64 * step, &four, sizeof four);
+  }
+}
+
+// Adding 128 to a signed byte is flipping its top bit.
+uint32_t bits_of_bias(int code_bias) { return code_bias == 0 ? 0 : 0x80808080u; }
+
+// Q8_0 stores what the panel does, a row at a time.
+void pack_q8_0(const PanelLayout& layout, const std::byte* rows, int n_rows, int code_bias,
+               uint8_t* panel) {
+  const BlockQ8_0 zero{};
+  const uint32_t bias_bits = bits_of_bias(code_bias);
+  const int n_blocks = layout.n_in / kBlockInputs;
+  const size_t row_size = sizeof(BlockQ8_0) * static_cast<size_t>(n_blocks);
+  for (int b = 0; b < n_blocks; ++b, rows += sizeof(BlockQ8_0)) {
+    const BlockPlace place(layout, b);
+    for (int r = 0; r < kPanelRows; ++r) {
+      BlockQ8_0 block = zero;
+      if (r < n_rows) {
+        std::memcpy(&block, rows + row_size * static_cast<size_t>(r), sizeof block);
+      }
+      put_half(panel + place.scale(layout, r, 0), block.d);
+      put_codes(block.qs, bias_bits, panel + place.code(r));
+    }
+  }
+}
+
+void put_scales(const PanelLayout& layout, const BlockCodes& c, const BlockPlace& place, int r,
+                uint8_t* panel) {
   if (layout.scale_bytes == 2) {
-    put_half(panel + scale_at(layout, b, 0, r), float_to_half(c.scale[0]));
+    put_half(panel + place.scale(layout, r, 0), float_to_half(c.scale[0]));
     return;
   }
   for (int h = 0; h < layout.block_scales; ++h) {
-    put_float(panel + scale_at(layout, b, h, r), c.scale[h]);
+    put_float(panel + place.scale(layout, r, h), c.scale[h]);
   }
-  if (layout.mins_offset != 0) put_float(panel + min_at(layout, b, r), c.min);
+  if (layout.mins_offset != 0) put_float(panel + place.min(r), c.min);
 }
 
 void pack_codes(const PanelLayout& layout, TensorType type, const std::byte* rows, int n_rows,
                 int code_bias, uint8_t* panel) {
-  // Adding 128 to a signed byte is flipping its top bit.
-  const uint32_t bias_bits = code_bias == 0 ? 0 : 0x80808080u;
+  const uint32_t bias_bits = bits_of_bias(code_bias);
   const int n_blocks = layout.n_in / kBlockInputs;
   const size_t row_size = row_bytes(type, static_cast<size_t>(layout.n_in));
-  for (int r = 0; r < kPanelRows; ++r) {
-    for (int b = 0; b < n_blocks; ++b) {
+  for (int b = 0; b < n_blocks; ++b) {
+    const BlockPlace place(layout, b);
+    for (int r = 0; r < kPanelRows; ++r) {
       BlockCodes c{};
       if (r < n_rows) {
         decode_block(type, rows + row_size * static_cast<size_t>(r), static_cast<size_t>(b), c);
       }
-      put_scales(layout, c, b, r, panel);
-      uint8_t* codes = panel + codes_at(layout, b, r);
-      for (int step = 0; step < 8; ++step) {
-        uint32_t four;
-        std::memcpy(&four, c.code + 4 * step, sizeof four);
-        four ^= bias_bits;
-        std::memcpy(codes + 64 * step, &four, sizeof four);
-      }
+      put_scales(layout, c, place, r, panel);
+      put_codes(c.code, bias_bits, panel + place.code(r));
     }
   }
 }
@@ -122,14 +147,15 @@ int read_code(const PanelLayout& layout, const uint8_t* codes, int code_bias, in
 
 void unpack_block(const PanelLayout& layout, const uint8_t* panel, int code_bias, int b, int r,
                   float* out) {
-  const uint8_t* codes = panel + codes_at(layout, b, r);
+  const BlockPlace place(layout, b);
   float min = 0.0f;
-  if (layout.mins_offset != 0) std::memcpy(&min, panel + min_at(layout, b, r), sizeof min);
+  if (layout.mins_offset != 0) std::memcpy(&min, panel + place.min(r), sizeof min);
   for (int h = 0; h < 2; ++h) {
     const int group = layout.block_scales == 2 ? h : 0;
-    const float scale = read_scale(layout, panel + scale_at(layout, b, group, r));
+    const float scale = read_scale(layout, panel + place.scale(layout, r, group));
     for (int i = 16 * h; i < 16 * h + 16; ++i) {
-      out[i] = scale * static_cast<float>(read_code(layout, codes, code_bias, i)) + min;
+      out[i] =
+          scale * static_cast<float>(read_code(layout, panel + place.code(r), code_bias, i)) + min;
     }
   }
 }
@@ -197,7 +223,8 @@ void pack_panel(const PanelLayout& layout, TensorType type, const std::byte* row
                 int code_bias, uint8_t* panel) {
   if (layout.form == WeightForm::kF32) return pack_floats<uint32_t>(layout, rows, n_rows, panel);
   if (is_float(layout.form)) return pack_floats<uint16_t>(layout, rows, n_rows, panel);
-  if (layout.form == WeightForm::kInt4) return pack_q4_0(layout, rows, n_rows, panel);
+  if (type == TensorType::Q4_0) return pack_q4_0(layout, rows, n_rows, panel);
+  if (type == TensorType::Q8_0) return pack_q8_0(layout, rows, n_rows, code_bias, panel);
   pack_codes(layout, type, rows, n_rows, code_bias, panel);
 }
 
