@@ -14,6 +14,9 @@ extern const KernelTable table_scalar;
 #if GPT2EDGE_HAS_avx2
 extern const KernelTable table_avx2;
 #endif
+#if GPT2EDGE_HAS_avx_vnni
+extern const KernelTable table_avx_vnni;
+#endif
 #if GPT2EDGE_HAS_avx512_vnni
 extern const KernelTable table_avx512_vnni;
 #endif
@@ -24,6 +27,9 @@ const std::vector<const KernelTable*>& available_tables() {
     [[maybe_unused]] const CpuFeatures& cpu = cpu_features();
 #if GPT2EDGE_HAS_avx512_vnni
     if (cpu.avx512_vnni) found.push_back(&table_avx512_vnni);
+#endif
+#if GPT2EDGE_HAS_avx_vnni
+    if (cpu.avx_vnni) found.push_back(&table_avx_vnni);
 #endif
 #if GPT2EDGE_HAS_avx2
     if (cpu.avx2) found.push_back(&table_avx2);

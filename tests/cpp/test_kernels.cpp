@@ -9,10 +9,17 @@
 #include <utility>
 #include <vector>
 
+#include "base/cpu_info.h"
 #include "base/half.h"
 #include "check.h"
 #include "formats/dequantize.h"
 #include "kernels/dispatch.h"
+
+#if defined(GPT2EDGE_EVEX_VNNI)
+namespace gpt2edge::kernels {
+extern const KernelTable table_avx_vnni_as_evex;
+}
+#endif
 
 namespace {
 
@@ -496,11 +503,19 @@ void test_dispatch() {
   if (forced != nullptr) CHECK(std::string(default_table().name) == forced);
 }
 
+std::vector<const KernelTable*> tables_to_test() {
+  std::vector<const KernelTable*> tables = available_tables();
+#if defined(GPT2EDGE_EVEX_VNNI)
+  if (cpu_features().avx512_vnni) tables.push_back(&table_avx_vnni_as_evex);
+#endif
+  return tables;
+}
+
 }  // namespace
 
 int main() {
   test_dispatch();
-  for (const KernelTable* table : available_tables()) {
+  for (const KernelTable* table : tables_to_test()) {
     std::printf("%s\n", table->name);
     test_quantize_tile(*table);
     test_matmuls(*table);

@@ -1,4 +1,4 @@
-// The vocabulary for AVX2 with FMA and F16C (Haswell and Zen on). 16 lanes are two registers.
+// The vocabulary for AVX2 with FMA and F16C (Haswell and Zen on).
 //
 // AVX2 multiplies bytes only as unsigned x signed, adding pairs into 16 bits with saturation:
 //   8-bit codes: |w| x (x with w's sign); a pair is at most 2 * 128 * 127 = 32512, below 2^15.
@@ -7,118 +7,16 @@
 //                of a block (30480) still fit 16 bits and are widened once.
 #pragma once
 
-#include <immintrin.h>
-#include <string.h>
-
-#include "kernels/panel.h"
+#include "kernels/isa/avx2_lanes.h"
 
 namespace gpt2edge::kernels {
 namespace {
 
-struct Isa {
+struct Isa : Avx2Lanes {
   static constexpr int kCodeBias = 0;
   static constexpr int kMaxTokens = 4;  // rows of a matmul's tile
   static constexpr int kQueries = 4;    // rows of attention's tile
 
-  struct Floats {
-    __m256 low, high;
-  };
-  struct Ints {
-    __m256i low, high;
-  };
-
-  // ---- floats ----
-
-  static Floats broadcast(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
-  static Floats load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
-  static void store(float* p, Floats a) {
-    _mm256_storeu_ps(p, a.low);
-    _mm256_storeu_ps(p + 8, a.high);
-  }
-  static Floats load_f16(const uint8_t* p) {
-    return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
-            _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 16)))};
-  }
-  static __m256 load_bf16_8(const uint8_t* p) {
-    const __m128i half = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
-  }
-  static Floats load_bf16(const uint8_t* p) { return {load_bf16_8(p), load_bf16_8(p + 16)}; }
-  static void store_f16(uint8_t* p, Floats a) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
-                     _mm256_cvtps_ph(a.low, _MM_FROUND_TO_NEAREST_INT));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 16),
-                     _mm256_cvtps_ph(a.high, _MM_FROUND_TO_NEAREST_INT));
-  }
-
-  static Floats add(Floats a, Floats b) {
-    return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};
-  }
-  static Floats sub(Floats a, Floats b) {
-    return {_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)};
-  }
-  static Floats mul(Floats a, Floats b) {
-    return {_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
-  }
-  static Floats div(Floats a, Floats b) {
-    return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)};
-  }
-  static Floats fma(Floats a, Floats b, Floats c) {
-    return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
-  }
-  static Floats max(Floats a, Floats b) {
-    return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};
-  }
-  static Floats min(Floats a, Floats b) {
-    return {_mm256_min_ps(a.low, b.low), _mm256_min_ps(a.high, b.high)};
-  }
-  static Floats sqrt(Floats a) { return {_mm256_sqrt_ps(a.low), _mm256_sqrt_ps(a.high)}; }
-  static float sqrt_lane(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
-
-  static __m256 scale_8(__m256 a, __m256 shifted) {
-    const __m256i n = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
-    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), n));
-  }
-  static Floats scale_by_power_of_2(Floats a, Floats shifted) {
-    return {scale_8(a.low, shifted.low), scale_8(a.high, shifted.high)};
-  }
-
-  static float sum(Floats a) {
-    const __m256 eight = _mm256_add_ps(a.low, a.high);
-    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
-  }
-  static float max_lane(Floats a) {
-    const __m256 eight = _mm256_max_ps(a.low, a.high);
-    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
-  }
-  static void store_low_bytes(int8_t* p, Floats a) {
-    const __m256i mask = _mm256_set1_epi32(0xFF);
-    const __m256i low = _mm256_and_si256(_mm256_castps_si256(a.low), mask);
-    const __m256i high = _mm256_and_si256(_mm256_castps_si256(a.high), mask);
-    // Packing works within 128-bit halves: put the quarters back in order in between.
-    const __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, high), 0xD8);
-    const __m128i bytes =
-        _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
-  }
-
-  // ---- dot products ----
-
-  static Floats to_floats(Ints a) {
-    return {_mm256_cvtepi32_ps(a.low), _mm256_cvtepi32_ps(a.high)};
-  }
-  static __m256i load_32(const uint8_t* p) {
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  }
-  static __m256i broadcast_4(const int8_t* x) {
-    int32_t four;
-    memcpy(&four, x, 4);
-    return _mm256_set1_epi32(four);
-  }
   static __m256i widen(__m256i pairs) { return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)); }
 
   using Dot8 = Ints;
@@ -142,14 +40,6 @@ struct Isa {
   static Ints finish8(Dot8 dot) { return dot; }
 
   using Dot4 = Ints;  // 16-bit pairs until finish4
-  using Codes4 = Ints;
-  static void load_codes4(const uint8_t* p, Codes4& low, Codes4& high) {
-    const __m256i mask = _mm256_set1_epi8(15);
-    const __m256i a = load_32(p), b = load_32(p + 32);
-    low = {_mm256_and_si256(a, mask), _mm256_and_si256(b, mask)};
-    high = {_mm256_and_si256(_mm256_srli_epi16(a, 4), mask),
-            _mm256_and_si256(_mm256_srli_epi16(b, 4), mask)};
-  }
   static Dot4 start4(int32_t) { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
   static Dot4 step4(Dot4 dot, const Codes4& codes, const int8_t* x) {
     const __m256i four = broadcast_4(x);
