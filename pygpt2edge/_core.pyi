@@ -191,6 +191,12 @@ class Model:
     @property
     def workspace_bytes(self) -> int: ...
     @property
+    def bytes_per_token(self) -> int:
+        """Bytes of weights that decoding a token reads."""
+    @property
+    def multiply_adds_per_token(self) -> int:
+        """Those of the layers; the head runs for the last token of a prompt only."""
+    @property
     def all_f32(self) -> bool: ...
 
 class Session:
@@ -218,6 +224,14 @@ def memory_estimate(
     path: str, n_ctx: int = 0, kv_type: str = "f16", n_threads: int = 0
 ) -> dict[str, int]:
     """Bytes a file's model will take: "weights", "cache", "workspace"."""
+
+def measure_limits(n_threads: int = 0) -> dict[str, float]:
+    """What this machine can do at most, on so many threads (0: one per physical core).
+
+    "read_gb_s" (10^9 bytes from memory a second), "int8_gmac_s" (10^9 multiply-adds a second) and
+    "barrier_us" (an empty loop shared by all threads). Takes half a second and 256 MB.
+    Raises MemoryError, ValueError.
+    """
 
 def cpu() -> dict[str, Any]:
     """ "name", "features", "isas" (best first) and the default "n_threads"."""

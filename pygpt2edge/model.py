@@ -115,6 +115,16 @@ class GPT2:
         return cls(path, n_threads=n_threads, n_ctx=n_ctx, kv_type=kv_type)
 
     @property
+    def bytes_per_token(self) -> int:
+        """Bytes of weights that writing one token reads: what bounds decoding."""
+        return self._model.bytes_per_token
+
+    @property
+    def multiply_adds_per_token(self) -> int:
+        """Multiply-adds of the layers for one token: what bounds reading a prompt."""
+        return self._model.multiply_adds_per_token
+
+    @property
     def isa(self) -> str:
         """The instruction set in use: "avx512_vnni", "avx2", "scalar" ..."""
         return self._model.isa

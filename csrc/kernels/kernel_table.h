@@ -130,6 +130,10 @@ struct KernelTable {
   void (*layer_norm)(const LayerNormArgs&);
   void (*append)(const AppendArgs&);
   void (*attention)(const AttentionArgs&);
+  // For measuring the machine (limits.h):
+  int codes_per_round;                            // multiply-adds of a round
+  int32_t (*multiply_codes)(int rounds);          // of register-held codes; returns 4 * rounds
+  float (*sum_floats)(const float* x, size_t n);  // n a multiple of 64
 };
 
 }  // namespace gpt2edge::kernels

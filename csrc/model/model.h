@@ -47,6 +47,8 @@ class Model {
   int n_threads() const { return pool_.n_threads(); }
   size_t weight_bytes() const { return weights_.bytes(); }
   size_t workspace_bytes() const { return workspace_.bytes(); }
+  size_t bytes_per_token() const { return weights_.bytes_per_token(); }
+  size_t multiply_adds_per_token() const { return weights_.multiply_adds_per_token(); }
   bool all_f32() const { return weights_.all_f32; }
 
  private:

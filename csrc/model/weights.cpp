@@ -168,4 +168,25 @@ Weights::Weights(const GgufFile& file, const Config& config, int code_bias, Thre
   lm_head = {has_own_head ? matrix("output.weight") : wte, nullptr};
 }
 
+size_t Weights::bytes_per_token() const {
+  const auto bytes = [](const kernels::PackedMatrix& matrix) {
+    return matrix.layout.panel_bytes * static_cast<size_t>(kernels::panel_count(matrix.n_out));
+  };
+  size_t total = bytes(lm_head.weight);
+  for (const LayerWeights& layer : layers) {
+    for (const Linear* linear : layer.linears()) total += bytes(linear->weight);
+  }
+  return total;
+}
+
+size_t Weights::multiply_adds_per_token() const {
+  size_t total = 0;
+  for (const LayerWeights& layer : layers) {
+    for (const Linear* linear : layer.linears()) {
+      total += static_cast<size_t>(linear->weight.n_out) * linear->weight.layout.n_in;
+    }
+  }
+  return total;
+}
+
 }  // namespace gpt2edge

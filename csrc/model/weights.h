@@ -1,6 +1,7 @@
 // A model's parameters, packed for the kernels of this processor and held once.
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "base/aligned_buffer.h"
@@ -28,6 +29,10 @@ struct LayerWeights {
   Norm ln_2;
   Linear c_fc;        // (n_inner, n_embd)
   Linear mlp_c_proj;  // (n_embd, n_inner)
+
+  std::array<const Linear*, 4> linears() const {
+    return {&c_attn, &attn_c_proj, &c_fc, &mlp_c_proj};
+  }
 };
 
 class Weights {
@@ -46,6 +51,11 @@ class Weights {
   const float* wpe;           // (n_ctx, n_embd)
   Linear lm_head;             // (n_vocab, n_embd): wte itself where the two are tied
   bool all_f32 = true;        // every matrix is stored in f32
+
+  // What one row of activations meets on its way: the bytes of weights that a decoded token reads,
+  // and the multiply-adds of the layers (the head runs for the last token of a prompt only).
+  size_t bytes_per_token() const;
+  size_t multiply_adds_per_token() const;
 
   size_t bytes() const { return arena_.size(); }
 

@@ -8,7 +8,6 @@
 
 #include "base/cpu_info.h"
 #include "generate/sequence.h"
-#include "kernels/dispatch.h"
 #include "model/model.h"
 #include "python/bindings.h"
 
@@ -90,25 +89,6 @@ py::dict config_dict(const Model& model) {
   return out;
 }
 
-py::dict cpu_dict() {
-  const CpuFeatures& f = cpu_features();
-  py::dict features;
-  features["avx2"] = f.avx2;
-  features["avx_vnni"] = f.avx_vnni;
-  features["avx512_vnni"] = f.avx512_vnni;
-  features["neon"] = f.neon;
-  features["dotprod"] = f.dotprod;
-  features["i8mm"] = f.i8mm;
-  std::vector<std::string> isas;
-  for (const auto* table : kernels::available_tables()) isas.emplace_back(table->name);
-  py::dict out;
-  out["name"] = cpu_name();
-  out["features"] = features;
-  out["isas"] = isas;
-  out["n_threads"] = default_thread_count();
-  return out;
-}
-
 }  // namespace
 
 void bind_model(py::module_& m) {
@@ -120,6 +100,8 @@ void bind_model(py::module_& m) {
       .def_property_readonly("isa", [](const Model& model) { return model.kernels().name; })
       .def_property_readonly("weight_bytes", &Model::weight_bytes)
       .def_property_readonly("workspace_bytes", &Model::workspace_bytes)
+      .def_property_readonly("bytes_per_token", &Model::bytes_per_token)
+      .def_property_readonly("multiply_adds_per_token", &Model::multiply_adds_per_token)
       .def_property_readonly("all_f32", &Model::all_f32);
 
   py::class_<Sequence>(m, "Session")
@@ -139,7 +121,6 @@ void bind_model(py::module_& m) {
 
   m.def("memory_estimate", &memory_estimate, py::arg("path"), py::arg("n_ctx") = 0,
         py::arg("kv_type") = "f16", py::arg("n_threads") = 0);
-  m.def("cpu", &cpu_dict);
 }
 
 }  // namespace gpt2edge::python

@@ -9,6 +9,7 @@ namespace gpt2edge::python {
 void bind_formats(pybind11::module_& m);
 void bind_checksum(pybind11::module_& m);
 void bind_generate(pybind11::module_& m);
+void bind_machine(pybind11::module_& m);
 void bind_model(pybind11::module_& m);
 
 }  // namespace gpt2edge::python

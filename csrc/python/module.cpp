@@ -59,5 +59,6 @@ PYBIND11_MODULE(_core, m) {
   gpt2edge::python::bind_formats(m);
   gpt2edge::python::bind_checksum(m);
   gpt2edge::python::bind_generate(m);
+  gpt2edge::python::bind_machine(m);
   gpt2edge::python::bind_model(m);
 }

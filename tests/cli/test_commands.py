@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from pygpt2edge import GPT2, __version__, _core, cli
 from pygpt2edge.cli import memory, options, output
+from pygpt2edge.model import demo_model_path
 
 from .conftest import Run, one_line_error
 
@@ -66,6 +67,33 @@ def test_doctor(run: Run) -> None:
     text = run("doctor").stdout
     assert findings["cpu"] in text
     assert "gpt2-xl" in text
+    assert "GB/s" in text
+    assert all(limit > 0 for limit in findings["limits"].values())
+    assert "model" not in findings
+
+
+def test_doctor_without_measuring(run: Run) -> None:
+    assert json.loads(run("doctor", "--quick", "--json").stdout)["limits"] is None
+    assert "GB/s" not in run("doctor", "--quick").stdout
+
+
+def test_doctor_weighs_a_model_against_the_machine(run: Run) -> None:
+    path = str(demo_model_path())
+    findings = json.loads(run("doctor", "-m", path, "--json").stdout)
+    model, limits = findings["model"], findings["limits"]
+    # Every matrix of the file but the positions is read once for a token.
+    assert 0.9 * path_size(path) < model["bytes_per_token"] < path_size(path)
+    for what, limit in (("decode", limits["read_gb_s"]), ("prefill", limits["int8_gmac_s"])):
+        per_token = model["bytes_per_token" if what == "decode" else "multiply_adds_per_token"]
+        assert model[what]["ceiling"] == pytest.approx(limit * 1e9 / per_token)
+        assert model[what]["measured"] > 0
+    text = run("doctor", "-m", path).stdout
+    assert "decode 64" in text
+    assert "MB of weights read a token" in text
+
+
+def path_size(path: str) -> int:
+    return Path(path).stat().st_size
 
 
 def test_doctor_tells_which_kernels_are_forced(spawn: Run) -> None:

@@ -490,6 +490,18 @@ void test_attention(const KernelTable& table, CacheType type, int d_head, int n)
   CHECK(errors <= tolerance / 5 * static_cast<double>((rows + 4) / 5 * d));
 }
 
+void test_limits(const KernelTable& table) {
+  for (const int rounds : {1, 1000, 4096000}) {
+    if (rounds > 1000 && std::string(table.name) == "scalar") continue;  // takes seconds
+    CHECK(table.multiply_codes(rounds) == 4 * rounds);
+  }
+  std::vector<float> x(640);
+  for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 7);
+  double sum = 0;
+  for (const float v : x) sum += v;
+  CHECK(table.sum_floats(x.data(), x.size()) == sum);
+}
+
 void test_dispatch() {
   CHECK(std::string(available_tables().back()->name) == "scalar");
   bool refused = false;
@@ -522,6 +534,7 @@ int main() {
     test_k_types(*table);
     test_elementary(*table);
     test_layer_norm(*table);
+    test_limits(*table);
     for (const CacheType type : {CacheType::kF32, CacheType::kF16, CacheType::kInt8}) {
       for (const int d_head : {64, 80, 20}) {
         for (const int n : {1, 16, 37, 130}) test_attention(*table, type, d_head, n);

@@ -5,6 +5,7 @@
 #include "kernels/algorithms/attention.inl.h"
 #include "kernels/algorithms/elementary.inl.h"
 #include "kernels/algorithms/layer_norm.inl.h"
+#include "kernels/algorithms/limits.inl.h"
 #include "kernels/algorithms/matmul.inl.h"
 #include "kernels/algorithms/quantize_rows.inl.h"
 #include "kernels/kernel_table.h"
@@ -15,6 +16,7 @@ extern const KernelTable GPT2EDGE_TABLE;
 const KernelTable GPT2EDGE_TABLE = {
     GPT2EDGE_TABLE_NAME, Isa::kCodeBias, Isa::kMaxTokens, matmul,
     quantize_tile,       layer_norm,     append,          attention,
+    64 * kChains,        multiply_codes, sum_floats,
 };
 
 }  // namespace gpt2edge::kernels

@@ -1,0 +1,89 @@
+#include "kernels/limits.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+
+namespace gpt2edge::kernels {
+namespace {
+
+double now() {
+  const auto time = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration<double>(time).count();
+}
+
+// The median time of `runs` calls, in seconds.
+template <typename Work>
+double median_time(int runs, Work work) {
+  std::vector<double> times;
+  for (int i = 0; i < runs; ++i) {
+    const double start = now();
+    work();
+    times.push_back(now() - start);
+  }
+  std::sort(times.begin(), times.end());
+  return times[times.size() / 2];
+}
+
+// More than the caches hold, read once from end to end by all threads.
+double read_rate(const KernelTable& kernels, ThreadPool& pool) {
+  constexpr size_t kBytes = size_t{256} << 20;
+  constexpr int kItems = 256;
+  constexpr size_t kShare = kBytes / sizeof(float) / kItems;
+  AlignedBuffer buffer(kBytes);
+  auto* numbers = buffer.as<float>();
+  // Pages that were never written all stand for one page of zeros.
+  pool.run(kItems, [&](int item, int) {
+    std::fill_n(numbers + kShare * static_cast<size_t>(item), kShare, 1.0f);
+  });
+  std::atomic<float> total{0};
+  const double time = median_time(9, [&] {
+    pool.run(kItems, [&](int item, int) {
+      const float sum = kernels.sum_floats(numbers + kShare * static_cast<size_t>(item), kShare);
+      total.store(sum, std::memory_order_relaxed);
+    });
+  });
+  return static_cast<double>(kBytes) / time;
+}
+
+// Of all threads: each has the same rounds to do.
+double multiply_rate(const KernelTable& kernels, ThreadPool& pool) {
+  const int n = pool.n_threads();
+  std::atomic<int32_t> sum{0};
+  const auto work = [&](int rounds) {
+    pool.run(n, [&](int, int) { sum.fetch_add(kernels.multiply_codes(rounds)); });
+  };
+  // Rounds that take a few milliseconds, whether by AVX-512 or by plain C++.
+  int rounds = 1000;
+  double time = median_time(1, [&] { work(rounds); });
+  while (time < 5e-3 && rounds < 4000000) {
+    rounds *= 2;
+    time = median_time(1, [&] { work(rounds); });
+  }
+  time = median_time(9, [&] { work(rounds); });
+  return static_cast<double>(rounds) * kernels.codes_per_round * n / time;
+}
+
+double barrier_time(ThreadPool& pool) {
+  constexpr int kLoops = 2000;
+  std::atomic<int> n{0};
+  const double time = median_time(9, [&] {
+    for (int i = 0; i < kLoops; ++i) {
+      pool.run(pool.n_threads(), [&](int, int) { n.fetch_add(1, std::memory_order_relaxed); });
+    }
+  });
+  return time / kLoops;
+}
+
+}  // namespace
+
+MachineLimits measure_limits(const KernelTable& kernels, ThreadPool& pool) {
+  const ThreadPool::Lease lease(pool);
+  return {read_rate(kernels, pool) / 1e9, multiply_rate(kernels, pool) / 1e9,
+          barrier_time(pool) * 1e6};
+}
+
+}  // namespace gpt2edge::kernels

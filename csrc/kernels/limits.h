@@ -1,0 +1,19 @@
+// What this machine can do at most, measured with the instructions of a kernel table: the rates
+// that the speed of a model is a share of.
+#pragma once
+
+#include "base/thread_pool.h"
+#include "kernels/kernel_table.h"
+
+namespace gpt2edge::kernels {
+
+struct MachineLimits {
+  double read_gb_s;    // bytes read from memory a second, by all threads, in 10^9
+  double int8_gmac_s;  // multiply-adds of int8 codes a second, by all threads, in 10^9
+  double barrier_us;   // from the start of a loop shared by all threads to its end, items empty
+};
+
+// Takes about half a second and 256 MB. Throws std::bad_alloc without them.
+MachineLimits measure_limits(const KernelTable& kernels, ThreadPool& pool);
+
+}  // namespace gpt2edge::kernels
