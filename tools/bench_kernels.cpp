@@ -6,8 +6,9 @@
 //
 // Prints, per form of weights and width, the bytes of weights read and the multiply-adds done per
 // second: medians of 9. Weights take 300 MB for few rows, so that they come from memory, and 30 MB
-// for many. Compare with the machine's own read bandwidth and int8 peak; GPT2EDGE_ISA forces a
-// table. Correctness is checked by tests/cpp/test_kernels.cpp, on the same functions.
+// for many. The last column is the share of what bounds them, measured at the start: the machine's
+// read bandwidth for few rows, its int8 multiply-adds for many. GPT2EDGE_ISA forces a table.
+// Correctness is checked by tests/cpp/test_kernels.cpp, on the same functions.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -19,6 +20,7 @@
 #include "base/cpu_info.h"
 #include "base/thread_pool.h"
 #include "kernels/dispatch.h"
+#include "kernels/limits.h"
 
 namespace {
 
@@ -72,7 +74,8 @@ struct Activations {
   QuantizedRows quantized;
 };
 
-void bench(ThreadPool& pool, WeightForm form, const char* name, int n_in, int n_rows) {
+void bench(ThreadPool& pool, const MachineLimits& limits, WeightForm form, const char* name,
+           int n_in, int n_rows) {
   const KernelTable& kernels = default_table();
   const PanelLayout layout = panel_layout(form, n_in);
   const size_t target = n_rows > 16 ? size_t{30} << 20 : size_t{300} << 20;
@@ -103,9 +106,11 @@ void bench(ThreadPool& pool, WeightForm form, const char* name, int n_in, int n_
   }
   std::sort(times.begin(), times.end());
   const double median = times[times.size() / 2];
-  std::printf("%-5s %6d %6d %10.1f %10.1f\n", name, n_in, n_rows,
-              static_cast<double>(weights.size()) / median / 1e9,
-              static_cast<double>(n_out) * n_in * n_rows / median / 1e9);
+  const double gb_s = static_cast<double>(weights.size()) / median / 1e9;
+  const double gmac_s = static_cast<double>(n_out) * n_in * n_rows / median / 1e9;
+  const double of_limit = n_rows > 16 ? gmac_s / limits.int8_gmac_s : gb_s / limits.read_gb_s;
+  std::printf("%-5s %6d %6d %10.1f %10.1f %9.0f%%\n", name, n_in, n_rows, gb_s, gmac_s,
+              100 * of_limit);
 }
 
 }  // namespace
@@ -116,13 +121,15 @@ int main(int argc, char** argv) {
   for (int i = 2; i < argc; ++i) rows.push_back(std::max(1, std::atoi(argv[i])));
   if (rows.empty()) rows = {1, 4, 8, 256};
   ThreadPool pool(n_threads);
+  const MachineLimits limits = measure_limits(default_table(), pool);
   const ThreadPool::Lease lease(pool);
-  std::printf("%s, %s, %d threads\n", cpu_name().c_str(), default_table().name, n_threads);
-  std::printf("%-5s %6s %6s %10s %10s\n", "form", "n_in", "rows", "GB/s", "GMAC/s");
+  std::printf("%s, %s, %d threads: reads %.1f GB/s, multiplies %.0f GMAC/s\n", cpu_name().c_str(),
+              default_table().name, n_threads, limits.read_gb_s, limits.int8_gmac_s);
+  std::printf("%-5s %6s %6s %10s %10s %10s\n", "form", "n_in", "rows", "GB/s", "GMAC/s", "share");
   for (const int n_rows : rows) {
     for (const int n_in : {768, 1024, 1280, 1600, 3072, 6400}) {
-      bench(pool, WeightForm::kInt8, "int8", n_in, n_rows);
-      bench(pool, WeightForm::kInt4, "int4", n_in, n_rows);
+      bench(pool, limits, WeightForm::kInt8, "int8", n_in, n_rows);
+      bench(pool, limits, WeightForm::kInt4, "int4", n_in, n_rows);
     }
   }
 }
