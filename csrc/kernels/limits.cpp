@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <thread>
 #include <vector>
 
 #include "base/aligned_buffer.h"
@@ -67,12 +68,19 @@ double multiply_rate(const KernelTable& kernels, ThreadPool& pool) {
   return static_cast<double>(rounds) * kernels.codes_per_round * n / time;
 }
 
+// Each item waits for all the others, or the caller would take them all before anyone else came.
 double barrier_time(ThreadPool& pool) {
-  constexpr int kLoops = 2000;
-  std::atomic<int> n{0};
+  constexpr int kLoops = 200, kSpins = 1000;
+  const int n = pool.n_threads();
   const double time = median_time(9, [&] {
     for (int i = 0; i < kLoops; ++i) {
-      pool.run(pool.n_threads(), [&](int, int) { n.fetch_add(1, std::memory_order_relaxed); });
+      std::atomic<int> n_here{0};
+      pool.run(n, [&](int, int) {
+        n_here.fetch_add(1);
+        for (int spins = 0; n_here.load() < n; ++spins) {
+          if (spins > kSpins) std::this_thread::yield();
+        }
+      });
     }
   });
   return time / kLoops;

@@ -10,7 +10,7 @@ namespace gpt2edge::kernels {
 struct MachineLimits {
   double read_gb_s;    // bytes read from memory a second, by all threads, in 10^9
   double int8_gmac_s;  // multiply-adds of int8 codes a second, by all threads, in 10^9
-  double barrier_us;   // from the start of a loop shared by all threads to its end, items empty
+  double barrier_us;   // of a loop that all threads take part in, from its start to its end
 };
 
 // Takes about half a second and 256 MB. Throws std::bad_alloc without them.
