@@ -6,7 +6,10 @@
 #include <fstream>
 #include <set>
 #include <sstream>
+#include <stdexcept>
 #include <thread>
+
+#include "base/error.h"
 
 #if defined(__x86_64__) || defined(_M_X64)
 #define GPT2EDGE_X86 1
@@ -161,6 +164,15 @@ int default_thread_count() {
   if (const int quota = cpus_in_cgroup_quota(); quota > 0) cores = std::min(cores, quota);
 #endif
   return std::max(1, cores);
+}
+
+int checked_thread_count(int n_threads) {
+  constexpr int kMost = 1024;
+  if (n_threads < 0 || n_threads > kMost) {
+    throw std::invalid_argument(
+        message("n_threads is ", n_threads, ", expected 1 to ", kMost, ", or 0 to choose"));
+  }
+  return n_threads == 0 ? default_thread_count() : n_threads;
 }
 
 }  // namespace gpt2edge

@@ -24,4 +24,8 @@ std::string cpu_name();
 // and not more than the cgroup's CPU quota. At least 1.
 int default_thread_count();
 
+// The number itself, or default_thread_count() for 0. Throws std::invalid_argument for a negative
+// number or more than 1024.
+int checked_thread_count(int n_threads);
+
 }  // namespace gpt2edge

@@ -50,38 +50,38 @@ double read_rate(const KernelTable& kernels, ThreadPool& pool) {
   return static_cast<double>(kBytes) / time;
 }
 
-// Of all threads: each has the same rounds to do.
-double multiply_rate(const KernelTable& kernels, ThreadPool& pool) {
+// Calls work() once on every thread of the pool, all at the same time. Each item waits for all the
+// others to be taken: else the caller, or one quick worker, would take several.
+template <typename Work>
+void on_every_thread(ThreadPool& pool, Work work) {
+  constexpr int kSpins = 1000;
   const int n = pool.n_threads();
+  std::atomic<int> n_here{0};
+  pool.run(n, [&](int, int) {
+    n_here.fetch_add(1);
+    for (int spins = 0; n_here.load() < n; ++spins) {
+      if (spins > kSpins) std::this_thread::yield();
+    }
+    work();
+  });
+}
+
+double multiply_rate(const KernelTable& kernels, ThreadPool& pool) {
   std::atomic<int32_t> sum{0};
-  const auto work = [&](int rounds) {
-    pool.run(n, [&](int, int) { sum.fetch_add(kernels.multiply_codes(rounds)); });
+  const auto multiply = [&](int rounds) {
+    on_every_thread(pool, [&] { sum.fetch_add(kernels.multiply_codes(rounds)); });
   };
   // Rounds that take a few milliseconds, whether by AVX-512 or by plain C++.
   int rounds = 1000;
-  double time = median_time(1, [&] { work(rounds); });
-  while (time < 5e-3 && rounds < 4000000) {
-    rounds *= 2;
-    time = median_time(1, [&] { work(rounds); });
-  }
-  time = median_time(9, [&] { work(rounds); });
-  return static_cast<double>(rounds) * kernels.codes_per_round * n / time;
+  while (rounds < 4000000 && median_time(1, [&] { multiply(rounds); }) < 5e-3) rounds *= 2;
+  const double time = median_time(9, [&] { multiply(rounds); });
+  return static_cast<double>(rounds) * kernels.codes_per_round * pool.n_threads() / time;
 }
 
-// Each item waits for all the others, or the caller would take them all before anyone else came.
 double barrier_time(ThreadPool& pool) {
-  constexpr int kLoops = 200, kSpins = 1000;
-  const int n = pool.n_threads();
+  constexpr int kLoops = 200;
   const double time = median_time(9, [&] {
-    for (int i = 0; i < kLoops; ++i) {
-      std::atomic<int> n_here{0};
-      pool.run(n, [&](int, int) {
-        n_here.fetch_add(1);
-        for (int spins = 0; n_here.load() < n; ++spins) {
-          if (spins > kSpins) std::this_thread::yield();
-        }
-      });
-    }
+    for (int i = 0; i < kLoops; ++i) on_every_thread(pool, [] {});
   });
   return time / kLoops;
 }

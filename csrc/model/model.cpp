@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "base/cpu_info.h"
-#include "base/error.h"
 #include "kernels/dispatch.h"
 
 namespace gpt2edge {
@@ -16,15 +15,6 @@ using kernels::PanelLayout;
 // A share of a matrix small enough that the threads finish together, large enough that taking it
 // costs nothing.
 constexpr int kItemsPerThread = 8;
-
-int checked_thread_count(int n_threads) {
-  constexpr int kMost = 1024;
-  if (n_threads < 0 || n_threads > kMost) {
-    throw std::invalid_argument(
-        message("n_threads is ", n_threads, ", expected 1 to ", kMost, ", or 0 to choose"));
-  }
-  return n_threads == 0 ? default_thread_count() : n_threads;
-}
 
 }  // namespace
 

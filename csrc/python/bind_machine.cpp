@@ -35,11 +35,10 @@ py::dict cpu_dict() {
 }
 
 py::dict measure_limits(int n_threads) {
-  if (n_threads < 0) throw py::value_error("n_threads is negative");
   kernels::MachineLimits limits;
   {
     const py::gil_scoped_release unlocked;
-    ThreadPool pool(n_threads > 0 ? n_threads : default_thread_count());
+    ThreadPool pool(checked_thread_count(n_threads));
     limits = kernels::measure_limits(kernels::default_table(), pool);
   }
   py::dict out;

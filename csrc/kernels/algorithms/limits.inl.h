@@ -15,7 +15,7 @@ constexpr int kChains = Isa::kMaxTokens < 8 ? Isa::kMaxTokens : 8;
 int32_t multiply_codes(int rounds) {
   uint8_t ones[64];
   for (uint8_t& one : ones) one = static_cast<uint8_t>(1 + Isa::kCodeBias);
-  // Four inputs a chain, read anew each round: what kernels do as well.
+  // Not a constant to the compiler, which would otherwise do the whole sum beforehand.
   volatile int8_t source = 1;
   int8_t inputs[4 * kChains];
   for (int8_t& input : inputs) input = source;
