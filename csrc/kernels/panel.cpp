@@ -72,29 +72,6 @@ void put_codes(const int8_t* code, uint32_t bias_bits, uint8_t* to) {
   }
 }
 
-// Adding 128 to a signed byte is flipping its top bit.
-uint32_t bits_of_bias(int code_bias) { return code_bias == 0 ? 0 : 0x80808080u; }
-
-// Q8_0 stores what the panel does, a row at a time.
-void pack_q8_0(const PanelLayout& layout, const std::byte* rows, int n_rows, int code_bias,
-               uint8_t* panel) {
-  const BlockQ8_0 zero{};
-  const uint32_t bias_bits = bits_of_bias(code_bias);
-  const int n_blocks = layout.n_in / kBlockInputs;
-  const size_t row_size = sizeof(BlockQ8_0) * static_cast<size_t>(n_blocks);
-  for (int b = 0; b < n_blocks; ++b, rows += sizeof(BlockQ8_0)) {
-    const BlockPlace place(layout, b);
-    for (int r = 0; r < kPanelRows; ++r) {
-      BlockQ8_0 block = zero;
-      if (r < n_rows) {
-        std::memcpy(&block, rows + row_size * static_cast<size_t>(r), sizeof block);
-      }
-      put_half(panel + place.scale(layout, r, 0), block.d);
-      put_codes(block.qs, bias_bits, panel + place.code(r));
-    }
-  }
-}
-
 void put_scales(const PanelLayout& layout, const BlockCodes& c, const BlockPlace& place, int r,
                 uint8_t* panel) {
   if (layout.scale_bytes == 2) {
@@ -109,12 +86,13 @@ void put_scales(const PanelLayout& layout, const BlockCodes& c, const BlockPlace
 
 void pack_codes(const PanelLayout& layout, TensorType type, const std::byte* rows, int n_rows,
                 int code_bias, uint8_t* panel) {
-  const uint32_t bias_bits = bits_of_bias(code_bias);
+  // Adding 128 to a signed byte is flipping its top bit.
+  const uint32_t bias_bits = code_bias == 0 ? 0 : 0x80808080u;
   const int n_blocks = layout.n_in / kBlockInputs;
   const size_t row_size = row_bytes(type, static_cast<size_t>(layout.n_in));
-  for (int b = 0; b < n_blocks; ++b) {
-    const BlockPlace place(layout, b);
-    for (int r = 0; r < kPanelRows; ++r) {
+  for (int r = 0; r < kPanelRows; ++r) {
+    for (int b = 0; b < n_blocks; ++b) {
+      const BlockPlace place(layout, b);
       BlockCodes c{};
       if (r < n_rows) {
         decode_block(type, rows + row_size * static_cast<size_t>(r), static_cast<size_t>(b), c);
@@ -148,14 +126,14 @@ int read_code(const PanelLayout& layout, const uint8_t* codes, int code_bias, in
 void unpack_block(const PanelLayout& layout, const uint8_t* panel, int code_bias, int b, int r,
                   float* out) {
   const BlockPlace place(layout, b);
+  const uint8_t* codes = panel + place.code(r);
   float min = 0.0f;
   if (layout.mins_offset != 0) std::memcpy(&min, panel + place.min(r), sizeof min);
   for (int h = 0; h < 2; ++h) {
     const int group = layout.block_scales == 2 ? h : 0;
     const float scale = read_scale(layout, panel + place.scale(layout, r, group));
     for (int i = 16 * h; i < 16 * h + 16; ++i) {
-      out[i] =
-          scale * static_cast<float>(read_code(layout, panel + place.code(r), code_bias, i)) + min;
+      out[i] = scale * static_cast<float>(read_code(layout, codes, code_bias, i)) + min;
     }
   }
 }
@@ -223,8 +201,7 @@ void pack_panel(const PanelLayout& layout, TensorType type, const std::byte* row
                 int code_bias, uint8_t* panel) {
   if (layout.form == WeightForm::kF32) return pack_floats<uint32_t>(layout, rows, n_rows, panel);
   if (is_float(layout.form)) return pack_floats<uint16_t>(layout, rows, n_rows, panel);
-  if (type == TensorType::Q4_0) return pack_q4_0(layout, rows, n_rows, panel);
-  if (type == TensorType::Q8_0) return pack_q8_0(layout, rows, n_rows, code_bias, panel);
+  if (layout.form == WeightForm::kInt4) return pack_q4_0(layout, rows, n_rows, panel);
   pack_codes(layout, type, rows, n_rows, code_bias, panel);
 }
 
