@@ -15,26 +15,19 @@ namespace {
 // How a cache stores a number.
 struct F32Number {
   using Bits = uint32_t;
-  static void store(const float* x, Bits* out) {
-    Isa::store(reinterpret_cast<float*>(out), Isa::load(x));
-  }
+  static void store(Isa::Floats x, Bits* out) { Isa::store(reinterpret_cast<float*>(out), x); }
 };
 struct F16Number {
   using Bits = uint16_t;
-  static void store(const float* x, Bits* out) {
-    Isa::store_f16(reinterpret_cast<uint8_t*>(out), Isa::load(x));
+  static void store(Isa::Floats x, Bits* out) {
+    Isa::store_f16(reinterpret_cast<uint8_t*>(out), x);
   }
 };
 
 // Converts 16 numbers at a time; what lies between n and the next multiple of 16 becomes zero.
 template <typename Number>
 void convert_row(const float* x, int n, typename Number::Bits* out) {
-  int i = 0;
-  for (; i + 16 <= n; i += 16) Number::store(x + i, out + i);
-  if (i == n) return;
-  float tail[16] = {};
-  for (int j = 0; j < n - i; ++j) tail[j] = x[i + j];
-  Number::store(tail, out + i);
+  for (int i = 0; i < n; i += 16) Number::store(load_up_to_16(x + i, n - i), out + i);
 }
 
 constexpr int kMaxChunk = 128;  // dimensions of a key that are converted before they are spread
