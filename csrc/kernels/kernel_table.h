@@ -47,8 +47,11 @@ struct MatmulArgs {
   int first_panel, last_panel;
   const float* bias;  // (16 * panels) or null
   Epilogue epilogue;
-  float* out;  // (n_rows, out_stride)
+  float* out;  // (n_rows, out_stride), or null:
   size_t out_stride;
+  // then the outputs become codes, as quantize_tile makes them. n_out is a multiple of 32 and
+  // first_panel and last_panel are even; not for kResidual.
+  QuantizedRows out_codes = {};
 };
 
 // Quantizes one tile of rows.

@@ -28,17 +28,27 @@
 
 #include "formats/ggml_blocks.h"
 
-// For the parts of an inner loop: what they pass each other must stay in registers.
-#if defined(_MSC_VER)
+// GPT2EDGE_INLINE: for the parts of an inner loop, since what they pass each other must stay in
+// registers. GPT2EDGE_PREFETCH: asks for a cache line that will be written; a macro, since GCC
+// takes a function that does nothing else for one without effect and drops it.
+#if defined(_MSC_VER) && !defined(__clang__)
+#include <intrin.h>
 #define GPT2EDGE_INLINE __forceinline
+#if defined(_M_X64)
+#define GPT2EDGE_PREFETCH(p) _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0)
+#else
+#define GPT2EDGE_PREFETCH(p) static_cast<void>(p)
+#endif
 #else
 #define GPT2EDGE_INLINE inline __attribute__((always_inline))
+#define GPT2EDGE_PREFETCH(p) __builtin_prefetch(p, 1)
 #endif
 
 namespace gpt2edge::kernels {
 
 constexpr int kPanelRows = 16;
-constexpr int kBlockInputs = 32;  // inputs that share an activation scale
+constexpr int kBlockInputs = 32;                         // inputs that share an activation scale
+constexpr int kBlockPanels = kBlockInputs / kPanelRows;  // whose outputs are such a block
 
 // What a weight is, in terms of what a panel stores. Every file type maps to one of these
 // without changing a number.

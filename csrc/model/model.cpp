@@ -64,18 +64,23 @@ void Model::embed(std::span<const Row> rows) {
 void Model::attention_block(const LayerWeights& layer, int index, std::span<const Row> rows) {
   Workspace& w = workspace_;
   const int n_rows = static_cast<int>(rows.size());
-  matmul(layer.c_attn, normed(layer.ln_1), n_rows, Epilogue::kBias, w.qkv, w.qkv_stride);
+  matmul(layer.c_attn, normed(layer.ln_1), n_rows, Epilogue::kBias, {w.qkv, w.qkv_stride});
   attend(index, rows);
-  const Input attended{w.attended, w.embd_stride, nullptr};
-  matmul(layer.attn_c_proj, attended, n_rows, Epilogue::kResidual, w.x, w.embd_stride);
+  const Input attended{.values = w.attended, .stride = w.embd_stride};
+  matmul(layer.attn_c_proj, attended, n_rows, Epilogue::kResidual, {w.x, w.embd_stride});
 }
 
 // x += mlp_c_proj(gelu(c_fc(ln_2(x))))
 void Model::mlp_block(const LayerWeights& layer, int n_rows) {
   Workspace& w = workspace_;
-  matmul(layer.c_fc, normed(layer.ln_2), n_rows, config_.activation, w.inner, w.inner_stride);
-  const Input inner{w.inner, w.inner_stride, nullptr};
-  matmul(layer.mlp_c_proj, inner, n_rows, Epilogue::kResidual, w.x, w.embd_stride);
+  // GELU's outputs are the longest rows of all: as codes from the start, they are written once and
+  // at a quarter of the size.
+  const bool as_codes = !is_float(layer.mlp_c_proj.weight.layout.form);
+  const kernels::QuantizedRows* codes = as_codes ? &w.inner_codes : nullptr;
+  matmul(layer.c_fc, normed(layer.ln_2), n_rows, config_.activation,
+         {w.inner, w.inner_stride, codes});
+  const Input inner{.values = w.inner, .stride = w.inner_stride, .codes = codes};
+  matmul(layer.mlp_c_proj, inner, n_rows, Epilogue::kResidual, {w.x, w.embd_stride});
 }
 
 // Each head of each run of rows (consecutive positions of one sequence) is one item: it stores the
@@ -119,7 +124,7 @@ void Model::head(std::span<const Row> rows) {
       out[n++] = rows[i].logits;
     }
     if (n == 0) return;
-    matmul(weights_.lm_head, normed(weights_.ln_f), n, Epilogue::kBias, w.logits, w.vocab_stride);
+    matmul(weights_.lm_head, normed(weights_.ln_f), n, Epilogue::kBias, {w.logits, w.vocab_stride});
     for (int k = 0; k < n; ++k) {
       std::memcpy(out[k], w.logits + w.vocab_stride * static_cast<size_t>(k),
                   static_cast<size_t>(config_.n_vocab) * sizeof(float));
@@ -129,7 +134,7 @@ void Model::head(std::span<const Row> rows) {
 
 // The residual stream, to be normalized on its way into a matmul.
 Model::Input Model::normed(const Norm& norm) const {
-  return {workspace_.x, workspace_.embd_stride, &norm};
+  return {.values = workspace_.x, .stride = workspace_.embd_stride, .norm = &norm};
 }
 
 // A matmul's input as its kernel wants it: normalized where a norm stands before it, then as int8
@@ -139,7 +144,7 @@ const float* Model::prepare(const Input& input, int n_rows, const PanelLayout& l
   Workspace& w = workspace_;
   const bool to_codes = !is_float(layout.form);
   const float* rows = input.norm == nullptr ? input.values : w.normed;
-  if (input.norm == nullptr && !to_codes) return rows;
+  if (input.codes != nullptr || (input.norm == nullptr && !to_codes)) return rows;
   const int tile = w.quantized.tile;
   pool_.run((n_rows + tile - 1) / tile, [&](int item, int) {
     const int first = item * tile, n = std::min(tile, n_rows - first);
@@ -158,19 +163,26 @@ const float* Model::prepare(const Input& input, int n_rows, const PanelLayout& l
 
 // out = epilogue(input W^T + bias)
 void Model::matmul(const Linear& linear, const Input& input, int n_rows, Epilogue epilogue,
-                   float* out, size_t out_stride) {
+                   const Output& output) {
   const int n_panels = kernels::panel_count(linear.weight.n_out);
-  const int share = std::max(1, n_panels / (pool_.n_threads() * kItemsPerThread));
+  // Whole blocks of outputs: kernels work on as many panels at a time.
+  const int n_blocks = (n_panels + kernels::kBlockPanels - 1) / kernels::kBlockPanels;
+  const int share =
+      std::max(1, n_blocks / (pool_.n_threads() * kItemsPerThread)) * kernels::kBlockPanels;
   kernels::MatmulArgs args{};
   args.weights = linear.weight;
   args.values = prepare(input, n_rows, linear.weight.layout);
   args.values_stride = input.stride;
-  args.quantized = workspace_.quantized;
+  args.quantized = input.codes != nullptr ? *input.codes : workspace_.quantized;
   args.n_rows = n_rows;
   args.bias = linear.bias;
   args.epilogue = epilogue;
-  args.out = out;
-  args.out_stride = out_stride;
+  if (output.codes != nullptr) {
+    args.out_codes = *output.codes;
+  } else {
+    args.out = output.values;
+    args.out_stride = output.stride;
+  }
   pool_.run((n_panels + share - 1) / share, [&](int item, int) {
     kernels::MatmulArgs part = args;
     part.first_panel = item * share;

@@ -61,16 +61,24 @@ class Model {
   void mlp_block(const LayerWeights& layer, int n_rows);
   void head(std::span<const Row> rows);
 
-  // Rows of floats that go into a matmul, through a norm where there is one.
+  // What goes into a matmul: rows of floats, through a norm where there is one, or codes that an
+  // earlier matmul made.
   struct Input {
-    const float* values;
+    const float* values = nullptr;
+    size_t stride = 0;
+    const Norm* norm = nullptr;
+    const kernels::QuantizedRows* codes = nullptr;
+  };
+  // Where its results go: as codes where there is room for codes, else as floats.
+  struct Output {
+    float* values;
     size_t stride;
-    const Norm* norm;
+    const kernels::QuantizedRows* codes = nullptr;
   };
   Input normed(const Norm& norm) const;
   const float* prepare(const Input& input, int n_rows, const kernels::PanelLayout& layout);
   void matmul(const Linear& linear, const Input& input, int n_rows, kernels::Epilogue epilogue,
-              float* out, size_t out_stride);
+              const Output& output);
 
   const kernels::KernelTable& kernels_;
   Config config_;

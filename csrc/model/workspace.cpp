@@ -25,12 +25,25 @@ class Carver {
   size_t used_ = 0;
 };
 
+namespace {
+
+void take_codes(Carver& carver, kernels::QuantizedRows& rows, size_t n_in) {
+  const size_t n_blocks = kMaxRows * n_in / kernels::kBlockInputs;
+  carver.take(rows.codes, kMaxRows * n_in);
+  carver.take(rows.scales, n_blocks);
+  carver.take(rows.sums, 2 * n_blocks);
+  carver.take(rows.starts8, n_blocks);
+  carver.take(rows.starts4, n_blocks);
+}
+
+}  // namespace
+
 void Workspace::lay_out(const Config& config, int n_threads, Carver& carver) {
   const size_t embd = static_cast<size_t>(config.n_embd);
-  const size_t widest = std::max(embd, static_cast<size_t>(config.n_inner));
+  const size_t inner_width = static_cast<size_t>(config.n_inner);
   embd_stride = padded(embd);
   qkv_stride = padded(3 * embd);
-  inner_stride = padded(static_cast<size_t>(config.n_inner));
+  inner_stride = padded(inner_width);
   vocab_stride = padded(static_cast<size_t>(config.n_vocab));
   scratch_stride_ = padded(kernels::attention_scratch(static_cast<size_t>(config.n_ctx),
                                                       static_cast<size_t>(config.d_head())));
@@ -40,16 +53,14 @@ void Workspace::lay_out(const Config& config, int n_threads, Carver& carver) {
   carver.take(attended, kMaxRows * embd_stride);
   carver.take(inner, kMaxRows * inner_stride);
   carver.take(logits, kMaxHeadRows * vocab_stride);
-  carver.take(quantized.codes, kMaxRows * widest);
-  carver.take(quantized.scales, kMaxRows * widest / kernels::kBlockInputs);
-  carver.take(quantized.sums, kMaxRows * widest / kernels::kBlockInputs * 2);
-  carver.take(quantized.starts8, kMaxRows * widest / kernels::kBlockInputs);
-  carver.take(quantized.starts4, kMaxRows * widest / kernels::kBlockInputs);
+  take_codes(carver, quantized, embd);
+  take_codes(carver, inner_codes, inner_width);
   carver.take(scratch_, scratch_stride_ * static_cast<size_t>(n_threads));
 }
 
 Workspace::Workspace(const Config& config, int n_threads, int tile) {
   quantized.tile = tile;
+  inner_codes.tile = tile;
   Carver sizing(nullptr);
   lay_out(config, n_threads, sizing);
   buffer_ = AlignedBuffer(sizing.used());

@@ -28,13 +28,14 @@ class Workspace {
   size_t qkv_stride;
   size_t inner_stride;
   size_t vocab_stride;
-  float* x;                          // (kMaxRows, n_embd) the residual stream
-  float* normed;                     // (kMaxRows, n_embd) what a layer norm gives
-  float* qkv;                        // (kMaxRows, 3 n_embd)
-  float* attended;                   // (kMaxRows, n_embd)
-  float* inner;                      // (kMaxRows, n_inner) after GELU
+  float* x;         // (kMaxRows, n_embd) the residual stream
+  float* normed;    // (kMaxRows, n_embd) what a layer norm gives
+  float* qkv;       // (kMaxRows, 3 n_embd)
+  float* attended;  // (kMaxRows, n_embd)
+  float* inner;     // (kMaxRows, n_inner) after GELU, as floats or as codes:
+  kernels::QuantizedRows inner_codes;
   float* logits;                     // (kMaxHeadRows, n_vocab)
-  kernels::QuantizedRows quantized;  // of whatever the next matmul reads
+  kernels::QuantizedRows quantized;  // n_embd inputs of whatever the next matmul reads
 
   // One thread's room for attention scores.
   float* scratch(int thread) { return scratch_ + scratch_stride_ * thread; }

@@ -309,6 +309,36 @@ void test_matmuls(const KernelTable& table) {
   }
 }
 
+// Outputs as codes are what quantizing the outputs as floats gives, whichever panels a call takes.
+void test_matmul_to_codes(const KernelTable& table, Epilogue epilogue) {
+  const int n_in = 64, n_out = 96;
+  const Packed packed = pack(random_matrix(TensorType::Q8_0, n_out, n_in), table.code_bias);
+  const std::vector<float> bias(static_cast<size_t>(n_out), 0.25f);
+  for (const int n_rows : {1, 2, 7, 13}) {
+    Activations a(n_rows, n_in), floats(n_rows, n_out), found(n_rows, n_out);
+    const QuantizedRows x = a.quantize(table);
+    const auto x_stride = static_cast<size_t>(a.stride);
+    MatmulArgs args = {packed.matrix,      a.values.data(), x_stride, x,       n_rows, 0,
+                       panel_count(n_out), bias.data(),     epilogue, nullptr, 0};
+    args.out = floats.values.data();
+    args.out_stride = static_cast<size_t>(floats.stride);
+    table.matmul(args);
+    const QuantizedRows expected = floats.quantize(table);
+
+    args.out = nullptr;
+    args.out_codes = found.quantized(expected.tile);
+    for (const auto& [first, last] : {std::pair{4, 6}, std::pair{0, 4}}) {
+      args.first_panel = first;
+      args.last_panel = last;
+      table.matmul(args);
+    }
+    CHECK(found.codes == floats.codes);
+    CHECK(found.scales == floats.scales);
+    CHECK(found.sums == floats.sums);
+    CHECK(found.starts8 == floats.starts8 && found.starts4 == floats.starts4);
+  }
+}
+
 // The K types have no short naive form: the scalar table is their oracle, and their sum is checked
 // against the dequantized weights.
 void test_k_types(const KernelTable& table) {
@@ -531,6 +561,8 @@ int main() {
     std::printf("%s\n", table->name);
     test_quantize_tile(*table);
     test_matmuls(*table);
+    test_matmul_to_codes(*table, Epilogue::kBias);
+    test_matmul_to_codes(*table, Epilogue::kGeluTanh);
     test_k_types(*table);
     test_elementary(*table);
     test_layer_norm(*table);

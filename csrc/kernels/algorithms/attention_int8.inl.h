@@ -58,7 +58,8 @@ struct Int8Attention {
     for (int s = 0; s < n_steps; ++s) {
       const Isa::Codes8 codes = Isa::load_codes8(keys + 64 * s);
       for (int q = 0; q < Q; ++q) {
-        dot[q] = Isa::step8(dot[q], codes, tile.codes + tile.d_padded * q + 4 * s);
+        const int8_t* query_codes = tile.codes + tile.d_padded * q;
+        dot[q] = Isa::step8(dot[q], codes, Isa::load_inputs(query_codes + 4 * s));
       }
     }
     const float root = Isa::sqrt_lane(static_cast<float>(cache.d_head));
@@ -112,8 +113,9 @@ struct Int8Attention {
           const Isa::Codes8 codes = Isa::load_codes8(values + 64 * v);
           for (int q = 0; q < Q; ++q) {
             const auto* weights =
-                reinterpret_cast<const int8_t*>(tile.scores + tile.scores_stride * q);
-            dot[q][v] = Isa::step8(dot[q][v], codes, weights + kBlockPositions * b + 4 * g);
+                reinterpret_cast<const int8_t*>(tile.scores + tile.scores_stride * q) +
+                kBlockPositions * b;
+            dot[q][v] = Isa::step8(dot[q][v], codes, Isa::load_inputs(weights + 4 * g));
           }
         }
       }

@@ -8,7 +8,8 @@ namespace gpt2edge::kernels {
 namespace {
 
 // Independent sums hide the latency of the dot instruction.
-constexpr int kChains = Isa::kMaxTokens < 8 ? Isa::kMaxTokens : 8;
+constexpr int kTile = Isa::kMaxTokens * Isa::kMaxPanels;
+constexpr int kChains = kTile < 8 ? kTile : 8;
 
 // `rounds` times a step of every chain, with codes and inputs of 1. Returns what one lane of one
 // chain comes to: 4 a round.
@@ -23,7 +24,8 @@ int32_t multiply_codes(int rounds) {
   Isa::Dot8 dot[kChains];
   for (int c = 0; c < kChains; ++c) dot[c] = Isa::start8(-4 * Isa::kCodeBias * rounds);
   for (int i = 0; i < rounds; ++i) {
-    for (int c = 0; c < kChains; ++c) dot[c] = Isa::step8(dot[c], codes, inputs + 4 * c);
+    for (int c = 0; c < kChains; ++c)
+      dot[c] = Isa::step8(dot[c], codes, Isa::load_inputs(inputs + 4 * c));
   }
   Isa::Floats sum = Isa::broadcast(0.0f);
   for (int c = 0; c < kChains; ++c) sum = Isa::add(sum, Isa::to_floats(Isa::finish8(dot[c])));

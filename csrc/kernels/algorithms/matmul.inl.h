@@ -1,39 +1,67 @@
 // Rows of activations times packed panels of weights.
 //
 // One loop for each kind of weights: a tile of up to Isa::kMaxTokens rows of activations against
-// one panel of 16 weight rows. The panel stays in the first-level cache while all rows pass over
-// it.
+// two panels of 16 weight rows, whose outputs are a block of the next matmul's inputs. The panels
+// stay in the first-level cache while all rows pass over them.
 #pragma once
 
 #include "kernels/algorithms/elementary.inl.h"
+#include "kernels/algorithms/quantize_rows.inl.h"
 #include "kernels/kernel_table.h"
 
 namespace gpt2edge::kernels {
 namespace {
 
-// The sums of T rows, all products added, become outputs.
+// ---- from sums to outputs ----
+
+// Bias and activation function, for T rows of one panel.
 template <int T>
-GPT2EDGE_INLINE void finish(const MatmulArgs& args, int row, int panel, Isa::Floats* sum) {
-  const size_t column = static_cast<size_t>(panel) * kPanelRows;
-  float* out = args.out + args.out_stride * row + column;
+GPT2EDGE_INLINE void activate(const MatmulArgs& args, size_t column, Isa::Floats* sum) {
   if (args.bias != nullptr) {
     const Isa::Floats bias = Isa::load(args.bias + column);
     for (int t = 0; t < T; ++t) sum[t] = Isa::add(sum[t], bias);
   }
-  switch (args.epilogue) {
-    case Epilogue::kBias:
-      break;
-    case Epilogue::kGeluTanh:
-      for (int t = 0; t < T; ++t) sum[t] = gelu_tanh(sum[t]);
-      break;
-    case Epilogue::kGeluErf:
-      for (int t = 0; t < T; ++t) sum[t] = gelu_erf(sum[t]);
-      break;
-    case Epilogue::kResidual:
-      for (int t = 0; t < T; ++t) sum[t] = Isa::add(Isa::load(out + args.out_stride * t), sum[t]);
-      break;
+  if (args.epilogue == Epilogue::kGeluTanh) {
+    for (int t = 0; t < T; ++t) sum[t] = gelu_tanh(sum[t]);
+  } else if (args.epilogue == Epilogue::kGeluErf) {
+    for (int t = 0; t < T; ++t) sum[t] = gelu_erf(sum[t]);
   }
-  for (int t = 0; t < T; ++t) Isa::store(out + args.out_stride * t, sum[t]);
+}
+
+// The sums of T rows over P panels, all products added, become floats.
+template <int P, int T>
+GPT2EDGE_INLINE void store_floats(const MatmulArgs& args, int panel, int row,
+                                  Isa::Floats (*sum)[T]) {
+  const size_t stride = args.out_stride;
+  float* out = args.out + stride * row + static_cast<size_t>(panel) * kPanelRows;
+  for (int p = 0; p < P; ++p, out += kPanelRows) {
+    if (args.epilogue == Epilogue::kResidual) {
+      for (int t = 0; t < T; ++t) sum[p][t] = Isa::add(Isa::load(out + stride * t), sum[p][t]);
+    }
+    for (int t = 0; t < T; ++t) Isa::store(out + stride * t, sum[p][t]);
+  }
+}
+
+// Or a block of the codes that the next matmul reads.
+template <int T>
+GPT2EDGE_INLINE void store_codes(const MatmulArgs& args, int panel, int row,
+                                 Isa::Floats (*sum)[T]) {
+  const QuantizedRows codes = args.out_codes;
+  const size_t n_blocks = static_cast<size_t>(args.weights.n_out) / kBlockInputs;
+  const size_t first = n_blocks * row + static_cast<size_t>(panel / kBlockPanels) * T;
+  for (int t = 0; t < T; ++t) quantize_block(sum[0][t], sum[1][t], codes, first, t, T);
+}
+
+template <int P, int T>
+GPT2EDGE_INLINE void finish(const MatmulArgs& args, int panel, int row, Isa::Floats (*sum)[T]) {
+  for (int p = 0; p < P; ++p) {
+    activate<T>(args, static_cast<size_t>(panel + p) * kPanelRows, sum[p]);
+  }
+  if (args.out != nullptr) {
+    store_floats<P, T>(args, panel, row, sum);
+  } else if constexpr (P == kBlockPanels) {
+    store_codes<T>(args, panel, row, sum);
+  }
 }
 
 // ---- weights stored as floats ----
@@ -53,21 +81,22 @@ struct BF16Weights {
 
 template <typename Weights>
 struct FloatTile {
-  template <int T>
-  static void run(const MatmulArgs& args, int panel, int row) {
-    const uint8_t* w = args.weights.panels + args.weights.layout.panel_bytes * panel;
+  template <int P, int T>
+  static GPT2EDGE_INLINE void add_up(const MatmulArgs& args, int panel, int row,
+                                     Isa::Floats (*sum)[T]) {
+    const size_t panel_bytes = args.weights.layout.panel_bytes;
+    const uint8_t* w = args.weights.panels + panel_bytes * panel;
     const float* x[T];
-    Isa::Floats sum[T];
-    for (int t = 0; t < T; ++t) {
-      x[t] = args.values + args.values_stride * (row + t);
-      sum[t] = Isa::broadcast(0.0f);
-    }
+    for (int t = 0; t < T; ++t) x[t] = args.values + args.values_stride * (row + t);
     const int n_in = args.weights.layout.n_in;
     for (int k = 0; k < n_in; ++k, w += Weights::kStep) {
-      const Isa::Floats weights = Weights::load(w);
-      for (int t = 0; t < T; ++t) sum[t] = Isa::fma(weights, Isa::broadcast(x[t][k]), sum[t]);
+      Isa::Floats weights[P];
+      for (int p = 0; p < P; ++p) weights[p] = Weights::load(w + panel_bytes * p);
+      for (int t = 0; t < T; ++t) {
+        const Isa::Floats input = Isa::broadcast(x[t][k]);
+        for (int p = 0; p < P; ++p) sum[p][t] = Isa::fma(weights[p], input, sum[p][t]);
+      }
     }
-    finish<T>(args, row, panel, sum);
   }
 };
 
@@ -83,51 +112,74 @@ struct F32Scales {
   static Isa::Floats load(const uint8_t* p) { return Isa::load(reinterpret_cast<const float*>(p)); }
 };
 
-// One block of 32 inputs, as a tile of T rows meets it: the panel's part and the rows'.
+// One block of 32 inputs, as a tile of T rows by P panels meets it: the first panel's part, and the
+// rows'.
 struct Block {
   const uint8_t *codes, *scales;
-  const int8_t* x;  // [step][T][4]
+  size_t panel_bytes;  // to the next panel's part
+  const int8_t* x;     // [step][T][4]
   const float* x_scales;
   const int32_t *sums, *starts8, *starts4;
 };
 
 // Steps [First, Last) of a block against 8-bit codes, from the given starts.
-template <int First, int Last, int T>
-GPT2EDGE_INLINE void dot_codes8(const Block& block, const int32_t* starts, Isa::Ints* dot) {
-  Isa::Dot8 acc[T];
-  for (int t = 0; t < T; ++t) acc[t] = Isa::start8(starts[t]);
+template <int First, int Last, int P, int T>
+GPT2EDGE_INLINE void dot_codes8(const Block& block, const int32_t* starts, Isa::Ints (*dot)[T]) {
+  Isa::Dot8 acc[P][T];
+  for (int t = 0; t < T; ++t) {
+    for (int p = 0; p < P; ++p) acc[p][t] = Isa::start8(starts[t]);
+  }
   for (int s = First; s < Last; ++s) {
-    const Isa::Codes8 weights = Isa::load_codes8(block.codes + 64 * s);
+    Isa::Codes8 weights[P];
+    for (int p = 0; p < P; ++p) {
+      weights[p] = Isa::load_codes8(block.codes + block.panel_bytes * p + 64 * s);
+    }
     for (int t = 0; t < T; ++t) {
-      acc[t] = Isa::step8(acc[t], weights, block.x + 4 * (T * s + t));
+      const Isa::Inputs x = Isa::load_inputs(block.x + 4 * (T * s + t));
+      for (int p = 0; p < P; ++p) acc[p][t] = Isa::step8(acc[p][t], weights[p], x);
     }
   }
-  for (int t = 0; t < T; ++t) dot[t] = Isa::finish8(acc[t]);
+  for (int p = 0; p < P; ++p) {
+    for (int t = 0; t < T; ++t) dot[p][t] = Isa::finish8(acc[p][t]);
+  }
 }
 
 // A block against 4-bit codes: load s holds the codes of steps s and s + 4.
-template <int T>
-GPT2EDGE_INLINE void dot_codes4(const Block& block, Isa::Ints* dot) {
-  Isa::Dot4 acc[T];
-  for (int t = 0; t < T; ++t) acc[t] = Isa::start4(block.starts4[t]);
+template <int P, int T>
+GPT2EDGE_INLINE void dot_codes4(const Block& block, Isa::Ints (*dot)[T]) {
+  Isa::Dot4 acc[P][T];
+  for (int t = 0; t < T; ++t) {
+    for (int p = 0; p < P; ++p) acc[p][t] = Isa::start4(block.starts4[t]);
+  }
   for (int s = 0; s < 4; ++s) {
-    Isa::Codes4 low, high;
-    Isa::load_codes4(block.codes + 64 * s, low, high);
-    for (int t = 0; t < T; ++t) acc[t] = Isa::step4(acc[t], low, block.x + 4 * (T * s + t));
+    Isa::Codes4 low[P], high[P];
+    for (int p = 0; p < P; ++p) {
+      Isa::load_codes4(block.codes + block.panel_bytes * p + 64 * s, low[p], high[p]);
+    }
     for (int t = 0; t < T; ++t) {
-      acc[t] = Isa::step4(acc[t], high, block.x + 4 * (T * (s + 4) + t));
+      const Isa::Inputs x = Isa::load_inputs(block.x + 4 * (T * s + t));
+      for (int p = 0; p < P; ++p) acc[p][t] = Isa::step4(acc[p][t], low[p], x);
+    }
+    for (int t = 0; t < T; ++t) {
+      const Isa::Inputs x = Isa::load_inputs(block.x + 4 * (T * (s + 4) + t));
+      for (int p = 0; p < P; ++p) acc[p][t] = Isa::step4(acc[p][t], high[p], x);
     }
   }
-  for (int t = 0; t < T; ++t) dot[t] = Isa::finish4(acc[t], block.starts4[t]);
+  for (int p = 0; p < P; ++p) {
+    for (int t = 0; t < T; ++t) dot[p][t] = Isa::finish4(acc[p][t], block.starts4[t]);
+  }
 }
 
-// sum += dot * (scale of the weights * scale of the activations)
-template <int T>
-GPT2EDGE_INLINE void add_scaled(const Isa::Ints* dot, Isa::Floats scale, const float* x_scales,
-                                Isa::Floats* sum) {
-  for (int t = 0; t < T; ++t) {
-    const Isa::Floats both = Isa::mul(scale, Isa::broadcast(x_scales[t]));
-    sum[t] = Isa::fma(Isa::to_floats(dot[t]), both, sum[t]);
+// sum += dot * (scale of the weights * scale of the activations); `scales` is the first panel's.
+template <typename Scales, int P, int T>
+GPT2EDGE_INLINE void add_scaled(const Block& block, const uint8_t* scales, Isa::Ints (*dot)[T],
+                                Isa::Floats (*sum)[T]) {
+  for (int p = 0; p < P; ++p) {
+    const Isa::Floats scale = Scales::load(scales + block.panel_bytes * p);
+    for (int t = 0; t < T; ++t) {
+      const Isa::Floats both = Isa::mul(scale, Isa::broadcast(block.x_scales[t]));
+      sum[p][t] = Isa::fma(Isa::to_floats(dot[p][t]), both, sum[p][t]);
+    }
   }
 }
 
@@ -135,37 +187,40 @@ GPT2EDGE_INLINE void add_scaled(const Isa::Ints* dot, Isa::Floats scale, const f
 struct Int8 {
   static constexpr size_t kCodeBytes = 512, kScaleBytes = F16Scales::kBytes;
   static constexpr int kUnitBlocks = 2;
-  template <int T>
-  static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats* sum) {
-    Isa::Ints dot[T];
-    dot_codes8<0, 8, T>(block, block.starts8, dot);
-    add_scaled<T>(dot, F16Scales::load(block.scales), block.x_scales, sum);
+  template <int P, int T>
+  static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats (*sum)[T]) {
+    Isa::Ints dot[P][T];
+    dot_codes8<0, 8, P, T>(block, block.starts8, dot);
+    add_scaled<F16Scales, P, T>(block, block.scales, dot, sum);
   }
 };
 
 struct Int4 {
   static constexpr size_t kCodeBytes = 256, kScaleBytes = F16Scales::kBytes;
   static constexpr int kUnitBlocks = 2;
-  template <int T>
-  static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats* sum) {
-    Isa::Ints dot[T];
-    dot_codes4<T>(block, dot);
-    add_scaled<T>(dot, F16Scales::load(block.scales), block.x_scales, sum);
+  template <int P, int T>
+  static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats (*sum)[T]) {
+    Isa::Ints dot[P][T];
+    dot_codes4<P, T>(block, dot);
+    add_scaled<F16Scales, P, T>(block, block.scales, dot, sum);
   }
 };
 
 struct Int8Affine {
   static constexpr size_t kCodeBytes = 512, kScaleBytes = 2 * F32Scales::kBytes;  // and minima
   static constexpr int kUnitBlocks = 1;
-  template <int T>
-  static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats* sum) {
-    Isa::Ints dot[T];
-    dot_codes8<0, 8, T>(block, block.starts8, dot);
-    add_scaled<T>(dot, F32Scales::load(block.scales), block.x_scales, sum);
-    const Isa::Floats min = F32Scales::load(block.scales + F32Scales::kBytes);
-    for (int t = 0; t < T; ++t) {
-      const float x_sum = static_cast<float>(block.sums[t] + block.sums[T + t]);
-      sum[t] = Isa::fma(min, Isa::broadcast(x_sum * block.x_scales[t]), sum[t]);
+  template <int P, int T>
+  static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats (*sum)[T]) {
+    Isa::Ints dot[P][T];
+    dot_codes8<0, 8, P, T>(block, block.starts8, dot);
+    add_scaled<F32Scales, P, T>(block, block.scales, dot, sum);
+    const uint8_t* minima = block.scales + F32Scales::kBytes;
+    for (int p = 0; p < P; ++p) {
+      const Isa::Floats min = F32Scales::load(minima + block.panel_bytes * p);
+      for (int t = 0; t < T; ++t) {
+        const float x_sum = static_cast<float>(block.sums[t] + block.sums[T + t]);
+        sum[p][t] = Isa::fma(min, Isa::broadcast(x_sum * block.x_scales[t]), sum[p][t]);
+      }
     }
   }
 };
@@ -173,15 +228,15 @@ struct Int8Affine {
 struct Int8Fine {
   static constexpr size_t kCodeBytes = 512, kScaleBytes = 2 * F32Scales::kBytes;
   static constexpr int kUnitBlocks = 1;
-  template <int T>
-  static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats* sum) {
-    Isa::Ints dot[T];
+  template <int P, int T>
+  static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats (*sum)[T]) {
+    Isa::Ints dot[P][T];
     int32_t starts[2 * T];
     for (int i = 0; i < 2 * T; ++i) starts[i] = -Isa::kCodeBias * block.sums[i];
-    dot_codes8<0, 4, T>(block, starts, dot);
-    add_scaled<T>(dot, F32Scales::load(block.scales), block.x_scales, sum);
-    dot_codes8<4, 8, T>(block, starts + T, dot);
-    add_scaled<T>(dot, F32Scales::load(block.scales + F32Scales::kBytes), block.x_scales, sum);
+    dot_codes8<0, 4, P, T>(block, starts, dot);
+    add_scaled<F32Scales, P, T>(block, block.scales, dot, sum);
+    dot_codes8<4, 8, P, T>(block, starts + T, dot);
+    add_scaled<F32Scales, P, T>(block, block.scales + F32Scales::kBytes, dot, sum);
   }
 };
 
@@ -190,22 +245,9 @@ struct IntegerTile {
   static constexpr size_t kCodesOffset = Form::kUnitBlocks * Form::kScaleBytes;
   static constexpr size_t kUnitBytes = kCodesOffset + Form::kUnitBlocks * Form::kCodeBytes;
 
-  // Block i of a unit; the rows' part of `block` moves on behind it.
-  template <int T>
-  static GPT2EDGE_INLINE void add_block(const uint8_t* unit, int i, Block& block,
-                                        Isa::Floats* sum) {
-    block.scales = unit + Form::kScaleBytes * i;
-    block.codes = unit + kCodesOffset + Form::kCodeBytes * i;
-    Form::template accumulate<T>(block, sum);
-    block.x += kBlockInputs * T;
-    block.x_scales += T;
-    block.sums += 2 * T;
-    block.starts8 += T;
-    block.starts4 += T;
-  }
-
-  template <int T>
-  static void run(const MatmulArgs& args, int panel, int row) {
+  template <int P, int T>
+  static GPT2EDGE_INLINE void add_up(const MatmulArgs& args, int panel, int row,
+                                     Isa::Floats (*sum)[T]) {
     const PanelLayout& layout = args.weights.layout;
     const uint8_t* unit = args.weights.panels + layout.panel_bytes * panel;
     const int n_blocks = layout.n_in / kBlockInputs;
@@ -213,62 +255,99 @@ struct IntegerTile {
     const QuantizedRows& rows = args.quantized;
     Block block = {nullptr,
                    nullptr,
+                   layout.panel_bytes,
                    rows.codes + first * kBlockInputs,
                    rows.scales + first,
                    rows.sums + 2 * first,
                    rows.starts8 + first,
                    rows.starts4 + first};
-    Isa::Floats sum[T];
-    for (int t = 0; t < T; ++t) sum[t] = Isa::broadcast(0.0f);
-    int b = 0;
-    for (; b + Form::kUnitBlocks <= n_blocks; b += Form::kUnitBlocks, unit += kUnitBytes) {
-      for (int i = 0; i < Form::kUnitBlocks; ++i) add_block<T>(unit, i, block, sum);
+    for (int b = 0; b < n_blocks; ++b) {
+      const int i = b % Form::kUnitBlocks;
+      block.scales = unit + Form::kScaleBytes * i;
+      block.codes = unit + kCodesOffset + Form::kCodeBytes * i;
+      Form::template accumulate<P, T>(block, sum);
+      if (i == Form::kUnitBlocks - 1) unit += kUnitBytes;
+      block.x += kBlockInputs * T;
+      block.x_scales += T;
+      block.sums += 2 * T;
+      block.starts8 += T;
+      block.starts4 += T;
     }
-    if (b < n_blocks) add_block<T>(unit, 0, block, sum);
-    finish<T>(args, row, panel, sum);
   }
 };
 
 // ---- all rows over a range of panels ----
 
+// Few rows wait for weights from memory: those come faster as one stream, a panel after the other.
+constexpr int kFewRows = 4;
+
+// T rows by P panels, all panels at once if the registers hold their sums.
+template <typename Tile, int P, int T>
+void run_tile(const MatmulArgs& args, int panel, int row) {
+  // Adding up takes long enough for the outputs' cache lines to arrive meanwhile.
+  if (args.out != nullptr) {
+    const float* out = args.out + args.out_stride * row + static_cast<size_t>(panel) * kPanelRows;
+    for (int t = 0; t < T; ++t) {
+      for (int p = 0; p < P; ++p) GPT2EDGE_PREFETCH(out + args.out_stride * t + kPanelRows * p);
+    }
+  }
+  Isa::Floats sum[P][T];
+  for (int p = 0; p < P; ++p) {
+    for (int t = 0; t < T; ++t) sum[p][t] = Isa::broadcast(0.0f);
+  }
+  if constexpr (P <= Isa::kMaxPanels && T > kFewRows) {
+    Tile::template add_up<P, T>(args, panel, row, sum);
+  } else {
+    for (int p = 0; p < P; ++p) Tile::template add_up<1, T>(args, panel + p, row, sum + p);
+  }
+  finish<P, T>(args, panel, row, sum);
+}
+
 // The last rows, fewer than a full tile: the tile of exactly that many.
-template <typename Tile, int T>
+template <typename Tile, int P, int T>
 void rest_of_rows(const MatmulArgs& args, int panel, int row) {
   if constexpr (T > 0) {
     if (args.n_rows - row == T) {
-      Tile::template run<T>(args, panel, row);
+      run_tile<Tile, P, T>(args, panel, row);
     } else {
-      rest_of_rows<Tile, T - 1>(args, panel, row);
+      rest_of_rows<Tile, P, T - 1>(args, panel, row);
     }
   }
 }
 
-template <typename Tile>
-void all_rows(const MatmulArgs& args) {
+template <typename Tile, int P>
+void all_rows(const MatmulArgs& args, int panel) {
   constexpr int T = Isa::kMaxTokens;
-  for (int panel = args.first_panel; panel < args.last_panel; ++panel) {
-    int row = 0;
-    for (; row + T <= args.n_rows; row += T) Tile::template run<T>(args, panel, row);
-    rest_of_rows<Tile, T - 1>(args, panel, row);
+  int row = 0;
+  for (; row + T <= args.n_rows; row += T) run_tile<Tile, P, T>(args, panel, row);
+  rest_of_rows<Tile, P, T - 1>(args, panel, row);
+}
+
+template <typename Tile>
+void all_panels(const MatmulArgs& args) {
+  int panel = args.first_panel;
+  for (; panel + kBlockPanels <= args.last_panel; panel += kBlockPanels) {
+    all_rows<Tile, kBlockPanels>(args, panel);
   }
+  for (; panel < args.last_panel; ++panel) all_rows<Tile, 1>(args, panel);
 }
 
 void matmul(const MatmulArgs& args) {
   switch (args.weights.layout.form) {
     case WeightForm::kF32:
-      return all_rows<FloatTile<F32Weights>>(args);
+      return all_panels<FloatTile<F32Weights>>(args);
     case WeightForm::kF16:
-      return all_rows<FloatTile<F16Weights>>(args);
+      return all_panels<FloatTile<F16Weights>>(args);
     case WeightForm::kBF16:
-      return all_rows<FloatTile<BF16Weights>>(args);
+      return all_panels<FloatTile<BF16Weights>>(args);
     case WeightForm::kInt8:
-      return all_rows<IntegerTile<Int8>>(args);
+      return all_panels<IntegerTile<Int8>>(args);
     case WeightForm::kInt4:
-      return all_rows<IntegerTile<Int4>>(args);
+      return all_panels<IntegerTile<Int4>>(args);
     case WeightForm::kInt8Affine:
-      return all_rows<IntegerTile<Int8Affine>>(args);
+      return all_panels<IntegerTile<Int8Affine>>(args);
     case WeightForm::kInt8Fine:
-      return all_rows<IntegerTile<Int8Fine>>(args);
+      return all_panels<IntegerTile<Int8Fine>>(args);
   }
 }
 

@@ -10,11 +10,10 @@ namespace gpt2edge::kernels {
 namespace {
 
 // 32 inputs of row `row` of a tile of `width` rows; `first` is the block's place, counted in
-// blocks. `out` is the caller's own copy: stores of bytes might otherwise change it, for all that
-// the compiler knows.
-GPT2EDGE_INLINE void quantize_block(const float* x, const QuantizedRows& out, size_t first, int row,
-                                    int width) {
-  const Isa::Floats low = Isa::load(x), high = Isa::load(x + 16);
+// blocks. `out` is a copy: stores of bytes might otherwise change it, for all that the compiler
+// knows.
+GPT2EDGE_INLINE void quantize_block(Isa::Floats low, Isa::Floats high, const QuantizedRows out,
+                                    size_t first, int row, int width) {
   const float largest = Isa::max_lane(Isa::max(magnitude(low), magnitude(high)));
   const Isa::Floats inverse = Isa::broadcast(inverse_scale(largest));
   int8_t codes[32];
@@ -31,14 +30,15 @@ GPT2EDGE_INLINE void quantize_block(const float* x, const QuantizedRows& out, si
 }
 
 void quantize_tile(const QuantizeArgs& args) {
-  const QuantizedRows out = args.out;
   const int width = args.n_rows;
   const int n_blocks = args.n_in / kBlockInputs;
   const size_t first = static_cast<size_t>(args.first_row) * n_blocks;
   for (int row = 0; row < width; ++row) {
     const float* x = args.values + args.stride * row;
     for (int b = 0; b < n_blocks; ++b) {
-      quantize_block(x + kBlockInputs * b, out, first + static_cast<size_t>(b) * width, row, width);
+      const float* block = x + kBlockInputs * b;
+      quantize_block(Isa::load(block), Isa::load(block + 16), args.out,
+                     first + static_cast<size_t>(b) * width, row, width);
     }
   }
 }

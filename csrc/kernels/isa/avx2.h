@@ -15,6 +15,7 @@ namespace {
 struct Isa : Avx2Lanes {
   static constexpr int kCodeBias = 0;
   static constexpr int kMaxTokens = 4;  // rows of a matmul's tile
+  static constexpr int kMaxPanels = 1;  // by which it goes at once
   static constexpr int kQueries = 4;    // rows of attention's tile
 
   static __m256i widen(__m256i pairs) { return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)); }
@@ -32,19 +33,17 @@ struct Isa : Avx2Lanes {
     const __m256i pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(x, codes));
     return _mm256_add_epi32(dot, widen(pairs));
   }
-  static Dot8 step8(Dot8 dot, const Codes8& codes, const int8_t* x) {
-    const __m256i four = broadcast_4(x);
-    return {step8_half(dot.low, codes.low, codes.low_magnitude, four),
-            step8_half(dot.high, codes.high, codes.high_magnitude, four)};
+  static Dot8 step8(Dot8 dot, const Codes8& codes, Inputs x) {
+    return {step8_half(dot.low, codes.low, codes.low_magnitude, x),
+            step8_half(dot.high, codes.high, codes.high_magnitude, x)};
   }
   static Ints finish8(Dot8 dot) { return dot; }
 
   using Dot4 = Ints;  // 16-bit pairs until finish4
   static Dot4 start4(int32_t) { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
-  static Dot4 step4(Dot4 dot, const Codes4& codes, const int8_t* x) {
-    const __m256i four = broadcast_4(x);
-    return {_mm256_add_epi16(dot.low, _mm256_maddubs_epi16(codes.low, four)),
-            _mm256_add_epi16(dot.high, _mm256_maddubs_epi16(codes.high, four))};
+  static Dot4 step4(Dot4 dot, const Codes4& codes, Inputs x) {
+    return {_mm256_add_epi16(dot.low, _mm256_maddubs_epi16(codes.low, x)),
+            _mm256_add_epi16(dot.high, _mm256_maddubs_epi16(codes.high, x))};
   }
   static Ints finish4(Dot4 dot, int32_t start) {
     const __m256i offset = _mm256_set1_epi32(start);

@@ -105,7 +105,8 @@ struct Avx2Lanes {
   static __m256i load_32(const uint8_t* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   }
-  static __m256i broadcast_4(const int8_t* x) {
+  using Inputs = __m256i;  // four, repeated
+  static Inputs load_inputs(const int8_t* x) {
     int32_t four;
     memcpy(&four, x, 4);
     return _mm256_set1_epi32(four);

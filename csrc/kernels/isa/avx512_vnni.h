@@ -15,7 +15,8 @@ namespace {
 
 struct Isa {
   static constexpr int kCodeBias = 128;
-  static constexpr int kMaxTokens = 8;  // rows of a matmul's tile
+  static constexpr int kMaxTokens = 6;  // rows of a matmul's tile
+  static constexpr int kMaxPanels = 2;  // by which it goes at once
   static constexpr int kQueries = 8;    // rows of attention's tile
 
   using Floats = __m512;
@@ -73,7 +74,8 @@ struct Isa {
   // ---- dot products ----
 
   static Floats to_floats(Ints a) { return _mm512_cvtepi32_ps(a); }
-  static __m512i broadcast_4(const int8_t* x) {
+  using Inputs = __m512i;  // four, repeated
+  static Inputs load_inputs(const int8_t* x) {
     int32_t four;
     memcpy(&four, x, 4);
     return _mm512_set1_epi32(four);
@@ -83,9 +85,7 @@ struct Isa {
   using Codes8 = Ints;
   static Codes8 load_codes8(const uint8_t* p) { return _mm512_loadu_si512(p); }
   static Dot8 start8(int32_t start) { return _mm512_set1_epi32(start); }
-  static Dot8 step8(Dot8 dot, Codes8 codes, const int8_t* x) {
-    return _mm512_dpbusd_epi32(dot, codes, broadcast_4(x));
-  }
+  static Dot8 step8(Dot8 dot, Codes8 codes, Inputs x) { return _mm512_dpbusd_epi32(dot, codes, x); }
   static Ints finish8(Dot8 dot) { return dot; }
 
   using Dot4 = Ints;
@@ -97,7 +97,7 @@ struct Isa {
     high = _mm512_and_si512(_mm512_srli_epi16(both, 4), mask);
   }
   static Dot4 start4(int32_t start) { return _mm512_set1_epi32(start); }
-  static Dot4 step4(Dot4 dot, Codes4 codes, const int8_t* x) { return step8(dot, codes, x); }
+  static Dot4 step4(Dot4 dot, Codes4 codes, Inputs x) { return step8(dot, codes, x); }
   static Ints finish4(Dot4 dot, int32_t) { return dot; }
 };
 

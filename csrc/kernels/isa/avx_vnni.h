@@ -12,6 +12,7 @@ namespace {
 struct Isa : Avx2Lanes {
   static constexpr int kCodeBias = 128;
   static constexpr int kMaxTokens = 4;  // rows of a matmul's tile: 8 of the 16 registers are sums
+  static constexpr int kMaxPanels = 1;  // by which it goes at once
   static constexpr int kQueries = 4;    // rows of attention's tile
 
   static __m256i dot_fours(__m256i sum, __m256i codes, __m256i x) {
@@ -30,15 +31,14 @@ struct Isa : Avx2Lanes {
     const __m256i all = _mm256_set1_epi32(start);
     return {all, all};
   }
-  static Dot8 step8(Dot8 dot, const Codes8& codes, const int8_t* x) {
-    const __m256i four = broadcast_4(x);
-    return {dot_fours(dot.low, codes.low, four), dot_fours(dot.high, codes.high, four)};
+  static Dot8 step8(Dot8 dot, const Codes8& codes, Inputs x) {
+    return {dot_fours(dot.low, codes.low, x), dot_fours(dot.high, codes.high, x)};
   }
   static Ints finish8(Dot8 dot) { return dot; }
 
   using Dot4 = Ints;
   static Dot4 start4(int32_t start) { return start8(start); }
-  static Dot4 step4(Dot4 dot, const Codes4& codes, const int8_t* x) { return step8(dot, codes, x); }
+  static Dot4 step4(Dot4 dot, const Codes4& codes, Inputs x) { return step8(dot, codes, x); }
   static Ints finish4(Dot4 dot, int32_t) { return dot; }
 };
 

@@ -17,6 +17,7 @@ namespace {
 struct Isa {
   static constexpr int kCodeBias = 0;
   static constexpr int kMaxTokens = 2;  // rows of a matmul's tile
+  static constexpr int kMaxPanels = 1;  // by which it goes at once
   static constexpr int kQueries = 2;    // rows of attention's tile
 
   struct Floats {
@@ -121,6 +122,9 @@ struct Isa {
     return each([&](int i) { return static_cast<float>(a.lane[i]); });
   }
 
+  using Inputs = const int8_t*;
+  static Inputs load_inputs(const int8_t* x) { return x; }
+
   using Dot8 = Ints;
   struct Codes8 {
     int8_t code[64];
@@ -131,7 +135,7 @@ struct Isa {
     return r;
   }
   static Dot8 start8(int32_t) { return Ints{}; }
-  static Dot8 step8(Dot8 dot, const Codes8& codes, const int8_t* x) {
+  static Dot8 step8(Dot8 dot, const Codes8& codes, Inputs x) {
     for (int i = 0; i < 16; ++i) {
       for (int j = 0; j < 4; ++j) dot.lane[i] += codes.code[4 * i + j] * x[j];
     }
@@ -150,7 +154,7 @@ struct Isa {
     }
   }
   static Dot4 start4(int32_t) { return Ints{}; }
-  static Dot4 step4(Dot4 dot, const Codes4& codes, const int8_t* x) { return step8(dot, codes, x); }
+  static Dot4 step4(Dot4 dot, const Codes4& codes, Inputs x) { return step8(dot, codes, x); }
   static Ints finish4(Dot4 dot, int32_t start) {
     for (int i = 0; i < 16; ++i) dot.lane[i] += start;
     return dot;
