@@ -211,7 +211,9 @@ class Session:
         """Forgets all but the first n tokens."""
     @property
     def logits(self) -> NDArray[np.float32]:
-        """Those that follow the last token: (n_vocab)."""
+        """A copy of those that follow the last token: (n_vocab)."""
+    def sample(self, sampler: Sampler) -> int:
+        """sampler.sample(self.logits), without the copy."""
     @property
     def tokens(self) -> list[int]: ...
     @property

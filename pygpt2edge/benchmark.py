@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pygpt2edge import _core
 from pygpt2edge.model import GPT2
 
 # Tokens before those that decoding is timed on.
@@ -78,6 +79,7 @@ class _Runs:
     def __init__(self, model: GPT2, random: np.random.Generator) -> None:
         self._session = model.session()
         self._random = random
+        self._greedy = _core.Sampler(temperature=0)
         self._n_vocab = model.config["n_vocab"]
 
     def prefill(self, n: int) -> float:
@@ -91,7 +93,7 @@ class _Runs:
         self.prefill(DECODE_PROMPT)
         start = time.perf_counter()
         for _ in range(n):
-            token = self._session.logits.argmax()
+            token = self._session.sample(self._greedy)
             self._session.append(np.array([token], np.int32))
         return time.perf_counter() - start
 

@@ -97,14 +97,13 @@ class Generation(Iterator[Piece]):
         limit = self._options.max_tokens
         while limit is None or len(self._tokens) < limit:
             start = time.perf_counter()
-            logits = self._session.logits
-            token = self._sampler.sample(logits)
+            token = self._session.sample(self._sampler)
             sampling_s = time.perf_counter() - start
             if token == self._tokenizer.eos_token and not self._options.ignore_eos:
                 self._finish_reason = "stop"
                 break
             self._tokens.append(token)
-            yield self._piece(token, self._logprob(logits, token))
+            yield self._piece(token, self._logprob(token))
             if self._matcher.stopped:
                 self._finish_reason = "stop"
                 return
@@ -142,9 +141,9 @@ class Generation(Iterator[Piece]):
         self._text.append(text)
         return text
 
-    def _logprob(self, logits: np.ndarray, token: int) -> TokenLogprob | None:
+    def _logprob(self, token: int) -> TokenLogprob | None:
         n_top = self._options.logprobs
         if n_top == 0:
             return None
-        chosen, top = _core.top_logprobs(logits, token, n_top)
+        chosen, top = _core.top_logprobs(self._session.logits, token, n_top)
         return TokenLogprob(token, self._tokenizer.decode([token]), chosen, top)

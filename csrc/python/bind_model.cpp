@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/cpu_info.h"
+#include "generate/sampler.h"
 #include "generate/sequence.h"
 #include "model/model.h"
 #include "python/bindings.h"
@@ -114,6 +115,13 @@ void bind_model(py::module_& m) {
       .def("append_all_logits", &append_all_logits, py::arg("tokens"))
       .def("truncate", &Sequence::truncate, py::arg("n"))
       .def_property_readonly("logits", &last_logits)
+      // The GIL stays held, as by Sampler.sample.
+      .def(
+          "sample",
+          [](const Sequence& sequence, Sampler& sampler) {
+            return sampler.sample(sequence.logits());
+          },
+          py::arg("sampler"))
       .def_property_readonly("tokens", &Sequence::tokens)
       .def_property_readonly("n_ctx", &Sequence::n_ctx)
       .def_property_readonly("cache_bytes", &Sequence::cache_bytes)

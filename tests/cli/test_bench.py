@@ -30,9 +30,8 @@ class _Recorder:
         self.log.append(("truncate", n))
         self._session.truncate(n)
 
-    @property
-    def logits(self) -> np.ndarray:
-        return self._session.logits
+    def sample(self, sampler: _core.Sampler) -> int:
+        return self._session.sample(sampler)
 
 
 def test_what_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,19 @@ def test_context_the_model_has_no_positions_for(model: _core.Model, n_ctx: int) 
 def test_logits_before_any_token(model: _core.Model) -> None:
     with pytest.raises(ValueError, match="append at least one token"):
         _ = _core.Session(model).logits
+    with pytest.raises(ValueError, match="append at least one token"):
+        _core.Session(model).sample(_core.Sampler())
+
+
+@pytest.mark.parametrize("options", [{"temperature": 0}, {"top_k": 3}, {"top_k": 0}])
+def test_sampling_without_a_copy_of_the_logits(
+    model: _core.Model, options: dict[str, float]
+) -> None:
+    session = _core.Session(model)
+    session.append(np.arange(5, dtype=np.int32))
+    one, other = _core.Sampler(**options, seed=7), _core.Sampler(**options, seed=7)
+    logits = session.logits
+    assert [session.sample(one) for _ in range(20)] == [other.sample(logits) for _ in range(20)]
 
 
 def test_unknown_cache_type(model: _core.Model) -> None:
