@@ -52,7 +52,7 @@ __all__ = [
     "demo_model_path",
 ]
 
-# The names come when they are asked for, so that the command line's --help need not load numpy.
+# The names come when they are asked for, so that the command line's --help need not load the core.
 _MODULES = ("errors", "results", "tokenizer", "generation", "model")
 
 

@@ -203,9 +203,11 @@ class Session:
     """One sequence and its cache. n_ctx 0 means the model's; kv_type is "int8", "f16" or "f32"."""
 
     def __init__(self, model: Model, n_ctx: int = 0, kv_type: str = "f16") -> None: ...
-    def append(self, tokens: NDArray[np.int32]) -> None:
+    def append(self, tokens: Sequence[int] | NDArray[np.integer[Any]]) -> None:
         """Computes tokens. Raises ContextLengthError, ValueError; then nothing has changed."""
-    def append_all_logits(self, tokens: NDArray[np.int32]) -> NDArray[np.float32]:
+    def append_all_logits(
+        self, tokens: Sequence[int] | NDArray[np.integer[Any]]
+    ) -> NDArray[np.float32]:
         """The same, and the logits after each token: (len(tokens), n_vocab)."""
     def truncate(self, n: int) -> None:
         """Forgets all but the first n tokens."""

@@ -94,7 +94,7 @@ class _Runs:
         start = time.perf_counter()
         for _ in range(n):
             token = self._session.sample(self._greedy)
-            self._session.append(np.array([token], np.int32))
+            self._session.append([token])
         return time.perf_counter() - start
 
     def _fresh_tokens(self, n: int) -> np.ndarray[tuple[int], np.dtype[np.int32]]:

@@ -8,8 +8,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from pygpt2edge import _core
 from pygpt2edge.results import Completion, FinishReason, Piece, Timings, TokenLogprob
 from pygpt2edge.tokenizer import Tokenizer
@@ -111,7 +109,7 @@ class Generation(Iterator[Piece]):
                 break
             start = time.perf_counter()  # not before: the caller has had the piece for a while
             self._sampler.accept(token)
-            self._session.append(np.array([token], np.int32))
+            self._session.append([token])
             self._timings.decode_tokens += 1
             self._timings.decode_s += sampling_s + time.perf_counter() - start
         self._finish_reason = self._finish_reason or "length"
@@ -125,7 +123,7 @@ class Generation(Iterator[Piece]):
         start = time.perf_counter()
         for token in self._prompt:
             self._sampler.accept(token)
-        self._session.append(np.array(self._prompt, np.int32))
+        self._session.append(self._prompt)
         self._timings.prefill_tokens = len(self._prompt)
         self._timings.prefill_s = time.perf_counter() - start
 

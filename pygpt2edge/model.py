@@ -12,16 +12,17 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from pygpt2edge import _core
 from pygpt2edge.errors import UnsupportedError
 from pygpt2edge.generation import GenerateOptions, Generation
 from pygpt2edge.results import Completion
 from pygpt2edge.tokenizer import Tokenizer
+
+if TYPE_CHECKING:  # generating text needs no numpy, whose import takes a tenth of a second
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def demo_model_path() -> Path:
@@ -217,20 +218,22 @@ class GPT2:
 
     def logits(self, tokens: Sequence[int]) -> NDArray[np.float32]:
         """The logits after each token: float32 (len(tokens), n_vocab), row i for token i + 1."""
-        return self.session().append_all_logits(np.asarray(tokens, np.int32))
+        return self.session().append_all_logits(tokens)
 
     def score(self, text: str | Sequence[int]) -> NDArray[np.float32]:
         """The log-probability of every token of a text, the first given an end-of-text token.
 
         Returns float32 (n_tokens): natural logarithms. The text may have n_ctx tokens.
         """
+        import numpy as np
+
         tokens = self.tokenizer.encode(text) if isinstance(text, str) else list(text)
         session, scores = self.session(), np.empty(len(tokens), np.float32)
         inputs = [self._start_token(), *tokens[:-1]]
         step = 128  # rows of logits held at a time
         for first in range(0, len(tokens), step):
             chunk = tokens[first : first + step]
-            logits = session.append_all_logits(np.array(inputs[first : first + step], np.int32))
+            logits = session.append_all_logits(inputs[first : first + step])
             logits -= logits.max(axis=1, keepdims=True)
             chosen = logits[np.arange(len(chunk)), chunk]
             scores[first : first + step] = chosen - np.log(np.exp(logits).sum(axis=1))

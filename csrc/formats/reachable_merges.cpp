@@ -80,13 +80,13 @@ class Encoder {
 
 MergeTable::MergeTable(size_t n_merges) {
   merges_.reserve(n_merges);
-  slots_.assign(std::bit_ceil(2 * n_merges + 2), kNone);
+  slots_.resize(std::bit_ceil(2 * n_merges + 2));
 }
 
 int32_t MergeTable::add(const Merge& merge) {
-  int32_t& slot = slots_[slot_of(merge.left, merge.right)];
-  if (slot != kNone) return slot;
-  slot = static_cast<int32_t>(merges_.size());
+  Slot& slot = slots_[slot_of(merge.left, merge.right)];
+  if (slot.number != kNone) return slot.number;
+  slot = {merge.left, merge.right, static_cast<int32_t>(merges_.size())};
   filter_[hash(merge.left, merge.right) >> kFilterShift] = true;
   merges_.push_back(merge);
   return kNone;
@@ -94,13 +94,12 @@ int32_t MergeTable::add(const Merge& merge) {
 
 // The pair's slot, or the empty one where it belongs.
 size_t MergeTable::slot_of(int32_t left, int32_t right) const {
-  size_t slot = static_cast<size_t>(hash(left, right) >> 32) & (slots_.size() - 1);
-  while (slots_[slot] != kNone) {
-    const Merge& merge = (*this)[slots_[slot]];
-    if (merge.left == left && merge.right == right) break;
-    slot = (slot + 1) & (slots_.size() - 1);
+  size_t i = static_cast<size_t>(hash(left, right) >> 32) & (slots_.size() - 1);
+  while (slots_[i].number != kNone) {
+    if (slots_[i].left == left && slots_[i].right == right) break;
+    i = (i + 1) & (slots_.size() - 1);
   }
-  return slot;
+  return i;
 }
 
 std::vector<int32_t> MergeTable::reachable(const Spell& spell) const {

@@ -36,7 +36,7 @@ class MergeTable {
 
   // The number of a pair's merge, or kNone.
   int32_t find(int32_t left, int32_t right) const {
-    return filter_[hash(left, right) >> kFilterShift] ? slots_[slot_of(left, right)] : kNone;
+    return filter_[hash(left, right) >> kFilterShift] ? slots_[slot_of(left, right)].number : kNone;
   }
   const Merge& operator[](int32_t number) const { return merges_[static_cast<size_t>(number)]; }
   size_t size() const { return merges_.size(); }
@@ -50,6 +50,13 @@ class MergeTable {
   std::vector<int32_t> reachable(const Spell& spell) const;
 
  private:
+  // Holds the pair itself, so that a look-up seldom waits for memory more than once.
+  struct Slot {
+    int32_t left = 0;
+    int32_t right = 0;
+    int32_t number = kNone;
+  };
+
   // Fibonacci hashing: the high bits are good.
   static uint64_t hash(int32_t left, int32_t right) {
     const uint64_t pair = static_cast<uint64_t>(left) << 32 | static_cast<uint32_t>(right);
@@ -58,7 +65,7 @@ class MergeTable {
   size_t slot_of(int32_t left, int32_t right) const;
 
   std::vector<Merge> merges_;
-  std::vector<int32_t> slots_;  // open hash table of numbers, at most half full
+  std::vector<Slot> slots_;  // open hash table, at most half full
 
   // One bit for each start of a hash. Most pairs that are looked for are not in the table, and
   // these 64 kB tell so without leaving the processor's cache.

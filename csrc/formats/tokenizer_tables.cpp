@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <functional>
 #include <limits>
 #include <span>
-#include <unordered_map>
 
 #include "base/error.h"
 #include "formats/reachable_merges.h"
@@ -19,7 +20,46 @@ constexpr const char* kTokens = "tokenizer.ggml.tokens";
 constexpr const char* kTypes = "tokenizer.ggml.token_type";
 constexpr const char* kMerges = "tokenizer.ggml.merges";
 
-using TokenIds = std::unordered_map<std::string_view, int32_t>;
+// Token ids by text: an open hash table, at most half full, whose slots lie side by side. A slot
+// keeps part of its token's hash, so that a look at the text itself seldom is in vain.
+class TokenIds {
+ public:
+  // The texts outlive the table, and there are at most 2^31 - 1.
+  explicit TokenIds(const std::vector<std::string_view>& texts)
+      : texts_(texts), slots_(std::bit_ceil(2 * texts.size() + 2)) {}
+
+  // Enters a token, unless one of the same text is there already. Returns the id that is there now.
+  int32_t add(int32_t id) {
+    const std::string_view text = texts_[static_cast<size_t>(id)];
+    Slot& slot = slots_[slot_of(text)];
+    if (slot.id == kNoToken) slot = {tag(std::hash<std::string_view>()(text)), id};
+    return slot.id;
+  }
+
+  int32_t find(std::string_view text) const { return slots_[slot_of(text)].id; }
+
+ private:
+  struct Slot {
+    uint32_t tag = 0;
+    int32_t id = kNoToken;
+  };
+
+  static uint32_t tag(size_t hash) { return static_cast<uint32_t>(hash >> (sizeof hash * 4)); }
+
+  // The text's slot, or the empty one where it belongs.
+  size_t slot_of(std::string_view text) const {
+    const size_t hash = std::hash<std::string_view>()(text);
+    size_t i = hash & (slots_.size() - 1);
+    while (slots_[i].id != kNoToken) {
+      if (slots_[i].tag == tag(hash) && texts_[static_cast<size_t>(slots_[i].id)] == text) break;
+      i = (i + 1) & (slots_.size() - 1);
+    }
+    return i;
+  }
+
+  const std::vector<std::string_view>& texts_;
+  std::vector<Slot> slots_;
+};
 
 // GPT-2's characters for bytes. Printable Latin-1 characters stand for themselves and come first;
 // the other bytes follow in order, as the characters from U+0100 on.
@@ -84,7 +124,7 @@ bool append_places(std::string_view token, std::vector<uint8_t>& places) {
 // Builds the tables step by step; every message begins with the file's name.
 class Builder {
  public:
-  explicit Builder(const TokenizerSource& source) : source_(source) {}
+  explicit Builder(const TokenizerSource& source) : source_(source), ids_(source.tokens) {}
 
   TokenizerTables build() {
     read_types();
@@ -119,19 +159,18 @@ class Builder {
 
   void read_tokens() {
     const size_t n = source_.tokens.size();
-    ids_.reserve(n);
     first_place_.reserve(n + 1);
     first_place_.push_back(0);
     tables_.token_bytes.reserve(n);
     for (size_t i = 0; i < n; ++i) {
       const std::string_view text = source_.tokens[i];
       if (text.empty()) fail(kTokens, "[", i, "] is empty");
-      const auto [first, is_new] = ids_.emplace(text, static_cast<int32_t>(i));
-      if (!is_new) fail(kTokens, "[", i, "] is the same as token ", first->second);
+      const auto id = static_cast<int32_t>(i);
+      const int32_t same = ids_.add(id);
+      if (same != id) fail(kTokens, "[", i, "] is the same as token ", same);
       const bool is_spelled =
           append_places(text, places_) && tables_.token_types[i] == kNormalToken;
       first_place_.push_back(places_.size());
-      const auto id = static_cast<int32_t>(i);
       tables_.token_bytes.push_back(is_spelled ? bytes_of(id) : std::string(text));
       has_long_tokens_ |= is_spelled && places_of(id).size() > 1;
     }
@@ -153,9 +192,7 @@ class Builder {
 
   void read_alphabet() {
     for (size_t i = 0; i < kBytes; ++i) {
-      const std::string text = utf8(alphabet().code_at[i]);
-      const auto found = ids_.find(text);
-      tables_.ranked_ids.push_back(found == ids_.end() ? kNoToken : found->second);
+      tables_.ranked_ids.push_back(ids_.find(utf8(alphabet().code_at[i])));
       tables_.ranked_bytes.emplace_back(1, static_cast<char>(alphabet().byte_at[i]));
     }
   }
@@ -203,11 +240,11 @@ class Builder {
   }
 
   int32_t known_id(std::string_view token, size_t merge) const {
-    const auto found = ids_.find(token);
-    if (found == ids_.end()) {
+    const int32_t found = ids_.find(token);
+    if (found == kNoToken) {
       fail(kMerges, "[", merge, "] uses or makes a token that is not in ", kTokens);
     }
-    return found->second;
+    return found;
   }
 
   // The single-byte tokens that a token's text starts as; none when the vocabulary lacks one.

@@ -1,5 +1,6 @@
 #include "model/weights.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
 
@@ -101,19 +102,35 @@ class Plan {
   size_t bytes_ = 0;
 };
 
-void pack(const Placement& place, int code_bias, ThreadPool& pool, std::byte* arena) {
+// How much of the file is mapped into memory at a time.
+constexpr size_t kMappedBytes = size_t{4} << 20;
+
+// Calls body(i) for i in [0, n), each of which reads the tensor's next `item_bytes` bytes. What has
+// been read is given back to the system soon: it would add to the packed weights' memory.
+template <typename Body>
+void read_in_order(const GgufFile& file, const TensorInfo& tensor, int n, size_t item_bytes,
+                   ThreadPool& pool, const Body& body) {
+  const int at_once = static_cast<int>(std::clamp<size_t>(kMappedBytes / item_bytes, 1, 1 << 20));
+  for (int first = 0; first < n; first += at_once) {
+    pool.run(std::min(at_once, n - first), [&](int i, int) { body(first + i); });
+    file.release(tensor, 0, std::min<uint64_t>(tensor.n_bytes, item_bytes * (first + at_once)));
+  }
+}
+
+void pack(const GgufFile& file, const Placement& place, int code_bias, ThreadPool& pool,
+          std::byte* arena) {
   const TensorInfo& tensor = *place.tensor;
   const size_t row = row_bytes(tensor.type, static_cast<size_t>(place.n_in));
   std::byte* to = arena + place.offset;
   if (!place.is_matrix) {
-    pool.run(place.n_out, [&](int i, int) {
+    read_in_order(file, tensor, place.n_out, row, pool, [&](int i) {
       auto* out = reinterpret_cast<float*>(to) + static_cast<size_t>(i) * place.n_in;
       dequantize_row(tensor.type, tensor.data + row * i, out, static_cast<size_t>(place.n_in));
     });
     return;
   }
   const int n_panels = kernels::panel_count(place.n_out);
-  pool.run(n_panels, [&](int panel, int) {
+  read_in_order(file, tensor, n_panels, row * kernels::kPanelRows, pool, [&](int panel) {
     const int first = panel * kernels::kPanelRows;
     const int n_rows = std::min(kernels::kPanelRows, place.n_out - first);
     kernels::pack_panel(place.layout, tensor.type, tensor.data + row * first, n_rows, code_bias,
@@ -133,8 +150,7 @@ Weights::Weights(const GgufFile& file, const Config& config, int code_bias, Thre
   {
     const ThreadPool::Lease lease(pool);
     for (const auto& [name, place] : plan.placements()) {
-      pack(place, code_bias, pool, arena_.data());
-      file.release(*place.tensor);
+      pack(file, place, code_bias, pool, arena_.data());
     }
   }
 

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <memory>
+#include <vector>
 
 #include "base/cpu_info.h"
 #include "generate/sampler.h"
@@ -17,7 +18,8 @@ namespace py = pybind11;
 namespace gpt2edge::python {
 namespace {
 
-using Tokens = py::array_t<int32_t, py::array::c_style | py::array::forcecast>;
+// From any sequence of integers; a list needs no numpy, whose import takes a tenth of a second.
+using Tokens = std::vector<int32_t>;
 
 // Lets Python handle Ctrl-C during a long pass. Taking the GIL costs, so it looks at the clock
 // first.
@@ -38,28 +40,22 @@ kernels::CacheType cache_type(const std::string& name) {
   throw py::value_error("kv_type is \"" + name + "\", expected \"int8\", \"f16\" or \"f32\"");
 }
 
-std::span<const int32_t> view(const Tokens& tokens) {
-  if (tokens.ndim() != 1) throw py::value_error("tokens must be one row of ids");
-  return {tokens.data(), static_cast<size_t>(tokens.size())};
-}
-
 py::array_t<float> last_logits(const Sequence& sequence) {
   const auto logits = sequence.logits();
   return py::array_t<float>(static_cast<py::ssize_t>(logits.size()), logits.data());
 }
 
 void append(Sequence& sequence, const Tokens& tokens) {
-  const auto ids = view(tokens);
   const py::gil_scoped_release unlocked;
-  sequence.append(ids, nullptr, check_signals());
+  sequence.append(tokens, nullptr, check_signals());
 }
 
 py::array_t<float> append_all_logits(Sequence& sequence, const Tokens& tokens) {
-  const auto ids = view(tokens);
-  py::array_t<float> logits({tokens.size(), py::ssize_t{sequence.model().config().n_vocab}});
+  const auto n_rows = static_cast<py::ssize_t>(tokens.size());
+  py::array_t<float> logits({n_rows, py::ssize_t{sequence.model().config().n_vocab}});
   float* out = logits.mutable_data();
   const py::gil_scoped_release unlocked;
-  sequence.append(ids, out, check_signals());
+  sequence.append(tokens, out, check_signals());
   return logits;
 }
 

@@ -22,8 +22,8 @@ class _Recorder:
         self._session = session
         self.log: list[tuple[str, Any]] = []
 
-    def append(self, tokens: np.ndarray) -> None:
-        self.log.append(("append", tokens.tolist()))
+    def append(self, tokens: np.ndarray | list[int]) -> None:
+        self.log.append(("append", list(tokens)))
         self._session.append(tokens)
 
     def truncate(self, n: int) -> None:

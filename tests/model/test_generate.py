@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -240,3 +241,16 @@ def test_model_says_what_it_is(model: GPT2) -> None:
     assert model.n_ctx == 1024
     assert model.memory["cache"] == 6 * 2 * 1024 * 256 * 2  # f16
     assert "6 layers of 256" in repr(model)
+
+
+def test_generating_starts_without_numpy() -> None:
+    # Its import takes longer than loading a small model does.
+    program = (
+        "import sys, pygpt2edge\n"
+        "print(pygpt2edge.GPT2().generate('It is', max_tokens=2).finish_reason)\n"
+        "print('numpy' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["length", "False"]
