@@ -83,6 +83,10 @@ void decode_k(const Block& block, int sub, FifthBit fifth_bit, BlockCodes& out) 
   for (int i = 0; i < 32; ++i) out.code[i] = code((nibbles[i] >> shift & 15) | fifth_bit(i) << 4);
   set_scale_and_min(out, half_to_float(block.d) * static_cast<float>(scale),
                     -(half_to_float(block.dmin) * static_cast<float>(min)));
+  out.d = block.d;
+  out.dmin = block.dmin;
+  out.sub_scale[0] = out.sub_scale[1] = code(scale);
+  out.sub_min = code(min);
 }
 
 // Q6_K: two halves of 128; in each, four runs of 32 take their low bits from 64 bytes of nibbles
@@ -97,8 +101,10 @@ void decode_q6_k(const BlockQ6_K& block, int sub, BlockCodes& out) {
   }
   set_scale(out, 0.0f);
   for (int h = 0; h < 2; ++h) {
-    out.scale[h] = half_to_float(block.d) * static_cast<float>(block.scales[2 * sub + h]);
+    out.sub_scale[h] = block.scales[2 * sub + h];
+    out.scale[h] = half_to_float(block.d) * static_cast<float>(out.sub_scale[h]);
   }
+  out.d = block.d;
 }
 
 }  // namespace

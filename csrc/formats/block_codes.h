@@ -15,6 +15,9 @@ struct BlockCodes {
   float scale[2];  // of numbers 0..15 and 16..31; different in Q6_K only
   float min;
   bool has_min;
+  // In the K types scale[h] is d * sub_scale[h] and min is -(dmin * sub_min).
+  uint16_t d, dmin;  // half floats
+  int8_t sub_scale[2], sub_min;
 };
 
 // Decodes numbers 32 b .. 32 b + 31 of a row of an integer type (Q..., not F16 and its kin).

@@ -26,25 +26,20 @@ void pack_floats(const PanelLayout& layout, const std::byte* rows, int n_rows, u
 void put_half(uint8_t* to, uint16_t half) { std::memcpy(to, &half, sizeof half); }
 void put_float(uint8_t* to, float value) { std::memcpy(to, &value, sizeof value); }
 
-// Where a block lies in its panel: what belongs to row 0; the other rows follow.
+bool is_super(WeightForm form) {
+  return form == WeightForm::kInt4Super || form == WeightForm::kInt6Super;
+}
+
+// Where a block lies in its panel.
 struct BlockPlace {
-  BlockPlace(const PanelLayout& layout, int b) {
-    const int i = b % layout.unit_blocks;
-    const size_t unit = layout.unit_bytes * static_cast<size_t>(b / layout.unit_blocks);
-    scales = unit + static_cast<size_t>(i * layout.block_scales * layout.scale_bytes * kPanelRows);
-    mins = unit + layout.mins_offset;
-    codes = unit + layout.codes_offset + layout.code_bytes * static_cast<size_t>(i);
+  BlockPlace(const PanelLayout& layout, int b)
+      : unit(layout.unit_bytes * static_cast<size_t>(b / layout.unit_blocks)) {
+    const auto i = static_cast<size_t>(b % layout.unit_blocks);
+    scales = unit + layout.scales_offset + layout.scales_bytes * i;
+    codes = unit + layout.codes_offset + layout.code_bytes * i;
   }
 
-  // The scale of row r, or of its half h (inputs 16 h ..) in the fine form.
-  size_t scale(const PanelLayout& layout, int r, int h) const {
-    return scales + static_cast<size_t>((h * kPanelRows + r) * layout.scale_bytes);
-  }
-  size_t min(int r) const { return mins + static_cast<size_t>(r) * sizeof(float); }
-  // The first codes of row r: those of a step's four inputs, 64 bytes before the next.
-  size_t code(int r) const { return codes + static_cast<size_t>(4 * r); }
-
-  size_t scales, mins, codes;
+  size_t unit, scales, codes;
 };
 
 // Q4_0 stores its nibbles in the panel's own order: they are moved as they are.
@@ -56,32 +51,70 @@ void pack_q4_0(const PanelLayout& layout, const std::byte* rows, int n_rows, uin
     for (int r = 0; r < n_rows; ++r) {
       BlockQ4_0 block;
       std::memcpy(&block, rows + row_size * static_cast<size_t>(r), sizeof block);
-      put_half(panel + place.scale(layout, r, 0), block.d);
-      uint8_t* codes = panel + place.code(r);
+      put_half(panel + place.scales + 2 * r, block.d);
+      uint8_t* codes = panel + place.codes + 4 * r;
       for (int step = 0; step < 4; ++step) std::memcpy(codes + 64 * step, block.qs + 4 * step, 4);
     }
   }
 }
 
-void put_codes(const int8_t* code, uint32_t bias_bits, uint8_t* to) {
-  for (int step = 0; step < 8; ++step) {
-    uint32_t four;
-    std::memcpy(&four, code + 4 * step, sizeof four);
-    four ^= bias_bits;
-    std::memcpy(to + 64 * step, &four, sizeof four);
+// Four codes, a byte each.
+uint32_t four_at(const int8_t* code) {
+  uint32_t four;
+  std::memcpy(&four, code, sizeof four);
+  return four;
+}
+
+void put_four(uint8_t* to, uint32_t four) { std::memcpy(to, &four, sizeof four); }
+
+void put_codes8(const int8_t* code, uint32_t bias_bits, uint8_t* to) {
+  for (int step = 0; step < 8; ++step)
+    put_four(to + 64 * step, four_at(code + 4 * step) ^ bias_bits);
+}
+
+// The low four bits of codes that are not negative.
+void put_nibbles(const int8_t* code, uint8_t* to) {
+  for (int step = 0; step < 4; ++step, code += 4) {
+    const uint32_t low = four_at(code) & 0x0f0f0f0f, high = four_at(code + 16) & 0x0f0f0f0f;
+    put_four(to + 64 * step, low | high << 4);
   }
+}
+
+// The two bits above them.
+void put_high_bits(const int8_t* code, uint8_t* to) {
+  for (int half = 0; half < 2; ++half, code += 16) {
+    uint32_t bits = 0;
+    for (int step = 0; step < 4; ++step) {
+      bits |= (four_at(code + 4 * step) >> 4 & 0x03030303) << 2 * step;
+    }
+    put_four(to + 64 * half, bits);
+  }
+}
+
+void put_codes(const PanelLayout& layout, const BlockCodes& c, uint32_t bias_bits, uint8_t* to) {
+  if (!is_super(layout.form)) return put_codes8(c.code, bias_bits, to);
+  if (layout.form == WeightForm::kInt4Super) return put_nibbles(c.code, to);
+  int8_t code[32];
+  for (int i = 0; i < 32; ++i) code[i] = static_cast<int8_t>(c.code[i] + 32);
+  put_nibbles(code, to);
+  put_high_bits(code, to + 256);
 }
 
 void put_scales(const PanelLayout& layout, const BlockCodes& c, const BlockPlace& place, int r,
                 uint8_t* panel) {
-  if (layout.scale_bytes == 2) {
-    put_half(panel + place.scale(layout, r, 0), float_to_half(c.scale[0]));
-    return;
+  uint8_t* scales = panel + place.scales;
+  if (is_super(layout.form)) {
+    const bool has_min = layout.form == WeightForm::kInt4Super;
+    put_half(panel + place.unit + 2 * r, c.d);
+    put_half(panel + place.unit + 32 + 2 * r, has_min ? c.dmin : uint16_t{0});
+    scales[r] = static_cast<uint8_t>(c.sub_scale[0]);
+    scales[16 + r] = static_cast<uint8_t>(has_min ? c.sub_min : c.sub_scale[1]);
+  } else if (layout.form == WeightForm::kInt8Affine) {
+    put_float(scales + 4 * r, c.scale[0]);
+    put_float(scales + 64 + 4 * r, c.min);
+  } else {
+    put_half(scales + 2 * r, float_to_half(c.scale[0]));
   }
-  for (int h = 0; h < layout.block_scales; ++h) {
-    put_float(panel + place.scale(layout, r, h), c.scale[h]);
-  }
-  if (layout.mins_offset != 0) put_float(panel + place.min(r), c.min);
 }
 
 void pack_codes(const PanelLayout& layout, TensorType type, const std::byte* rows, int n_rows,
@@ -98,42 +131,74 @@ void pack_codes(const PanelLayout& layout, TensorType type, const std::byte* row
         decode_block(type, rows + row_size * static_cast<size_t>(r), static_cast<size_t>(b), c);
       }
       put_scales(layout, c, place, r, panel);
-      put_codes(c.code, bias_bits, panel + place.code(r));
+      put_codes(layout, c, bias_bits, panel + place.codes + 4 * r);
     }
   }
 }
 
-float read_scale(const PanelLayout& layout, const uint8_t* scale) {
-  if (layout.scale_bytes == 2) {
-    uint16_t half;
-    std::memcpy(&half, scale, sizeof half);
-    return half_to_float(half);
-  }
+float half_at(const uint8_t* p) {
+  uint16_t half;
+  std::memcpy(&half, p, sizeof half);
+  return half_to_float(half);
+}
+
+float float_at(const uint8_t* p) {
   float value;
-  std::memcpy(&value, scale, sizeof value);
+  std::memcpy(&value, p, sizeof value);
   return value;
 }
 
-int read_code(const PanelLayout& layout, const uint8_t* codes, int code_bias, int i) {
-  if (layout.form == WeightForm::kInt4) {
-    const uint8_t both = codes[64 * (i % 16 / 4) + i % 4];
-    return (i < 16 ? both & 15 : both >> 4) - 8;
+// The scale of inputs 16 h .. 16 h + 15 of a block, for row r.
+float scale_of(const PanelLayout& layout, const uint8_t* panel, const BlockPlace& place, int r,
+               int h) {
+  const uint8_t* scales = panel + place.scales;
+  switch (layout.form) {
+    case WeightForm::kInt8Affine:
+      return float_at(scales + 4 * r);
+    case WeightForm::kInt4Super:
+      return half_at(panel + place.unit + 2 * r) * scales[r];
+    case WeightForm::kInt6Super:
+      return half_at(panel + place.unit + 2 * r) * static_cast<int8_t>(scales[16 * h + r]);
+    default:
+      return half_at(scales + 2 * r);
   }
-  const uint8_t stored = codes[64 * (i / 4) + i % 4];
-  return code_bias == 0 ? static_cast<int8_t>(stored) : stored - code_bias;
+}
+
+float min_of(const PanelLayout& layout, const uint8_t* panel, const BlockPlace& place, int r) {
+  const uint8_t* scales = panel + place.scales;
+  if (layout.form == WeightForm::kInt8Affine) return float_at(scales + 64 + 4 * r);
+  if (layout.form != WeightForm::kInt4Super) return 0.0f;
+  return -(half_at(panel + place.unit + 32 + 2 * r) * scales[16 + r]);
+}
+
+int code_of(const PanelLayout& layout, const uint8_t* codes, int code_bias, int i) {
+  const auto low = [&] {
+    const uint8_t both = codes[64 * (i % 16 / 4) + i % 4];
+    return i < 16 ? both & 15 : both >> 4;
+  };
+  switch (layout.form) {
+    case WeightForm::kInt4:
+      return low() - 8;
+    case WeightForm::kInt4Super:
+      return low();
+    case WeightForm::kInt6Super:
+      return (low() | (codes[256 + 64 * (i / 16) + i % 4] >> i % 16 / 4 * 2 & 3) << 4) - 32;
+    default: {
+      const uint8_t stored = codes[64 * (i / 4) + i % 4];
+      return code_bias == 0 ? static_cast<int8_t>(stored) : stored - code_bias;
+    }
+  }
 }
 
 void unpack_block(const PanelLayout& layout, const uint8_t* panel, int code_bias, int b, int r,
                   float* out) {
   const BlockPlace place(layout, b);
-  const uint8_t* codes = panel + place.code(r);
-  float min = 0.0f;
-  if (layout.mins_offset != 0) std::memcpy(&min, panel + place.min(r), sizeof min);
+  const uint8_t* codes = panel + place.codes + 4 * r;
+  const float min = min_of(layout, panel, place, r);
   for (int h = 0; h < 2; ++h) {
-    const int group = layout.block_scales == 2 ? h : 0;
-    const float scale = read_scale(layout, panel + place.scale(layout, r, group));
+    const float scale = scale_of(layout, panel, place, r, h);
     for (int i = 16 * h; i < 16 * h + 16; ++i) {
-      out[i] = scale * static_cast<float>(read_code(layout, codes, code_bias, i)) + min;
+      out[i] = scale * static_cast<float>(code_of(layout, codes, code_bias, i)) + min;
     }
   }
 }
@@ -159,11 +224,12 @@ WeightForm form_of(TensorType type) {
       return WeightForm::kInt4;
     case TensorType::Q4_1:
     case TensorType::Q5_1:
-    case TensorType::Q4_K:
     case TensorType::Q5_K:
       return WeightForm::kInt8Affine;
+    case TensorType::Q4_K:
+      return WeightForm::kInt4Super;
     case TensorType::Q6_K:
-      return WeightForm::kInt8Fine;
+      return WeightForm::kInt6Super;
   }
   return WeightForm::kF32;
 }
@@ -179,18 +245,21 @@ PanelLayout panel_layout(WeightForm form, int n_in) {
     layout.panel_bytes = inputs * kPanelRows * (form == WeightForm::kF32 ? 4 : 2);
     return layout;
   }
-  const bool half_scales = form == WeightForm::kInt8 || form == WeightForm::kInt4;
-  const bool has_mins = form == WeightForm::kInt8Affine;
-  layout.scale_bytes = half_scales ? 2 : 4;
-  layout.block_scales = form == WeightForm::kInt8Fine ? 2 : 1;
-  layout.unit_blocks = half_scales ? 2 : 1;
-  layout.code_bytes = kBlockInputs * kPanelRows / (form == WeightForm::kInt4 ? 2 : 1);
-  const size_t scales = static_cast<size_t>(layout.unit_blocks * layout.block_scales *
-                                            layout.scale_bytes * kPanelRows);
-  layout.mins_offset = has_mins ? scales : 0;
-  layout.codes_offset = has_mins ? scales + kPanelRows * sizeof(float) : scales;
-  layout.unit_bytes =
-      layout.codes_offset + layout.code_bytes * static_cast<size_t>(layout.unit_blocks);
+  layout.unit_blocks = 2;
+  layout.scales_bytes = 32;
+  layout.code_bytes = 16 * kBlockInputs;
+  if (form == WeightForm::kInt4 || form == WeightForm::kInt4Super) layout.code_bytes /= 2;
+  if (form == WeightForm::kInt6Super) layout.code_bytes = layout.code_bytes / 4 * 3;
+  if (form == WeightForm::kInt8Affine) {
+    layout.unit_blocks = 1;
+    layout.scales_bytes = 128;
+  } else if (is_super(form)) {
+    layout.unit_blocks = 8;
+    layout.scales_offset = 64;
+  }
+  const auto unit_blocks = static_cast<size_t>(layout.unit_blocks);
+  layout.codes_offset = layout.scales_offset + layout.scales_bytes * unit_blocks;
+  layout.unit_bytes = layout.codes_offset + layout.code_bytes * unit_blocks;
   // The last unit of an odd number of blocks is filled up with zeros.
   const int n_units = (n_in / kBlockInputs + layout.unit_blocks - 1) / layout.unit_blocks;
   layout.panel_bytes = layout.unit_bytes * static_cast<size_t>(n_units);

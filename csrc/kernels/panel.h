@@ -12,9 +12,18 @@
 //                     8 bits: [step s = 0..7][row r][j = 0..3]   the code of input 4s + j
 //                     4 bits: [step s = 0..3][row r][j = 0..3]   low half:  input 4s + j
 //                                                                high half: input 16 + 4s + j
+//                     6 bits: their low 4 bits likewise, then the high 2:
+//                             [half h = 0, 1][row r][j = 0..3]   bits 2s, 2s + 1: input 16h + 4s +
+//                             j
 //
 // A unit is two blocks where scales are half floats, so that 64 bytes of scales come before the
-// codes they belong to, and one block otherwise. Everything lies on a 64-byte boundary, and a
+// codes they belong to; eight in the super forms, whose scales are
+//
+//                   [row r]           half floats: d
+//                   [row r]           half floats: dmin (zero when there are no minima)
+//                   [block][2][row r] bytes: the scale and the min, or the two halves' scales
+//
+// and one block otherwise. Everything lies on a 64-byte boundary, and a
 // matrix is read from its first byte to its last without a jump: the processor's prefetcher never
 // has to guess anew. A 64-byte load therefore feeds 16 rows with 4 inputs each, and 4 bytes of the
 // activations, repeated over the vector, meet all of them: what the dot instructions of x86 and Arm
@@ -58,8 +67,10 @@ enum class WeightForm : uint8_t {
   kBF16,
   kInt8,        // scale (f16, per 32) * code            Q8_0, Q5_0
   kInt4,        // scale (f16, per 32) * (code - 8)      Q4_0
-  kInt8Affine,  // scale (f32, per 32) * code + min      Q4_1, Q5_1, Q4_K, Q5_K
-  kInt8Fine,    // scale (f32, per 16) * code            Q6_K
+  kInt8Affine,  // scale (f32, per 32) * code + min      Q4_1, Q5_1, Q5_K
+  kInt4Super,   // d * scale * code - dmin * min         Q4_K: d, dmin f16 per 256, the rest u8 per
+                // 32
+  kInt6Super,   // d * scale * (code - 32)               Q6_K: d f16 per 256, scale s8 per 16
 };
 
 struct PanelLayout {
@@ -67,12 +78,11 @@ struct PanelLayout {
   int n_in;
   size_t panel_bytes;
   // Integer forms only:
-  int scale_bytes;      // of one scale: 2 or 4
-  int block_scales;     // scales that a row has in a block: 1, or 2 in the fine form
-  int unit_blocks;      // blocks in a unit: 1 or 2
-  size_t mins_offset;   // in a unit; 0 when there are none
-  size_t codes_offset;  // in a unit
-  size_t code_bytes;    // of a block
+  int unit_blocks;       // blocks in a unit: 1, 2 or 8
+  size_t scales_offset;  // in a unit
+  size_t scales_bytes;   // of a block, minima included
+  size_t codes_offset;   // in a unit
+  size_t code_bytes;     // of a block
   size_t unit_bytes;
 };
 

@@ -341,10 +341,10 @@ void test_matmul_to_codes(const KernelTable& table, Epilogue epilogue) {
 
 // The K types have no short naive form: the scalar table is their oracle, and their sum is checked
 // against the dequantized weights.
-void test_k_types(const KernelTable& table) {
+void test_k_types(const KernelTable& table, int n_rows) {
   using enum TensorType;
   for (const TensorType type : {Q4_K, Q5_K, Q6_K}) {
-    const int n_in = 512, n_out = 24, n_rows = 5;
+    const int n_in = 512, n_out = 40;
     const Matrix m = random_matrix(type, n_out, n_in);
     Activations a(n_rows, n_in);
     const auto stride = static_cast<size_t>(a.stride);
@@ -354,13 +354,16 @@ void test_k_types(const KernelTable& table) {
       const Packed packed = pack(m, tables[t]->code_bias);
       const QuantizedRows quantized = a.quantize(*tables[t]);
       out[t].resize(static_cast<size_t>(n_rows * padded(n_out)));
-      tables[t]->matmul({packed.matrix, a.values.data(), stride, quantized, n_rows, 0, 2, nullptr,
+      tables[t]->matmul({packed.matrix, a.values.data(), stride, quantized, n_rows, 0, 3, nullptr,
                          Epilogue::kBias, out[t].data(), static_cast<size_t>(padded(n_out))});
     }
     CHECK(out[0] == out[1]);
-    std::vector<float> w(static_cast<size_t>(n_in));
+    const Packed packed = pack(m, table.code_bias);
+    std::vector<float> w(static_cast<size_t>(n_in)), unpacked(w.size());
     for (int r = 0; r < n_out; ++r) {
       dequantize_row(type, m.row(r), w.data(), w.size());
+      unpack_row(packed.matrix, r, unpacked.data());
+      CHECK(unpacked == w);
       for (int i = 0; i < n_rows; ++i) {
         const Blocks q = quantize_naively(a.row(i));
         double sum = 0, size = 0;
@@ -563,7 +566,7 @@ int main() {
     test_matmuls(*table);
     test_matmul_to_codes(*table, Epilogue::kBias);
     test_matmul_to_codes(*table, Epilogue::kGeluTanh);
-    test_k_types(*table);
+    for (const int n_rows : {1, 5, 13}) test_k_types(*table, n_rows);
     test_elementary(*table);
     test_layer_norm(*table);
     test_limits(*table);

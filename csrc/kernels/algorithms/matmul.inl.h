@@ -102,34 +102,24 @@ struct FloatTile {
 
 // ---- weights stored as codes ----
 
-// Scales of the 16 rows of a panel, as f16 or f32.
-struct F16Scales {
-  static constexpr size_t kBytes = 32;
-  static Isa::Floats load(const uint8_t* p) { return Isa::load_f16(p); }
-};
-struct F32Scales {
-  static constexpr size_t kBytes = 64;
-  static Isa::Floats load(const uint8_t* p) { return Isa::load(reinterpret_cast<const float*>(p)); }
-};
-
 // One block of 32 inputs, as a tile of T rows by P panels meets it: the first panel's part, and the
 // rows'.
 struct Block {
-  const uint8_t *codes, *scales;
+  const uint8_t *unit, *scales, *codes;
   size_t panel_bytes;  // to the next panel's part
   const int8_t* x;     // [step][T][4]
   const float* x_scales;
   const int32_t *sums, *starts8, *starts4;
 };
 
-// Steps [First, Last) of a block against 8-bit codes, from the given starts.
-template <int First, int Last, int P, int T>
+// A block against 8-bit codes, from the given starts.
+template <int P, int T>
 GPT2EDGE_INLINE void dot_codes8(const Block& block, const int32_t* starts, Isa::Ints (*dot)[T]) {
   Isa::Dot8 acc[P][T];
   for (int t = 0; t < T; ++t) {
     for (int p = 0; p < P; ++p) acc[p][t] = Isa::start8(starts[t]);
   }
-  for (int s = First; s < Last; ++s) {
+  for (int s = 0; s < 8; ++s) {
     Isa::Codes8 weights[P];
     for (int p = 0; p < P; ++p) {
       weights[p] = Isa::load_codes8(block.codes + block.panel_bytes * p + 64 * s);
@@ -146,10 +136,10 @@ GPT2EDGE_INLINE void dot_codes8(const Block& block, const int32_t* starts, Isa::
 
 // A block against 4-bit codes: load s holds the codes of steps s and s + 4.
 template <int P, int T>
-GPT2EDGE_INLINE void dot_codes4(const Block& block, Isa::Ints (*dot)[T]) {
+GPT2EDGE_INLINE void dot_codes4(const Block& block, const int32_t* starts, Isa::Ints (*dot)[T]) {
   Isa::Dot4 acc[P][T];
   for (int t = 0; t < T; ++t) {
-    for (int p = 0; p < P; ++p) acc[p][t] = Isa::start4(block.starts4[t]);
+    for (int p = 0; p < P; ++p) acc[p][t] = Isa::start4(starts[t]);
   }
   for (int s = 0; s < 4; ++s) {
     Isa::Codes4 low[P], high[P];
@@ -166,83 +156,143 @@ GPT2EDGE_INLINE void dot_codes4(const Block& block, Isa::Ints (*dot)[T]) {
     }
   }
   for (int p = 0; p < P; ++p) {
-    for (int t = 0; t < T; ++t) dot[p][t] = Isa::finish4(acc[p][t], block.starts4[t]);
+    for (int t = 0; t < T; ++t) dot[p][t] = Isa::finish4(acc[p][t], starts[t]);
   }
 }
 
-// sum += dot * (scale of the weights * scale of the activations); `scales` is the first panel's.
-template <typename Scales, int P, int T>
-GPT2EDGE_INLINE void add_scaled(const Block& block, const uint8_t* scales, Isa::Ints (*dot)[T],
-                                Isa::Floats (*sum)[T]) {
-  for (int p = 0; p < P; ++p) {
-    const Isa::Floats scale = Scales::load(scales + block.panel_bytes * p);
+// Half a block against 6-bit codes: load s of the low bits and the half's one load of high bits
+// hold the codes of step s.
+template <int Half, int P, int T>
+GPT2EDGE_INLINE void dot_codes6(const Block& block, const int32_t* starts, Isa::Ints (*dot)[T]) {
+  Isa::Dot6 acc[P][T];
+  for (int t = 0; t < T; ++t) {
+    for (int p = 0; p < P; ++p) acc[p][t] = Isa::start6(starts[t]);
+  }
+  for (int s = 0; s < 4; ++s) {
+    Isa::Codes6 weights[P];
+    for (int p = 0; p < P; ++p) {
+      const uint8_t* codes = block.codes + block.panel_bytes * p;
+      weights[p] = Isa::load_codes6(codes + 64 * s, 4 * Half, codes + 256 + 64 * Half, 2 * s);
+    }
     for (int t = 0; t < T; ++t) {
-      const Isa::Floats both = Isa::mul(scale, Isa::broadcast(block.x_scales[t]));
+      const Isa::Inputs x = Isa::load_inputs(block.x + 4 * (T * (4 * Half + s) + t));
+      for (int p = 0; p < P; ++p) acc[p][t] = Isa::step6(acc[p][t], weights[p], x);
+    }
+  }
+  for (int p = 0; p < P; ++p) {
+    for (int t = 0; t < T; ++t) dot[p][t] = Isa::finish6(acc[p][t]);
+  }
+}
+
+GPT2EDGE_INLINE Isa::Floats load_floats(const uint8_t* p) {
+  return Isa::load(reinterpret_cast<const float*>(p));
+}
+
+// sum += dot * (scale of the weights * scale of the activations); `scale` gives that of panel p.
+template <int P, int T, typename Scale>
+GPT2EDGE_INLINE void add_scaled(const Block& block, Isa::Ints (*dot)[T], Isa::Floats (*sum)[T],
+                                Scale scale) {
+  for (int p = 0; p < P; ++p) {
+    const Isa::Floats weights = scale(block.panel_bytes * p);
+    for (int t = 0; t < T; ++t) {
+      const Isa::Floats both = Isa::mul(weights, Isa::broadcast(block.x_scales[t]));
       sum[p][t] = Isa::fma(Isa::to_floats(dot[p][t]), both, sum[p][t]);
     }
   }
 }
 
-// The four integer forms differ in how a block's codes and scales meet.
+// sum += min * sum of the activations
+template <int P, int T, typename Min>
+GPT2EDGE_INLINE void add_minima(const Block& block, Isa::Floats (*sum)[T], Min min) {
+  for (int p = 0; p < P; ++p) {
+    const Isa::Floats weights = min(block.panel_bytes * p);
+    for (int t = 0; t < T; ++t) {
+      const float x_sum = static_cast<float>(block.sums[t] + block.sums[T + t]);
+      sum[p][t] = Isa::fma(weights, Isa::broadcast(x_sum * block.x_scales[t]), sum[p][t]);
+    }
+  }
+}
+
+// The integer forms differ in how a block's codes and scales meet. kScalesOffset is that of the
+// first block's scales in a unit, kScaleBytes what a block has of them.
 struct Int8 {
-  static constexpr size_t kCodeBytes = 512, kScaleBytes = F16Scales::kBytes;
   static constexpr int kUnitBlocks = 2;
+  static constexpr size_t kScalesOffset = 0, kScaleBytes = 32, kCodeBytes = 512;
   template <int P, int T>
   static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats (*sum)[T]) {
     Isa::Ints dot[P][T];
-    dot_codes8<0, 8, P, T>(block, block.starts8, dot);
-    add_scaled<F16Scales, P, T>(block, block.scales, dot, sum);
+    dot_codes8<P, T>(block, block.starts8, dot);
+    add_scaled<P, T>(block, dot, sum, [&](size_t at) { return Isa::load_f16(block.scales + at); });
   }
 };
 
 struct Int4 {
-  static constexpr size_t kCodeBytes = 256, kScaleBytes = F16Scales::kBytes;
   static constexpr int kUnitBlocks = 2;
+  static constexpr size_t kScalesOffset = 0, kScaleBytes = 32, kCodeBytes = 256;
   template <int P, int T>
   static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats (*sum)[T]) {
     Isa::Ints dot[P][T];
-    dot_codes4<P, T>(block, dot);
-    add_scaled<F16Scales, P, T>(block, block.scales, dot, sum);
+    dot_codes4<P, T>(block, block.starts4, dot);
+    add_scaled<P, T>(block, dot, sum, [&](size_t at) { return Isa::load_f16(block.scales + at); });
   }
 };
 
 struct Int8Affine {
-  static constexpr size_t kCodeBytes = 512, kScaleBytes = 2 * F32Scales::kBytes;  // and minima
   static constexpr int kUnitBlocks = 1;
+  static constexpr size_t kScalesOffset = 0, kScaleBytes = 128, kCodeBytes = 512;
   template <int P, int T>
   static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats (*sum)[T]) {
     Isa::Ints dot[P][T];
-    dot_codes8<0, 8, P, T>(block, block.starts8, dot);
-    add_scaled<F32Scales, P, T>(block, block.scales, dot, sum);
-    const uint8_t* minima = block.scales + F32Scales::kBytes;
-    for (int p = 0; p < P; ++p) {
-      const Isa::Floats min = F32Scales::load(minima + block.panel_bytes * p);
-      for (int t = 0; t < T; ++t) {
-        const float x_sum = static_cast<float>(block.sums[t] + block.sums[T + t]);
-        sum[p][t] = Isa::fma(min, Isa::broadcast(x_sum * block.x_scales[t]), sum[p][t]);
-      }
-    }
+    dot_codes8<P, T>(block, block.starts8, dot);
+    add_scaled<P, T>(block, dot, sum, [&](size_t at) { return load_floats(block.scales + at); });
+    add_minima<P, T>(block, sum, [&](size_t at) { return load_floats(block.scales + 64 + at); });
   }
 };
 
-struct Int8Fine {
-  static constexpr size_t kCodeBytes = 512, kScaleBytes = 2 * F32Scales::kBytes;
-  static constexpr int kUnitBlocks = 1;
+struct Int4Super {
+  static constexpr int kUnitBlocks = 8;
+  static constexpr size_t kScalesOffset = 64, kScaleBytes = 32, kCodeBytes = 256;
   template <int P, int T>
   static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats (*sum)[T]) {
+    const int32_t starts[T] = {};
     Isa::Ints dot[P][T];
-    int32_t starts[2 * T];
-    for (int i = 0; i < 2 * T; ++i) starts[i] = -Isa::kCodeBias * block.sums[i];
-    dot_codes8<0, 4, P, T>(block, starts, dot);
-    add_scaled<F32Scales, P, T>(block, block.scales, dot, sum);
-    dot_codes8<4, 8, P, T>(block, starts + T, dot);
-    add_scaled<F32Scales, P, T>(block, block.scales + F32Scales::kBytes, dot, sum);
+    dot_codes4<P, T>(block, starts, dot);
+    add_scaled<P, T>(block, dot, sum, [&](size_t at) {
+      return Isa::mul(Isa::load_f16(block.unit + at), Isa::load_u8(block.scales + at));
+    });
+    add_minima<P, T>(block, sum, [&](size_t at) {
+      const Isa::Floats min = Isa::load_u8(block.scales + 16 + at);
+      return Isa::sub(Isa::broadcast(0.0f), Isa::mul(Isa::load_f16(block.unit + 32 + at), min));
+    });
+  }
+};
+
+struct Int6Super {
+  static constexpr int kUnitBlocks = 8;
+  static constexpr size_t kScalesOffset = 64, kScaleBytes = 32, kCodeBytes = 384;
+  template <int P, int T>
+  static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats (*sum)[T]) {
+    accumulate_half<0, P, T>(block, sum);
+    accumulate_half<1, P, T>(block, sum);
+  }
+
+ private:
+  template <int Half, int P, int T>
+  static GPT2EDGE_INLINE void accumulate_half(const Block& block, Isa::Floats (*sum)[T]) {
+    int32_t starts[T];
+    for (int t = 0; t < T; ++t) starts[t] = -32 * block.sums[T * Half + t];
+    Isa::Ints dot[P][T];
+    dot_codes6<Half, P, T>(block, starts, dot);
+    add_scaled<P, T>(block, dot, sum, [&](size_t at) {
+      return Isa::mul(Isa::load_f16(block.unit + at), Isa::load_s8(block.scales + 16 * Half + at));
+    });
   }
 };
 
 template <typename Form>
 struct IntegerTile {
-  static constexpr size_t kCodesOffset = Form::kUnitBlocks * Form::kScaleBytes;
+  static constexpr size_t kCodesOffset =
+      Form::kScalesOffset + Form::kUnitBlocks * Form::kScaleBytes;
   static constexpr size_t kUnitBytes = kCodesOffset + Form::kUnitBlocks * Form::kCodeBytes;
 
   template <int P, int T>
@@ -255,6 +305,7 @@ struct IntegerTile {
     const QuantizedRows& rows = args.quantized;
     Block block = {nullptr,
                    nullptr,
+                   nullptr,
                    layout.panel_bytes,
                    rows.codes + first * kBlockInputs,
                    rows.scales + first,
@@ -263,7 +314,8 @@ struct IntegerTile {
                    rows.starts4 + first};
     for (int b = 0; b < n_blocks; ++b) {
       const int i = b % Form::kUnitBlocks;
-      block.scales = unit + Form::kScaleBytes * i;
+      block.unit = unit;
+      block.scales = unit + Form::kScalesOffset + Form::kScaleBytes * i;
       block.codes = unit + kCodesOffset + Form::kCodeBytes * i;
       Form::template accumulate<P, T>(block, sum);
       if (i == Form::kUnitBlocks - 1) unit += kUnitBytes;
@@ -346,8 +398,10 @@ void matmul(const MatmulArgs& args) {
       return all_panels<IntegerTile<Int4>>(args);
     case WeightForm::kInt8Affine:
       return all_panels<IntegerTile<Int8Affine>>(args);
-    case WeightForm::kInt8Fine:
-      return all_panels<IntegerTile<Int8Fine>>(args);
+    case WeightForm::kInt4Super:
+      return all_panels<IntegerTile<Int4Super>>(args);
+    case WeightForm::kInt6Super:
+      return all_panels<IntegerTile<Int6Super>>(args);
   }
 }
 

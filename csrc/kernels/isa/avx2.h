@@ -4,7 +4,8 @@
 //   8-bit codes: |w| x (x with w's sign); a pair is at most 2 * 128 * 127 = 32512, below 2^15.
 //   4-bit codes: 0..15 as they are;       a pair is at most 2 * 15 * 127 = 3810, so that the 8
 //   steps
-//                of a block (30480) still fit 16 bits and are widened once.
+//                of a block (30480) still fit 16 bits and are widened once;
+//   6-bit codes: 0..63 as they are;       a pair is at most 2 * 63 * 127 = 16002.
 #pragma once
 
 #include "kernels/isa/avx2_lanes.h"
@@ -49,6 +50,14 @@ struct Isa : Avx2Lanes {
     const __m256i offset = _mm256_set1_epi32(start);
     return {_mm256_add_epi32(widen(dot.low), offset), _mm256_add_epi32(widen(dot.high), offset)};
   }
+
+  using Dot6 = Ints;
+  static Dot6 start6(int32_t start) { return {_mm256_set1_epi32(start), _mm256_set1_epi32(start)}; }
+  static Dot6 step6(Dot6 dot, const Codes6& codes, Inputs x) {
+    return {_mm256_add_epi32(dot.low, widen(_mm256_maddubs_epi16(codes.low, x))),
+            _mm256_add_epi32(dot.high, widen(_mm256_maddubs_epi16(codes.high, x)))};
+  }
+  static Ints finish6(Dot6 dot) { return dot; }
 };
 
 }  // namespace

@@ -35,6 +35,15 @@ struct Avx2Lanes {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
   }
   static Floats load_bf16(const uint8_t* p) { return {load_bf16_8(p), load_bf16_8(p + 16)}; }
+  static __m128i load_8(const uint8_t* p) {
+    return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  }
+  static Floats load_u8(const uint8_t* p) {
+    return to_floats({_mm256_cvtepu8_epi32(load_8(p)), _mm256_cvtepu8_epi32(load_8(p + 8))});
+  }
+  static Floats load_s8(const uint8_t* p) {
+    return to_floats({_mm256_cvtepi8_epi32(load_8(p)), _mm256_cvtepi8_epi32(load_8(p + 8))});
+  }
   static void store_f16(uint8_t* p, Floats a) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
                      _mm256_cvtps_ph(a.low, _MM_FROUND_TO_NEAREST_INT));
@@ -119,6 +128,20 @@ struct Avx2Lanes {
     low = {_mm256_and_si256(a, mask), _mm256_and_si256(b, mask)};
     high = {_mm256_and_si256(_mm256_srli_epi16(a, 4), mask),
             _mm256_and_si256(_mm256_srli_epi16(b, 4), mask)};
+  }
+
+  using Codes6 = Ints;
+  static __m256i codes6_half(const uint8_t* low, int low_shift, const uint8_t* high,
+                             int high_shift) {
+    const __m256i four = _mm256_srli_epi16(load_32(low), low_shift);
+    const __m256i two = _mm256_slli_epi16(_mm256_srli_epi16(load_32(high), high_shift), 4);
+    return _mm256_or_si256(_mm256_and_si256(four, _mm256_set1_epi8(15)),
+                           _mm256_and_si256(two, _mm256_set1_epi8(48)));
+  }
+  static Codes6 load_codes6(const uint8_t* low, int low_shift, const uint8_t* high,
+                            int high_shift) {
+    return {codes6_half(low, low_shift, high, high_shift),
+            codes6_half(low + 32, low_shift, high + 32, high_shift)};
   }
 };
 

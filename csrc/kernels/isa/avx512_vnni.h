@@ -34,6 +34,15 @@ struct Isa {
   static Floats load_bf16(const uint8_t* p) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(load_32(p)), 16));
   }
+  static __m128i load_16(const uint8_t* p) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  }
+  static Floats load_u8(const uint8_t* p) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(load_16(p)));
+  }
+  static Floats load_s8(const uint8_t* p) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(load_16(p)));
+  }
   static void store_f16(uint8_t* p, Floats a) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                         _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
@@ -99,6 +108,20 @@ struct Isa {
   static Dot4 start4(int32_t start) { return _mm512_set1_epi32(start); }
   static Dot4 step4(Dot4 dot, Codes4 codes, Inputs x) { return step8(dot, codes, x); }
   static Ints finish4(Dot4 dot, int32_t) { return dot; }
+
+  using Dot6 = Ints;
+  using Codes6 = Ints;
+  static Codes6 load_codes6(const uint8_t* low, unsigned low_shift, const uint8_t* high,
+                            unsigned high_shift) {
+    const __m512i four = _mm512_srli_epi16(_mm512_loadu_si512(low), low_shift);
+    const __m512i two =
+        _mm512_slli_epi16(_mm512_srli_epi16(_mm512_loadu_si512(high), high_shift), 4);
+    return _mm512_or_si512(_mm512_and_si512(four, _mm512_set1_epi8(15)),
+                           _mm512_and_si512(two, _mm512_set1_epi8(48)));
+  }
+  static Dot6 start6(int32_t start) { return start8(start); }
+  static Dot6 step6(Dot6 dot, Codes6 codes, Inputs x) { return step8(dot, codes, x); }
+  static Ints finish6(Dot6 dot) { return dot; }
 };
 
 }  // namespace

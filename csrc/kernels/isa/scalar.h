@@ -55,6 +55,12 @@ struct Isa {
     memcpy(half, p, sizeof half);
     return each([&](int i) { return bfloat16_to_float(half[i]); });
   }
+  static Floats load_u8(const uint8_t* p) {
+    return each([&](int i) { return static_cast<float>(p[i]); });
+  }
+  static Floats load_s8(const uint8_t* p) {
+    return each([&](int i) { return static_cast<float>(static_cast<int8_t>(p[i])); });
+  }
   static void store_f16(uint8_t* p, Floats a) {
     uint16_t half[16];
     for (int i = 0; i < 16; ++i) half[i] = float_to_half(a.lane[i]);
@@ -159,6 +165,25 @@ struct Isa {
     for (int i = 0; i < 16; ++i) dot.lane[i] += start;
     return dot;
   }
+
+  using Dot6 = Ints;
+  using Codes6 = Codes8;
+  static Codes6 load_codes6(const uint8_t* low, int low_shift, const uint8_t* high,
+                            int high_shift) {
+    Codes6 r;
+    for (int i = 0; i < 64; ++i) {
+      const int code = (low[i] >> low_shift & 15) | (high[i] >> high_shift & 3) << 4;
+      r.code[i] = static_cast<int8_t>(code);
+    }
+    return r;
+  }
+  static Dot6 start6(int32_t start) {
+    Ints r;
+    for (int& lane : r.lane) lane = start;
+    return r;
+  }
+  static Dot6 step6(Dot6 dot, const Codes6& codes, Inputs x) { return step8(dot, codes, x); }
+  static Ints finish6(Dot6 dot) { return dot; }
 };
 
 }  // namespace
