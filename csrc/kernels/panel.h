@@ -38,8 +38,8 @@
 #include "formats/ggml_blocks.h"
 
 // GPT2EDGE_INLINE: for the parts of an inner loop, since what they pass each other must stay in
-// registers. GPT2EDGE_PREFETCH: asks for a cache line that will be written; a macro, since GCC
-// takes a function that does nothing else for one without effect and drops it.
+// registers. GPT2EDGE_PREFETCH: asks for a cache line that is needed soon. The empty asm keeps GCC
+// from dropping a function that does nothing else, as one without effect.
 #if defined(_MSC_VER) && !defined(__clang__)
 #include <intrin.h>
 #define GPT2EDGE_INLINE __forceinline
@@ -50,10 +50,19 @@
 #endif
 #else
 #define GPT2EDGE_INLINE inline __attribute__((always_inline))
-#define GPT2EDGE_PREFETCH(p) __builtin_prefetch(p, 1)
+#define GPT2EDGE_PREFETCH(p) \
+  do {                       \
+    __builtin_prefetch(p);   \
+    asm volatile("");        \
+  } while (0)
 #endif
 
 namespace gpt2edge::kernels {
+
+// Of two times 16 codes.
+struct TwoSums {
+  int32_t low, high;
+};
 
 constexpr int kPanelRows = 16;
 constexpr int kBlockInputs = 32;                         // inputs that share an activation scale

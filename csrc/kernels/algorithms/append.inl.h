@@ -78,9 +78,16 @@ void append_codes(const HeadCache& cache, const float* key, const float* value, 
   cache.value_scales[position] = v.scale;
 }
 
+// The rows of one head lie far apart, where the processor does not look ahead by itself.
+constexpr int kRowsAhead = 4;
+
 template <typename AppendRow>
 void append_rows(const AppendArgs& args, AppendRow append_one) {
   for (int i = 0; i < args.n_rows; ++i) {
+    if (i + kRowsAhead < args.n_rows) {
+      prefetch_row(args.keys + args.stride * (i + kRowsAhead), args.cache.d_head);
+      prefetch_row(args.values + args.stride * (i + kRowsAhead), args.cache.d_head);
+    }
     append_one(args.cache, args.keys + args.stride * i, args.values + args.stride * i,
                args.first_position + i);
   }

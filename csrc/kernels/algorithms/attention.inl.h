@@ -36,6 +36,10 @@ void attend(const AttentionArgs& args) {
     tile.first_position = args.first_position + i;
     tile.query = args.queries + args.query_stride * i;
     tile.out = args.out + args.out_stride * i;
+    for (int next = i + Isa::kQueries; next < i + 2 * Isa::kQueries && next < args.n_queries;
+         ++next) {
+      prefetch_row(args.queries + args.query_stride * next, args.cache.d_head);
+    }
     if (i + Isa::kQueries <= args.n_queries) {
       Attention::template run<Isa::kQueries>(tile, args.cache);
       i += Isa::kQueries;

@@ -84,10 +84,12 @@ struct Int8Attention {
       const Isa::Floats high = Isa::mul(Isa::load(w + 16), Isa::load(scales + 16));
       const float largest = Isa::max_lane(Isa::max(low, high));
       const Isa::Floats inverse = Isa::broadcast(inverse_scale(largest));
-      const int32_t sum = quantize_16(low, inverse, codes + kBlockPositions * b) +
-                          quantize_16(high, inverse, codes + kBlockPositions * b + 16);
+      int8_t* to = codes + kBlockPositions * b;
+      quantize_16(low, inverse, to);
+      quantize_16(high, inverse, to + 16);
+      const auto [low_sum, high_sum] = Isa::sum_codes(to, to + 16);
       tile.scales[first + b] = largest / kLargestCode;
-      tile.starts[first + b] = -Isa::kCodeBias * sum;
+      tile.starts[first + b] = -Isa::kCodeBias * (low_sum + high_sum);
     }
   }
 

@@ -21,16 +21,18 @@ GPT2EDGE_INLINE float inverse_scale(float largest) {
   return largest >= 1e-30f && largest <= 1e38f ? kLargestCode / largest : 0.0f;
 }
 
-// 16 numbers to codes; returns the sum of the codes.
-GPT2EDGE_INLINE int32_t quantize_16(Isa::Floats x, Isa::Floats inverse, int8_t* codes) {
+// 16 numbers to codes.
+GPT2EDGE_INLINE void quantize_16(Isa::Floats x, Isa::Floats inverse, int8_t* codes) {
   const Isa::Floats shift = Isa::broadcast(kRoundingShift);
   // The limits also turn a NaN into a number.
   const Isa::Floats scaled = Isa::min(Isa::max(Isa::mul(x, inverse), Isa::broadcast(-kLargestCode)),
                                       Isa::broadcast(kLargestCode));
-  const Isa::Floats shifted = Isa::add(scaled, shift);
-  Isa::store_low_bytes(codes, shifted);
-  // Sums of small integers are exact in float.
-  return static_cast<int32_t>(Isa::sum(Isa::sub(shifted, shift)));
+  Isa::store_low_bytes(codes, Isa::add(scaled, shift));
+}
+
+// Asks for n numbers that are read soon.
+GPT2EDGE_INLINE void prefetch_row(const float* x, int n) {
+  for (int i = 0; i < n; i += 16) GPT2EDGE_PREFETCH(x + i);
 }
 
 // The next 16 of n numbers, with zeros after the last.
@@ -58,7 +60,8 @@ GPT2EDGE_INLINE QuantizedVector quantize_vector(const float* x, int n, Take take
   QuantizedVector result = {largest / kLargestCode, 0};
   for (int i = 0; i < n; i += 16) {
     int8_t codes[16];
-    result.sum += quantize_16(load_up_to_16(x + i, n - i), inverse, codes);
+    quantize_16(load_up_to_16(x + i, n - i), inverse, codes);
+    result.sum += Isa::sum_codes(codes, codes).low;
     take(i, codes);
   }
   return result;

@@ -17,8 +17,9 @@ GPT2EDGE_INLINE void quantize_block(Isa::Floats low, Isa::Floats high, const Qua
   const float largest = Isa::max_lane(Isa::max(magnitude(low), magnitude(high)));
   const Isa::Floats inverse = Isa::broadcast(inverse_scale(largest));
   int8_t codes[32];
-  const int32_t low_sum = quantize_16(low, inverse, codes);
-  const int32_t high_sum = quantize_16(high, inverse, codes + 16);
+  quantize_16(low, inverse, codes);
+  quantize_16(high, inverse, codes + 16);
+  const auto [low_sum, high_sum] = Isa::sum_codes(codes, codes + 16);
   int8_t* to = out.codes + first * kBlockInputs + 4 * row;
   for (int step = 0; step < 8; ++step, to += 4 * width) memcpy(to, codes + 4 * step, 4);
   out.sums[2 * first + row] = low_sum;

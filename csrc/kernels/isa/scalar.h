@@ -124,6 +124,15 @@ struct Isa {
 
   // ---- dot products ----
 
+  static TwoSums sum_codes(const int8_t* low, const int8_t* high) {
+    TwoSums sums{};
+    for (int i = 0; i < 16; ++i) {
+      sums.low += low[i];
+      sums.high += high[i];
+    }
+    return sums;
+  }
+
   static Floats to_floats(Ints a) {
     return each([&](int i) { return static_cast<float>(a.lane[i]); });
   }
