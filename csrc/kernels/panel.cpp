@@ -42,18 +42,33 @@ struct BlockPlace {
   size_t unit, scales, codes;
 };
 
-// Q4_0 stores its nibbles in the panel's own order: they are moved as they are.
-void pack_q4_0(const PanelLayout& layout, const std::byte* rows, int n_rows, uint8_t* panel) {
+// Q4_0 and Q8_0 store their codes in the panel's own order: they are moved as they are, but for the
+// bits in `flips`, those of four rows together.
+template <typename Block>
+void pack_blocks(const PanelLayout& layout, const std::byte* rows, int n_rows, uint32_t flips,
+                 uint8_t* panel) {
+  constexpr int kRows = 4, kSteps = sizeof(Block::qs) / 4;
   const int n_blocks = layout.n_in / kBlockInputs;
-  const size_t row_size = sizeof(BlockQ4_0) * static_cast<size_t>(n_blocks);
-  for (int b = 0; b < n_blocks; ++b, rows += sizeof(BlockQ4_0)) {
+  const size_t row_size = sizeof(Block) * static_cast<size_t>(n_blocks);
+  for (int b = 0; b < n_blocks; ++b, rows += sizeof(Block)) {
     const BlockPlace place(layout, b);
-    for (int r = 0; r < n_rows; ++r) {
-      BlockQ4_0 block;
-      std::memcpy(&block, rows + row_size * static_cast<size_t>(r), sizeof block);
-      put_half(panel + place.scales + 2 * r, block.d);
-      uint8_t* codes = panel + place.codes + 4 * r;
-      for (int step = 0; step < 4; ++step) std::memcpy(codes + 64 * step, block.qs + 4 * step, 4);
+    for (int first = 0; first < kPanelRows; first += kRows) {
+      Block block[kRows] = {};
+      for (int r = 0; r < kRows && first + r < n_rows; ++r) {
+        std::memcpy(&block[r], rows + row_size * static_cast<size_t>(first + r), sizeof block[r]);
+      }
+      uint32_t fours[kSteps][kRows];
+      for (int r = 0; r < kRows; ++r) {
+        put_half(panel + place.scales + 2 * (first + r), block[r].d);
+        for (int step = 0; step < kSteps; ++step) {
+          std::memcpy(&fours[step][r], block[r].qs + 4 * step, 4);
+          fours[step][r] ^= flips;
+        }
+      }
+      uint8_t* codes = panel + place.codes + 4 * first;
+      for (int step = 0; step < kSteps; ++step) {
+        std::memcpy(codes + 64 * step, fours[step], sizeof fours[step]);
+      }
     }
   }
 }
@@ -67,9 +82,8 @@ uint32_t four_at(const int8_t* code) {
 
 void put_four(uint8_t* to, uint32_t four) { std::memcpy(to, &four, sizeof four); }
 
-void put_codes8(const int8_t* code, uint32_t bias_bits, uint8_t* to) {
-  for (int step = 0; step < 8; ++step)
-    put_four(to + 64 * step, four_at(code + 4 * step) ^ bias_bits);
+void put_codes8(const int8_t* code, uint32_t flips, uint8_t* to) {
+  for (int step = 0; step < 8; ++step) put_four(to + 64 * step, four_at(code + 4 * step) ^ flips);
 }
 
 // The low four bits of codes that are not negative.
@@ -91,8 +105,8 @@ void put_high_bits(const int8_t* code, uint8_t* to) {
   }
 }
 
-void put_codes(const PanelLayout& layout, const BlockCodes& c, uint32_t bias_bits, uint8_t* to) {
-  if (!is_super(layout.form)) return put_codes8(c.code, bias_bits, to);
+void put_codes(const PanelLayout& layout, const BlockCodes& c, uint32_t flips, uint8_t* to) {
+  if (!is_super(layout.form)) return put_codes8(c.code, flips, to);
   if (layout.form == WeightForm::kInt4Super) return put_nibbles(c.code, to);
   int8_t code[32];
   for (int i = 0; i < 32; ++i) code[i] = static_cast<int8_t>(c.code[i] + 32);
@@ -118,9 +132,7 @@ void put_scales(const PanelLayout& layout, const BlockCodes& c, const BlockPlace
 }
 
 void pack_codes(const PanelLayout& layout, TensorType type, const std::byte* rows, int n_rows,
-                int code_bias, uint8_t* panel) {
-  // Adding 128 to a signed byte is flipping its top bit.
-  const uint32_t bias_bits = code_bias == 0 ? 0 : 0x80808080u;
+                uint32_t flips, uint8_t* panel) {
   const int n_blocks = layout.n_in / kBlockInputs;
   const size_t row_size = row_bytes(type, static_cast<size_t>(layout.n_in));
   for (int r = 0; r < kPanelRows; ++r) {
@@ -131,7 +143,7 @@ void pack_codes(const PanelLayout& layout, TensorType type, const std::byte* row
         decode_block(type, rows + row_size * static_cast<size_t>(r), static_cast<size_t>(b), c);
       }
       put_scales(layout, c, place, r, panel);
-      put_codes(layout, c, bias_bits, panel + place.codes + 4 * r);
+      put_codes(layout, c, flips, panel + place.codes + 4 * r);
     }
   }
 }
@@ -268,10 +280,13 @@ PanelLayout panel_layout(WeightForm form, int n_in) {
 
 void pack_panel(const PanelLayout& layout, TensorType type, const std::byte* rows, int n_rows,
                 int code_bias, uint8_t* panel) {
+  // Adding 128 to a signed byte is flipping its top bit.
+  const uint32_t flips = code_bias == 0 ? 0 : 0x80808080u;
   if (layout.form == WeightForm::kF32) return pack_floats<uint32_t>(layout, rows, n_rows, panel);
   if (is_float(layout.form)) return pack_floats<uint16_t>(layout, rows, n_rows, panel);
-  if (layout.form == WeightForm::kInt4) return pack_q4_0(layout, rows, n_rows, panel);
-  pack_codes(layout, type, rows, n_rows, code_bias, panel);
+  if (type == TensorType::Q4_0) return pack_blocks<BlockQ4_0>(layout, rows, n_rows, 0, panel);
+  if (type == TensorType::Q8_0) return pack_blocks<BlockQ8_0>(layout, rows, n_rows, flips, panel);
+  pack_codes(layout, type, rows, n_rows, flips, panel);
 }
 
 void unpack_row(const PackedMatrix& matrix, int row, float* out) {
