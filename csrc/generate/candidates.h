@@ -9,7 +9,16 @@
 #include <span>
 #include <vector>
 
+#include "model/model.h"
+
 namespace gpt2edge {
+
+// The logits of a vocabulary. Where the model has noted the greatest of every kMaximaBlock logits,
+// NaN for a block with one that is not finite, most of them need not be looked at.
+struct Logits {
+  std::span<const float> all;
+  std::span<const float> maxima = {};  // or none
+};
 
 struct Candidate {
   float logit;
@@ -22,13 +31,13 @@ inline bool ranks_before(const Candidate& a, const Candidate& b) {
 
 // The greatest logit. Throws std::invalid_argument when there are no logits or all are banned, and
 // std::runtime_error when one is NaN or +infinity, as broken weights produce.
-float max_logit(std::span<const float> logits);
+float max_logit(const Logits& logits);
 
 // The lowest id whose logit equals `value`, which must be there.
-int32_t first_token_with(std::span<const float> logits, float value);
+int32_t first_token_with(const Logits& logits, float value);
 
 // Fills `best` with the `count` best candidates that are not banned, or fewer if there are fewer,
 // best first. `count` >= 1. Reuses the capacity of `best`.
-void select_best(std::span<const float> logits, size_t count, std::vector<Candidate>& best);
+void select_best(const Logits& logits, size_t count, std::vector<Candidate>& best);
 
 }  // namespace gpt2edge

@@ -15,7 +15,7 @@ TopLogprobs log_softmax_top(std::span<const float> logits, int32_t chosen, int n
   }
   if (n_top < 0) throw std::invalid_argument(message("n_top is ", n_top, ", expected 0 or more"));
 
-  const double max = max_logit(logits);
+  const double max = max_logit({logits});
   double sum = 0;
   for (const float logit : logits) sum += portable_exp(logit - max);
   const double log_sum = max + portable_log(sum);
@@ -24,7 +24,7 @@ TopLogprobs log_softmax_top(std::span<const float> logits, int32_t chosen, int n
   TopLogprobs result{logprob(logits[static_cast<size_t>(chosen)]), {}};
   if (n_top == 0) return result;
   std::vector<Candidate> best;
-  select_best(logits, static_cast<size_t>(n_top), best);
+  select_best({logits}, static_cast<size_t>(n_top), best);
   result.top.reserve(best.size());
   for (const Candidate& c : best) result.top.push_back({c.token, logprob(c.logit)});
   return result;

@@ -74,13 +74,13 @@ Sampler::Sampler(SamplerOptions options) : options_(std::move(options)) {
   inverse_temperature_ = inverse(options_.temperature);
 }
 
-int32_t Sampler::sample(std::span<const float> logits) {
-  const std::span<const float> adjusted = adjust(logits);
+int32_t Sampler::sample(const Logits& logits) {
+  const Logits adjusted = adjust(logits);
   const float max = max_logit(adjusted);
   const double uniform = random_uniform(options_.seed, draw_index_);
   const bool whole_vocabulary = options_.top_k == 0 && options_.top_p == 1;
   const int32_t token = is_greedy()        ? first_token_with(adjusted, max)
-                        : whole_vocabulary ? draw_from_all(adjusted, max, uniform)
+                        : whole_vocabulary ? draw_from_all(adjusted.all, max, uniform)
                                            : draw_from_best(adjusted, max, uniform);
   ++draw_index_;
   return token;
@@ -110,9 +110,9 @@ void Sampler::reset() {
 
 // Bias, then penalty. A token is penalized once however often it was seen.
 // Source of the penalty: Keskar et al., "CTRL", 2019, section 4.1, in Hugging Face's form.
-std::span<const float> Sampler::adjust(std::span<const float> logits) {
+Logits Sampler::adjust(const Logits& logits) {
   if (options_.logit_bias.empty() && seen_.empty()) return logits;
-  adjusted_.assign(logits.begin(), logits.end());
+  adjusted_.assign(logits.all.begin(), logits.all.end());
   for (const auto& [token, bias] : options_.logit_bias) {
     float& logit = logit_of(adjusted_, token, "logit_bias names");
     const double sum = double{logit} + bias;
@@ -123,7 +123,7 @@ std::span<const float> Sampler::adjust(std::span<const float> logits) {
     float& logit = logit_of(adjusted_, token, "the text contains");
     if (std::isfinite(logit)) logit = to_logit(logit > 0 ? logit / penalty : logit * penalty);
   }
-  return adjusted_;
+  return {adjusted_};
 }
 
 // Proportional to the probability; 1 for the most likely token.
@@ -143,7 +143,7 @@ int32_t Sampler::draw_from_all(std::span<const float> logits, float max, double 
   return static_cast<int32_t>(draw_place(cumulative_, n, uniform));
 }
 
-int32_t Sampler::draw_from_best(std::span<const float> logits, float max, double uniform) {
+int32_t Sampler::draw_from_best(const Logits& logits, float max, double uniform) {
   if (options_.top_k == 0) {
     keep_nucleus(logits, max);
   } else {
@@ -158,7 +158,7 @@ int32_t Sampler::draw_from_best(std::span<const float> logits, float max, double
 }
 
 // best_: the top k, less what top-p cuts off. The token that crosses top-p stays.
-void Sampler::keep_top_k(std::span<const float> logits, float max) {
+void Sampler::keep_top_k(const Logits& logits, float max) {
   select_best(logits, static_cast<size_t>(options_.top_k), best_);
   accumulate_best(max);
   if (options_.top_p == 1) return;
@@ -169,9 +169,9 @@ void Sampler::keep_top_k(std::span<const float> logits, float max) {
 
 // best_: the nucleus of the whole vocabulary, found without sorting it all.
 // Source: Holtzman et al., "The Curious Case of Neural Text Degeneration", ICLR 2020.
-void Sampler::keep_nucleus(std::span<const float> logits, float max) {
+void Sampler::keep_nucleus(const Logits& logits, float max) {
   double total = 0;
-  for (const float logit : logits) total += weight(logit, max);
+  for (const float logit : logits.all) total += weight(logit, max);
   const double share = options_.top_p * total;
   for (size_t count = kFirstNucleus;; count *= 8) {
     select_best(logits, count, best_);

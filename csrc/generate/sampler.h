@@ -37,7 +37,7 @@ class Sampler {
   // logits go to the lower id. Throws std::invalid_argument when every token is banned or a token
   // that was biased or accepted is not in the vocabulary, std::runtime_error for a NaN or
   // +infinity; then nothing has changed.
-  int32_t sample(std::span<const float> logits);
+  int32_t sample(const Logits& logits);
 
   // Notes a token of the text, prompt included, for the repetition penalty.
   void accept(int32_t token);
@@ -54,11 +54,11 @@ class Sampler {
 
  private:
   bool is_greedy() const { return options_.temperature == 0 || options_.top_k == 1; }
-  std::span<const float> adjust(std::span<const float> logits);
+  Logits adjust(const Logits& logits);
   int32_t draw_from_all(std::span<const float> logits, float max, double uniform);
-  int32_t draw_from_best(std::span<const float> logits, float max, double uniform);
-  void keep_top_k(std::span<const float> logits, float max);
-  void keep_nucleus(std::span<const float> logits, float max);
+  int32_t draw_from_best(const Logits& logits, float max, double uniform);
+  void keep_top_k(const Logits& logits, float max);
+  void keep_nucleus(const Logits& logits, float max);
   void accumulate_best(float max);
   double weight(float logit, float max) const;
 

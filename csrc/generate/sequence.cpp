@@ -70,7 +70,12 @@ void Sequence::append(std::span<const int32_t> tokens, float* all_logits,
     float* logits = all_logits == nullptr ? nullptr : all_logits + n_vocab * i;
     rows_.push_back({tokens[i], length() + static_cast<int>(i), &cache_, logits});
   }
-  if (all_logits == nullptr) rows_.back().logits = logits_.data();
+  maxima_.clear();
+  if (all_logits == nullptr) {
+    maxima_.resize(maxima_count(model_->config().n_vocab));
+    rows_.back().logits = logits_.data();
+    rows_.back().maxima = maxima_.data();
+  }
   has_logits_ = false;
   model_->forward(rows_, interrupt);
   if (all_logits != nullptr) {
@@ -90,11 +95,11 @@ void Sequence::truncate(int n) {
   tokens_.resize(static_cast<size_t>(n));
 }
 
-std::span<const float> Sequence::logits() const {
+Logits Sequence::logits() const {
   if (!has_logits_) {
     throw std::invalid_argument("there are no logits yet: append at least one token first");
   }
-  return logits_;
+  return {logits_, maxima_};
 }
 
 }  // namespace gpt2edge

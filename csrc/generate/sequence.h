@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "generate/candidates.h"
 #include "model/kv_cache.h"
 #include "model/model.h"
 
@@ -27,7 +28,7 @@ class Sequence {
   // Forgets all but the first n tokens. logits() are unknown until the next append.
   void truncate(int n);
 
-  std::span<const float> logits() const;
+  Logits logits() const;
   const std::vector<int32_t>& tokens() const { return tokens_; }
   int length() const { return static_cast<int>(tokens_.size()); }
   int n_ctx() const { return cache_.n_ctx(); }
@@ -42,7 +43,7 @@ class Sequence {
   KvCache cache_;
   std::vector<int32_t> tokens_;
   std::vector<Row> rows_;
-  std::vector<float> logits_;
+  std::vector<float> logits_, maxima_;  // no maxima where they were not noted
   bool has_logits_ = false;
   std::atomic<bool> in_use_{false};
 };

@@ -52,6 +52,10 @@ struct MatmulArgs {
   // then the outputs become codes, as quantize_tile makes them. n_out is a multiple of 32 and
   // first_panel and last_panel are even; not for kResidual.
   QuantizedRows out_codes = {};
+  // Of each row's outputs, 32 at a time, the greatest, or NaN where one is not finite; the padding
+  // of the last panel counts as well. (n_rows, maxima_stride), or null.
+  float* maxima = nullptr;
+  size_t maxima_stride = 0;
 };
 
 // Quantizes one tile of rows.

@@ -112,22 +112,27 @@ void Model::attend(int layer, std::span<const Row> rows) {
 void Model::head(std::span<const Row> rows) {
   Workspace& w = workspace_;
   const size_t row_bytes = static_cast<size_t>(config_.n_embd) * sizeof(float);
+  const size_t n_maxima = maxima_count(config_.n_vocab);
   for (size_t i = 0; i < rows.size();) {
     // Move the wanted rows together: x is not needed any more.
-    float* out[kMaxHeadRows];
+    const Row* wanted[kMaxHeadRows];
     int n = 0;
     for (; i < rows.size() && n < kMaxHeadRows; ++i) {
       if (rows[i].logits == nullptr) continue;
       float* to = w.x + w.embd_stride * static_cast<size_t>(n);
       const float* from = w.x + w.embd_stride * i;
       if (to != from) std::memcpy(to, from, row_bytes);
-      out[n++] = rows[i].logits;
+      wanted[n++] = &rows[i];
     }
     if (n == 0) return;
-    matmul(weights_.lm_head, normed(weights_.ln_f), n, Epilogue::kBias, {w.logits, w.vocab_stride});
+    matmul(weights_.lm_head, normed(weights_.ln_f), n, Epilogue::kBias,
+           {.values = w.logits, .stride = w.vocab_stride, .maxima = w.maxima});
     for (int k = 0; k < n; ++k) {
-      std::memcpy(out[k], w.logits + w.vocab_stride * static_cast<size_t>(k),
+      const auto at = static_cast<size_t>(k);
+      std::memcpy(wanted[k]->logits, w.logits + w.vocab_stride * at,
                   static_cast<size_t>(config_.n_vocab) * sizeof(float));
+      if (wanted[k]->maxima == nullptr) continue;
+      std::memcpy(wanted[k]->maxima, w.maxima + n_maxima * at, n_maxima * sizeof(float));
     }
   }
 }
@@ -182,6 +187,8 @@ void Model::matmul(const Linear& linear, const Input& input, int n_rows, Epilogu
   } else {
     args.out = output.values;
     args.out_stride = output.stride;
+    args.maxima = output.maxima;
+    args.maxima_stride = maxima_count(linear.weight.n_out);
   }
   pool_.run((n_panels + share - 1) / share, [&](int item, int) {
     kernels::MatmulArgs part = args;

@@ -26,7 +26,14 @@ struct Row {
   KvCache* cache;  // of the token's sequence; the positions before this one are filled, or are
                    // rows of the same pass
   float* logits;   // n_vocab floats to fill, or null where they are not wanted
+  // The greatest of every kMaximaBlock logits, NaN where one is not finite, for a block at the end
+  // that is not whole any number; or null where the logits are, or these are not wanted.
+  float* maxima = nullptr;
 };
+constexpr int kMaximaBlock = kernels::kBlockInputs;
+inline size_t maxima_count(int n_vocab) {
+  return (static_cast<size_t>(n_vocab) + kMaximaBlock - 1) / kMaximaBlock;
+}
 
 // Called now and then during a long pass; stops it by throwing.
 using Interrupt = std::function<void()>;
@@ -74,6 +81,7 @@ class Model {
     float* values;
     size_t stride;
     const kernels::QuantizedRows* codes = nullptr;
+    float* maxima = nullptr;  // of the floats, maxima_count(n_out) a row
   };
   Input normed(const Norm& norm) const;
   const float* prepare(const Input& input, int n_rows, const kernels::PanelLayout& layout);

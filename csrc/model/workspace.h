@@ -35,6 +35,7 @@ class Workspace {
   float* inner;     // (kMaxRows, n_inner) after GELU, as floats or as codes:
   kernels::QuantizedRows inner_codes;
   float* logits;                     // (kMaxHeadRows, n_vocab)
+  float* maxima;                     // (kMaxHeadRows, maxima_count(n_vocab))
   kernels::QuantizedRows quantized;  // n_embd inputs of whatever the next matmul reads
 
   // One thread's room for attention scores.

@@ -22,9 +22,9 @@ namespace py = pybind11;
 namespace gpt2edge::python {
 namespace {
 
-using Logits = py::array_t<float, py::array::c_style>;
+using LogitsArray = py::array_t<float, py::array::c_style>;
 
-std::span<const float> view(const Logits& logits) {
+std::span<const float> view(const LogitsArray& logits) {
   if (logits.ndim() != 1) throw py::value_error("logits must be one row of float32");
   return {logits.data(), static_cast<size_t>(logits.size())};
 }
@@ -52,7 +52,7 @@ void bind_sampler(py::module_& m) {
            py::arg("repetition_window") = 0, py::arg("logit_bias") = std::map<int32_t, float>{},
            py::arg("seed") = uint64_t{0})
       .def(
-          "sample", [](Sampler& s, const Logits& logits) { return s.sample(view(logits)); },
+          "sample", [](Sampler& s, const LogitsArray& logits) { return s.sample({view(logits)}); },
           py::arg("logits").noconvert())
       .def("accept", &Sampler::accept, py::arg("token"))
       .def("reset", &Sampler::reset)
@@ -62,7 +62,7 @@ void bind_sampler(py::module_& m) {
   m.def("random_uniform", &random_uniform, py::arg("seed"), py::arg("draw"));
 }
 
-std::pair<float, std::vector<std::pair<int32_t, float>>> top_logprobs(const Logits& logits,
+std::pair<float, std::vector<std::pair<int32_t, float>>> top_logprobs(const LogitsArray& logits,
                                                                       int32_t chosen, int n_top) {
   const TopLogprobs result = log_softmax_top(view(logits), chosen, n_top);
   std::vector<std::pair<int32_t, float>> top;

@@ -41,7 +41,7 @@ kernels::CacheType cache_type(const std::string& name) {
 }
 
 py::array_t<float> last_logits(const Sequence& sequence) {
-  const auto logits = sequence.logits();
+  const auto logits = sequence.logits().all;
   return py::array_t<float>(static_cast<py::ssize_t>(logits.size()), logits.data());
 }
 

@@ -1,5 +1,6 @@
 // Every kernel table this machine can run, against naive loops that know nothing of panels, lanes
 // or tiles: the same bits, over awkward shapes and tails.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -339,6 +340,41 @@ void test_matmul_to_codes(const KernelTable& table, Epilogue epilogue) {
   }
 }
 
+// Of every 32 outputs the greatest, or NaN where one is not finite.
+void test_maxima(const KernelTable& table) {
+  const int n_in = 64, n_out = 70;
+  const Packed packed = pack(random_matrix(TensorType::Q4_0, n_out, n_in), table.code_bias);
+  for (const float odd : {0.5f, NAN, INFINITY, -INFINITY}) {
+    std::vector<float> bias(static_cast<size_t>(padded(n_out)));
+    bias[40] = odd;
+    for (const int n_rows : {1, 7, 13}) {
+      Activations a(n_rows, n_in), out(n_rows, padded(n_out));
+      std::vector<float> maxima(static_cast<size_t>(3 * n_rows));
+      MatmulArgs args{};
+      args.weights = packed.matrix;
+      args.quantized = a.quantize(table);
+      args.n_rows = n_rows;
+      args.last_panel = panel_count(n_out);
+      args.bias = bias.data();
+      args.out = out.values.data();
+      args.out_stride = static_cast<size_t>(out.stride);
+      args.maxima = maxima.data();
+      args.maxima_stride = 3;
+      table.matmul(args);
+      for (int i = 0; i < n_rows; ++i) {
+        const std::vector<float> row = out.row(i);
+        const float* found = &maxima[static_cast<size_t>(3 * i)];
+        CHECK(found[0] == *std::max_element(row.begin(), row.begin() + 32));
+        if (std::isfinite(odd)) {
+          CHECK(found[1] == *std::max_element(row.begin() + 32, row.begin() + 64));
+        } else {
+          CHECK(std::isnan(found[1]));
+        }
+      }
+    }
+  }
+}
+
 // The K types have no short naive form: the scalar table is their oracle, and their sum is checked
 // against the dequantized weights.
 void test_k_types(const KernelTable& table, int n_rows) {
@@ -566,6 +602,7 @@ int main() {
     test_matmuls(*table);
     test_matmul_to_codes(*table, Epilogue::kBias);
     test_matmul_to_codes(*table, Epilogue::kGeluTanh);
+    test_maxima(*table);
     for (const int n_rows : {1, 5, 13}) test_k_types(*table, n_rows);
     test_elementary(*table);
     test_layer_norm(*table);

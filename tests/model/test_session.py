@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,15 +60,39 @@ def test_logits_before_any_token(model: _core.Model) -> None:
         _core.Session(model).sample(_core.Sampler())
 
 
-@pytest.mark.parametrize("options", [{"temperature": 0}, {"top_k": 3}, {"top_k": 0}])
-def test_sampling_without_a_copy_of_the_logits(
-    model: _core.Model, options: dict[str, float]
-) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"temperature": 0},
+        {"top_k": 3},
+        {"top_k": 299},
+        {"top_k": 0},
+        {"top_k": 0, "top_p": 0.7},
+        {"min_p": 0.3},
+        {"repetition_penalty": 1.5, "temperature": 0},
+        {"logit_bias": {7: -float("inf"), 299: 3.0}},
+    ],
+)
+def test_sampling_is_that_of_the_logits(model: _core.Model, options: dict[str, Any]) -> None:
     session = _core.Session(model)
-    session.append(np.arange(5, dtype=np.int32))
     one, other = _core.Sampler(**options, seed=7), _core.Sampler(**options, seed=7)
-    logits = session.logits
-    assert [session.sample(one) for _ in range(20)] == [other.sample(logits) for _ in range(20)]
+    for token in range(30):
+        session.append([token])
+        logits = session.logits
+        assert session.sample(one) == other.sample(logits)
+        one.accept(token)
+        other.accept(token)
+
+
+def test_sampling_from_broken_weights(tmp_path: Path) -> None:
+    weights = draw_weights(MODEL)
+    weights["wte.weight"][37, 0] = np.nan
+    path = write_gguf(tmp_path / "broken.gguf", MODEL, weights, "f32")
+    session = _core.Session(_core.Model(str(path)))
+    session.append([5])
+    for sampler in (_core.Sampler(), _core.Sampler(temperature=0)):
+        with pytest.raises(RuntimeError, match="token 37 is nan.*damaged"):
+            session.sample(sampler)
 
 
 def test_unknown_cache_type(model: _core.Model) -> None:

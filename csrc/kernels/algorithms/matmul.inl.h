@@ -42,6 +42,21 @@ GPT2EDGE_INLINE void store_floats(const MatmulArgs& args, int panel, int row,
   }
 }
 
+template <int P, int T>
+GPT2EDGE_INLINE void store_maxima(const MatmulArgs& args, int panel, int row,
+                                  Isa::Floats (*sum)[T]) {
+  float* out = args.maxima + args.maxima_stride * row + panel / kBlockPanels;
+  for (int t = 0; t < T; ++t) {
+    Isa::Floats largest = sum[0][t];
+    Isa::Floats zero = Isa::sub(largest, largest);  // NaN for what is not finite
+    for (int p = 1; p < P; ++p) {
+      largest = Isa::max(largest, sum[p][t]);
+      zero = Isa::add(zero, Isa::sub(sum[p][t], sum[p][t]));
+    }
+    out[args.maxima_stride * t] = Isa::max_lane(largest) + Isa::sum(zero);
+  }
+}
+
 // Or a block of the codes that the next matmul reads.
 template <int T>
 GPT2EDGE_INLINE void store_codes(const MatmulArgs& args, int panel, int row,
@@ -59,6 +74,7 @@ GPT2EDGE_INLINE void finish(const MatmulArgs& args, int panel, int row, Isa::Flo
   }
   if (args.out != nullptr) {
     store_floats<P, T>(args, panel, row, sum);
+    if (args.maxima != nullptr) store_maxima<P, T>(args, panel, row, sum);
   } else if constexpr (P == kBlockPanels) {
     store_codes<T>(args, panel, row, sum);
   }
