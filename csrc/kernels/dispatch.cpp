@@ -20,6 +20,12 @@ extern const KernelTable table_avx_vnni;
 #if GPT2EDGE_HAS_avx512_vnni
 extern const KernelTable table_avx512_vnni;
 #endif
+#if GPT2EDGE_HAS_neon
+extern const KernelTable table_neon;
+#endif
+#if GPT2EDGE_HAS_neon_dotprod
+extern const KernelTable table_neon_dotprod;
+#endif
 
 const std::vector<const KernelTable*>& available_tables() {
   static const std::vector<const KernelTable*> tables = [] {
@@ -33,6 +39,12 @@ const std::vector<const KernelTable*>& available_tables() {
 #endif
 #if GPT2EDGE_HAS_avx2
     if (cpu.avx2) found.push_back(&table_avx2);
+#endif
+#if GPT2EDGE_HAS_neon_dotprod
+    if (cpu.dotprod) found.push_back(&table_neon_dotprod);
+#endif
+#if GPT2EDGE_HAS_neon
+    if (cpu.neon) found.push_back(&table_neon);
 #endif
     found.push_back(&table_scalar);
     return found;

@@ -1,0 +1,62 @@
+// The vocabulary for NEON alone (Cortex-A53 and A72, so the Raspberry Pi 3 and 4).
+//
+// Bytes are multiplied into 16 bits and added in pairs there:
+//   8- and 6-bit codes: a pair is at most 2 * 128 * 127 = 32512, below 2^15, and widened at once.
+//   4-bit codes: 0..15; the eight steps of a block come to at most 8 * 15 * 127 = 15240 a product
+//                and twice that a pair, so that they are widened once.
+#pragma once
+
+#include "kernels/isa/neon_lanes.h"
+
+namespace gpt2edge::kernels {
+namespace {
+
+struct Isa : NeonLanes {
+  static constexpr int kCodeBias = 0;
+  static constexpr int kMaxTokens = 2;  // rows of a matmul's tile: 24 of the 32 registers are sums
+  static constexpr int kMaxPanels = 1;  // by which it goes at once
+  static constexpr int kQueries = 2;    // rows of attention's tile
+
+  using Dot8 = Ints;
+  static Dot8 start8(int32_t) { return all(0); }
+  static Dot8 step8(Dot8 dot, const Codes8& codes, Inputs x) {
+    for (int i = 0; i < 4; ++i) {
+      const int16x8_t low = vmull_s8(vget_low_s8(codes.part[i]), vget_low_s8(x));
+      const int16x8_t high = vmull_high_s8(codes.part[i], x);
+      dot.part[i] = vpadalq_s16(dot.part[i], vpaddq_s16(low, high));
+    }
+    return dot;
+  }
+  static Ints finish8(Dot8 dot) { return dot; }
+
+  struct Dot4 {
+    int16x8_t low[4], high[4];  // a product a lane
+  };
+  static Dot4 start4(int32_t) {
+    Dot4 dot;
+    for (int i = 0; i < 4; ++i) dot.low[i] = dot.high[i] = vdupq_n_s16(0);
+    return dot;
+  }
+  static Dot4 step4(Dot4 dot, const Codes4& codes, Inputs x) {
+    for (int i = 0; i < 4; ++i) {
+      dot.low[i] = vmlal_s8(dot.low[i], vget_low_s8(codes.part[i]), vget_low_s8(x));
+      dot.high[i] = vmlal_high_s8(dot.high[i], codes.part[i], x);
+    }
+    return dot;
+  }
+  static Ints finish4(const Dot4& dot, int32_t start) {
+    Ints r = all(start);
+    for (int i = 0; i < 4; ++i) {
+      r.part[i] = vpadalq_s16(r.part[i], vpaddq_s16(dot.low[i], dot.high[i]));
+    }
+    return r;
+  }
+
+  using Dot6 = Ints;
+  static Dot6 start6(int32_t start) { return all(start); }
+  static Dot6 step6(Dot6 dot, const Codes6& codes, Inputs x) { return step8(dot, codes, x); }
+  static Ints finish6(Dot6 dot) { return dot; }
+};
+
+}  // namespace
+}  // namespace gpt2edge::kernels

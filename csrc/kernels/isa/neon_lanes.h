@@ -1,0 +1,179 @@
+// What the vocabularies of NEON share: all but their dot products. 16 lanes are four registers.
+#pragma once
+
+#include <arm_neon.h>
+#include <string.h>
+
+#include "kernels/panel.h"
+
+namespace gpt2edge::kernels {
+namespace {
+
+struct NeonLanes {
+  struct Floats {
+    float32x4_t part[4];
+  };
+  struct Ints {
+    int32x4_t part[4];
+  };
+
+  // ---- floats ----
+
+  template <typename Operation>
+  static Floats each(Operation operation) {
+    return {{operation(0), operation(1), operation(2), operation(3)}};
+  }
+
+  static Floats broadcast(float x) {
+    return each([&](int) { return vdupq_n_f32(x); });
+  }
+  static Floats load(const float* p) {
+    return each([&](int i) { return vld1q_f32(p + 4 * i); });
+  }
+  static void store(float* p, Floats a) {
+    for (int i = 0; i < 4; ++i) vst1q_f32(p + 4 * i, a.part[i]);
+  }
+  static Floats load_f16(const uint8_t* p) {
+    return each([&](int i) {
+      uint16x4_t half;
+      memcpy(&half, p + 8 * i, sizeof half);
+      return vcvt_f32_f16(vreinterpret_f16_u16(half));
+    });
+  }
+  static Floats load_bf16(const uint8_t* p) {
+    return each([&](int i) {
+      uint16x4_t half;
+      memcpy(&half, p + 8 * i, sizeof half);
+      return vreinterpretq_f32_u32(vshll_n_u16(half, 16));
+    });
+  }
+  static void store_f16(uint8_t* p, Floats a) {
+    for (int i = 0; i < 4; ++i) {
+      const uint16x4_t half = vreinterpret_u16_f16(vcvt_f16_f32(a.part[i]));
+      memcpy(p + 8 * i, &half, sizeof half);
+    }
+  }
+  static Floats load_u8(const uint8_t* p) {
+    const uint8x16_t all = vld1q_u8(p);
+    const uint16x8_t low = vmovl_u8(vget_low_u8(all)), high = vmovl_high_u8(all);
+    return {{vcvtq_f32_u32(vmovl_u16(vget_low_u16(low))), vcvtq_f32_u32(vmovl_high_u16(low)),
+             vcvtq_f32_u32(vmovl_u16(vget_low_u16(high))), vcvtq_f32_u32(vmovl_high_u16(high))}};
+  }
+  static Floats load_s8(const uint8_t* p) {
+    const int8x16_t all = vreinterpretq_s8_u8(vld1q_u8(p));
+    const int16x8_t low = vmovl_s8(vget_low_s8(all)), high = vmovl_high_s8(all);
+    return {{vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))), vcvtq_f32_s32(vmovl_high_s16(low)),
+             vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))), vcvtq_f32_s32(vmovl_high_s16(high))}};
+  }
+
+  static Floats add(Floats a, Floats b) {
+    return each([&](int i) { return vaddq_f32(a.part[i], b.part[i]); });
+  }
+  static Floats sub(Floats a, Floats b) {
+    return each([&](int i) { return vsubq_f32(a.part[i], b.part[i]); });
+  }
+  static Floats mul(Floats a, Floats b) {
+    return each([&](int i) { return vmulq_f32(a.part[i], b.part[i]); });
+  }
+  static Floats div(Floats a, Floats b) {
+    return each([&](int i) { return vdivq_f32(a.part[i], b.part[i]); });
+  }
+  static Floats fma(Floats a, Floats b, Floats c) {
+    return each([&](int i) { return vfmaq_f32(c.part[i], a.part[i], b.part[i]); });
+  }
+  // b where a is not a number, as x86 has it; Arm's own maximum would be the NaN.
+  static Floats max(Floats a, Floats b) {
+    return each([&](int i) { return greater(a.part[i], b.part[i]); });
+  }
+  static Floats min(Floats a, Floats b) {
+    return each(
+        [&](int i) { return vbslq_f32(vcltq_f32(a.part[i], b.part[i]), a.part[i], b.part[i]); });
+  }
+  static Floats sqrt(Floats a) {
+    return each([&](int i) { return vsqrtq_f32(a.part[i]); });
+  }
+  static float sqrt_lane(float x) { return vget_lane_f32(vsqrt_f32(vdup_n_f32(x)), 0); }
+
+  static Floats scale_by_power_of_2(Floats a, Floats shifted) {
+    return each([&](int i) {
+      const int32x4_t n = vshlq_n_s32(vreinterpretq_s32_f32(shifted.part[i]), 23);
+      return vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(a.part[i]), n));
+    });
+  }
+
+  static float32x4_t greater(float32x4_t a, float32x4_t b) {
+    return vbslq_f32(vcgtq_f32(a, b), a, b);
+  }
+  // Folds i with i + 8, then i + 4, i + 2, i + 1.
+  static float sum(Floats a) {
+    const float32x4_t four =
+        vaddq_f32(vaddq_f32(a.part[0], a.part[2]), vaddq_f32(a.part[1], a.part[3]));
+    const float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
+    return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
+  }
+  static float max_lane(Floats a) {
+    const float32x4_t four = greater(greater(a.part[0], a.part[2]), greater(a.part[1], a.part[3]));
+    const float32x4_t two = greater(four, vextq_f32(four, four, 2));
+    const float x = vgetq_lane_f32(two, 0), y = vgetq_lane_f32(two, 1);
+    return x > y ? x : y;
+  }
+  static uint16x4_t low_halves(float32x4_t a) { return vmovn_u32(vreinterpretq_u32_f32(a)); }
+  static void store_low_bytes(int8_t* p, Floats a) {
+    const uint16x8_t low = vcombine_u16(low_halves(a.part[0]), low_halves(a.part[1]));
+    const uint16x8_t high = vcombine_u16(low_halves(a.part[2]), low_halves(a.part[3]));
+    vst1q_s8(p, vreinterpretq_s8_u8(vcombine_u8(vmovn_u16(low), vmovn_u16(high))));
+  }
+
+  // ---- for the dot products ----
+
+  static Floats to_floats(Ints a) {
+    return each([&](int i) { return vcvtq_f32_s32(a.part[i]); });
+  }
+  static Ints all(int32_t x) {
+    const int32x4_t four = vdupq_n_s32(x);
+    return {{four, four, four, four}};
+  }
+  static TwoSums sum_codes(const int8_t* low, const int8_t* high) {
+    return {vaddlvq_s8(vld1q_s8(low)), vaddlvq_s8(vld1q_s8(high))};
+  }
+
+  using Inputs = int8x16_t;  // four, repeated
+  static Inputs load_inputs(const int8_t* x) {
+    int32_t four;
+    memcpy(&four, x, 4);
+    return vreinterpretq_s8_s32(vdupq_n_s32(four));
+  }
+
+  struct Codes8 {
+    int8x16_t part[4];
+  };
+  static int8x16_t codes(uint8x16_t a) { return vreinterpretq_s8_u8(a); }
+  static Codes8 load_codes8(const uint8_t* p) {
+    return {{codes(vld1q_u8(p)), codes(vld1q_u8(p + 16)), codes(vld1q_u8(p + 32)),
+             codes(vld1q_u8(p + 48))}};
+  }
+  using Codes4 = Codes8;
+  static void load_codes4(const uint8_t* p, Codes4& low, Codes4& high) {
+    for (int i = 0; i < 4; ++i) {
+      const uint8x16_t both = vld1q_u8(p + 16 * i);
+      low.part[i] = codes(vandq_u8(both, vdupq_n_u8(15)));
+      high.part[i] = codes(vshrq_n_u8(both, 4));
+    }
+  }
+  using Codes6 = Codes8;
+  static Codes6 load_codes6(const uint8_t* low, int low_shift, const uint8_t* high,
+                            int high_shift) {
+    const int8x16_t right_low = vdupq_n_s8(static_cast<int8_t>(-low_shift));
+    const int8x16_t to_16 = vdupq_n_s8(static_cast<int8_t>(4 - high_shift));
+    Codes6 r;
+    for (int i = 0; i < 4; ++i) {
+      const uint8x16_t four = vandq_u8(vshlq_u8(vld1q_u8(low + 16 * i), right_low), vdupq_n_u8(15));
+      const uint8x16_t two = vandq_u8(vshlq_u8(vld1q_u8(high + 16 * i), to_16), vdupq_n_u8(48));
+      r.part[i] = codes(vorrq_u8(four, two));
+    }
+    return r;
+  }
+};
+
+}  // namespace
+}  // namespace gpt2edge::kernels
