@@ -15,6 +15,7 @@ SOURCES = sorted(path for path in CSRC.rglob("*") if path.suffix in (".h", ".cpp
 KERNEL_INCLUDES = {
     "base/half.h",
     "formats/ggml_blocks.h",
+    "arm_neon.h",
     "cstddef",
     "cstdint",
     "immintrin.h",

@@ -41,9 +41,9 @@
 // registers. GPT2EDGE_PREFETCH: asks for a cache line that is needed soon. The empty asm keeps GCC
 // from dropping a function that does nothing else, as one without effect.
 #if defined(_MSC_VER) && !defined(__clang__)
-#include <intrin.h>
 #define GPT2EDGE_INLINE __forceinline
 #if defined(_M_X64)
+#include <immintrin.h>
 #define GPT2EDGE_PREFETCH(p) _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0)
 #else
 #define GPT2EDGE_PREFETCH(p) static_cast<void>(p)
