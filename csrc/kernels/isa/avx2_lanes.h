@@ -5,12 +5,12 @@
 #include <immintrin.h>
 #include <string.h>
 
-#include "kernels/panel.h"
+#include "kernels/isa/x86_codes.h"
 
 namespace gpt2edge::kernels {
 namespace {
 
-struct Avx2Lanes {
+struct Avx2Lanes : X86Codes {
   struct Floats {
     __m256 low, high;
   };
@@ -107,16 +107,6 @@ struct Avx2Lanes {
   }
 
   // ---- for the dot products ----
-
-  static __m128i fours(const int8_t* codes) {
-    const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes));
-    return _mm_madd_epi16(_mm_maddubs_epi16(_mm_set1_epi8(1), sixteen), _mm_set1_epi16(1));
-  }
-  static TwoSums sum_codes(const int8_t* low, const int8_t* high) {
-    const __m128i eights = _mm_hadd_epi32(fours(low), fours(high));
-    const __m128i sums = _mm_hadd_epi32(eights, eights);
-    return {_mm_cvtsi128_si32(sums), _mm_extract_epi32(sums, 1)};
-  }
 
   static Floats to_floats(Ints a) {
     return {_mm256_cvtepi32_ps(a.low), _mm256_cvtepi32_ps(a.high)};

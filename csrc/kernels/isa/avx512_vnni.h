@@ -8,12 +8,12 @@
 #include <immintrin.h>
 #include <string.h>
 
-#include "kernels/panel.h"
+#include "kernels/isa/x86_codes.h"
 
 namespace gpt2edge::kernels {
 namespace {
 
-struct Isa {
+struct Isa : X86Codes {
   static constexpr int kCodeBias = 128;
   static constexpr int kMaxTokens = 6;  // rows of a matmul's tile
   static constexpr int kMaxPanels = 2;  // by which it goes at once
@@ -81,16 +81,6 @@ struct Isa {
   }
 
   // ---- dot products ----
-
-  static __m128i fours(const int8_t* codes) {
-    const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes));
-    return _mm_madd_epi16(_mm_maddubs_epi16(_mm_set1_epi8(1), sixteen), _mm_set1_epi16(1));
-  }
-  static TwoSums sum_codes(const int8_t* low, const int8_t* high) {
-    const __m128i eights = _mm_hadd_epi32(fours(low), fours(high));
-    const __m128i sums = _mm_hadd_epi32(eights, eights);
-    return {_mm_cvtsi128_si32(sums), _mm_extract_epi32(sums, 1)};
-  }
 
   static Floats to_floats(Ints a) { return _mm512_cvtepi32_ps(a); }
   using Inputs = __m512i;  // four, repeated
