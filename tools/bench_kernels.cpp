@@ -10,8 +10,8 @@
 // 512 positions. The last column is the share of what bounds them, measured at the start: the
 // machine's read bandwidth for few rows and for the kernels that multiply nothing, its int8
 // multiply-adds for many rows (also where the numbers are floats, of which a register holds a
-// quarter as many). GPT2EDGE_ISA forces a table. Correctness is checked by
-// tests/cpp/test_kernels.cpp, on the same functions.
+// quarter as many). "fill" stores rows of keys and values in the cache. GPT2EDGE_ISA forces a
+// table. Correctness is checked by tests/cpp/test_kernels.cpp, on the same functions.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -53,7 +53,7 @@ struct Bench {
     const double gb_s = bytes / times[4] / 1e9, gmac_s = mac / times[4] / 1e9;
     const double share =
         mac > 0 && n_rows >= kManyRows ? gmac_s / limits.int8_gmac_s : gb_s / limits.read_gb_s;
-    std::printf("%-14s %6d %6d %10.1f %10.1f %9.0f%%\n", kernel, width, n_rows, gb_s, gmac_s,
+    std::printf("%-18s %6d %6d %10.1f %10.1f %9.0f%%\n", kernel, width, n_rows, gb_s, gmac_s,
                 100 * share);
   }
 };
@@ -178,7 +178,7 @@ void bench_attention(const Bench& bench, CacheType type, const char* name, int w
                                         scratch.as<float>() + n_scratch * static_cast<size_t>(i),
                                         to, kHeadWidth});
              });
-  const std::string append_name = std::string(name) + " +";
+  const std::string append_name = std::string(name) + " fill";
   bench.line(append_name.c_str(), width, n_rows, n_caches,
              8.0 * static_cast<double>(product(n_rows, kHeadWidth)) * n_caches, 0,
              [&](int i) { append(i, n_rows, first); });
@@ -213,7 +213,7 @@ int main(int argc, char** argv) {
   const ThreadPool::Lease lease(pool);
   std::printf("%s, %s, %d threads: reads %.1f GB/s, multiplies %.0f GMAC/s\n", cpu_name().c_str(),
               bench.kernels.name, n_threads, bench.limits.read_gb_s, bench.limits.int8_gmac_s);
-  std::printf("%-14s %6s %6s %10s %10s %10s\n", "kernel", "width", "rows", "GB/s", "GMAC/s",
+  std::printf("%-18s %6s %6s %10s %10s %10s\n", "kernel", "width", "rows", "GB/s", "GMAC/s",
               "share");
   for (const int n_rows : rows) {
     for (const int width : {768, 1024, 1280, 1600, 3072, 6400}) {

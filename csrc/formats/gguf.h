@@ -40,10 +40,10 @@ class GgufFile {
   std::vector<std::string_view> get_strings(const std::string& key) const;
   std::vector<int64_t> get_integers(const std::string& key) const;
 
-  // The tensor's bytes, or some of them, will not be needed again soon.
-  void release(const TensorInfo& tensor) const { release(tensor, 0, tensor.n_bytes); }
-  void release(const TensorInfo& tensor, uint64_t first, uint64_t n_bytes) const {
-    file_.release(tensor.offset + first, n_bytes);
+  // The tensor's bytes, or the first n_bytes of them, will not be needed again soon.
+  void release(const TensorInfo& tensor) const { release(tensor, tensor.n_bytes); }
+  void release(const TensorInfo& tensor, uint64_t n_bytes) const {
+    file_.release(tensor.offset, n_bytes);
   }
 
  private:

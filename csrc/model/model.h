@@ -30,10 +30,6 @@ struct Row {
   // that is not whole any number; or null where the logits are, or these are not wanted.
   float* maxima = nullptr;
 };
-constexpr int kMaximaBlock = kernels::kBlockInputs;
-inline size_t maxima_count(int n_vocab) {
-  return (static_cast<size_t>(n_vocab) + kMaximaBlock - 1) / kMaximaBlock;
-}
 
 // Called now and then during a long pass; stops it by throwing.
 using Interrupt = std::function<void()>;

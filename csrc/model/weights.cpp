@@ -113,7 +113,7 @@ void read_in_order(const GgufFile& file, const TensorInfo& tensor, int n, size_t
   const int at_once = static_cast<int>(std::clamp<size_t>(kMappedBytes / item_bytes, 1, 1 << 20));
   for (int first = 0; first < n; first += at_once) {
     pool.run(std::min(at_once, n - first), [&](int i, int) { body(first + i); });
-    file.release(tensor, 0, std::min<uint64_t>(tensor.n_bytes, item_bytes * (first + at_once)));
+    file.release(tensor, std::min<uint64_t>(tensor.n_bytes, item_bytes * (first + at_once)));
   }
 }
 

@@ -53,7 +53,7 @@ void Workspace::lay_out(const Config& config, int n_threads, Carver& carver) {
   carver.take(attended, kMaxRows * embd_stride);
   carver.take(inner, kMaxRows * inner_stride);
   carver.take(logits, kMaxHeadRows * vocab_stride);
-  carver.take(maxima, kMaxHeadRows * (vocab_stride / kernels::kBlockInputs + 1));
+  carver.take(maxima, kMaxHeadRows * maxima_count(config.n_vocab));
   take_codes(carver, quantized, embd);
   take_codes(carver, inner_codes, inner_width);
   carver.take(scratch_, scratch_stride_ * static_cast<size_t>(n_threads));

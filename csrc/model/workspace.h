@@ -17,6 +17,12 @@ constexpr int kMaxRows = 256;
 // Rows whose logits are computed together; each takes n_vocab floats.
 constexpr int kMaxHeadRows = 16;
 
+// Logits whose greatest is noted, and how many such blocks a vocabulary has.
+constexpr int kMaximaBlock = kernels::kBlockInputs;
+inline size_t maxima_count(int n_vocab) {
+  return (static_cast<size_t>(n_vocab) + kMaximaBlock - 1) / kMaximaBlock;
+}
+
 class Workspace {
  public:
   Workspace(const Config& config, int n_threads, int tile);

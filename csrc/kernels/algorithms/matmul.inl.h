@@ -180,9 +180,8 @@ GPT2EDGE_INLINE void dot_codes4(const Block& block, const int32_t* starts, Isa::
 // hold the codes of step s.
 template <int Half, int P, int T>
 GPT2EDGE_INLINE void dot_codes6(const Block& block, const int32_t* starts, Isa::Ints (*dot)[T]) {
-  Isa::Dot6 acc[P][T];
   for (int t = 0; t < T; ++t) {
-    for (int p = 0; p < P; ++p) acc[p][t] = Isa::start6(starts[t]);
+    for (int p = 0; p < P; ++p) dot[p][t] = Isa::start6(starts[t]);
   }
   for (int s = 0; s < 4; ++s) {
     Isa::Codes6 weights[P];
@@ -192,11 +191,8 @@ GPT2EDGE_INLINE void dot_codes6(const Block& block, const int32_t* starts, Isa::
     }
     for (int t = 0; t < T; ++t) {
       const Isa::Inputs x = Isa::load_inputs(block.x + 4 * (T * (4 * Half + s) + t));
-      for (int p = 0; p < P; ++p) acc[p][t] = Isa::step6(acc[p][t], weights[p], x);
+      for (int p = 0; p < P; ++p) dot[p][t] = Isa::step6(dot[p][t], weights[p], x);
     }
-  }
-  for (int p = 0; p < P; ++p) {
-    for (int t = 0; t < T; ++t) dot[p][t] = Isa::finish6(acc[p][t]);
   }
 }
 

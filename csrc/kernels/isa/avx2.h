@@ -51,13 +51,11 @@ struct Isa : Avx2Lanes {
     return {_mm256_add_epi32(widen(dot.low), offset), _mm256_add_epi32(widen(dot.high), offset)};
   }
 
-  using Dot6 = Ints;
-  static Dot6 start6(int32_t start) { return {_mm256_set1_epi32(start), _mm256_set1_epi32(start)}; }
-  static Dot6 step6(Dot6 dot, const Codes6& codes, Inputs x) {
+  static Ints start6(int32_t start) { return {_mm256_set1_epi32(start), _mm256_set1_epi32(start)}; }
+  static Ints step6(Ints dot, const Codes6& codes, Inputs x) {
     return {_mm256_add_epi32(dot.low, widen(_mm256_maddubs_epi16(codes.low, x))),
             _mm256_add_epi32(dot.high, widen(_mm256_maddubs_epi16(codes.high, x)))};
   }
-  static Ints finish6(Dot6 dot) { return dot; }
 };
 
 }  // namespace

@@ -109,7 +109,6 @@ struct Isa : X86Codes {
   static Dot4 step4(Dot4 dot, Codes4 codes, Inputs x) { return step8(dot, codes, x); }
   static Ints finish4(Dot4 dot, int32_t) { return dot; }
 
-  using Dot6 = Ints;
   using Codes6 = Ints;
   static Codes6 load_codes6(const uint8_t* low, unsigned low_shift, const uint8_t* high,
                             unsigned high_shift) {
@@ -119,9 +118,8 @@ struct Isa : X86Codes {
     return _mm512_or_si512(_mm512_and_si512(four, _mm512_set1_epi8(15)),
                            _mm512_and_si512(two, _mm512_set1_epi8(48)));
   }
-  static Dot6 start6(int32_t start) { return start8(start); }
-  static Dot6 step6(Dot6 dot, Codes6 codes, Inputs x) { return step8(dot, codes, x); }
-  static Ints finish6(Dot6 dot) { return dot; }
+  static Ints start6(int32_t start) { return start8(start); }
+  static Ints step6(Ints dot, Codes6 codes, Inputs x) { return step8(dot, codes, x); }
 };
 
 }  // namespace

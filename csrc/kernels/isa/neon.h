@@ -52,10 +52,8 @@ struct Isa : NeonLanes {
     return r;
   }
 
-  using Dot6 = Ints;
-  static Dot6 start6(int32_t start) { return all(start); }
-  static Dot6 step6(Dot6 dot, const Codes6& codes, Inputs x) { return step8(dot, codes, x); }
-  static Ints finish6(Dot6 dot) { return dot; }
+  static Ints start6(int32_t start) { return all(start); }
+  static Ints step6(Ints dot, const Codes6& codes, Inputs x) { return step8(dot, codes, x); }
 };
 
 }  // namespace

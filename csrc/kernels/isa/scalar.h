@@ -175,7 +175,6 @@ struct Isa {
     return dot;
   }
 
-  using Dot6 = Ints;
   using Codes6 = Codes8;
   static Codes6 load_codes6(const uint8_t* low, int low_shift, const uint8_t* high,
                             int high_shift) {
@@ -186,13 +185,12 @@ struct Isa {
     }
     return r;
   }
-  static Dot6 start6(int32_t start) {
+  static Ints start6(int32_t start) {
     Ints r;
     for (int& lane : r.lane) lane = start;
     return r;
   }
-  static Dot6 step6(Dot6 dot, const Codes6& codes, Inputs x) { return step8(dot, codes, x); }
-  static Ints finish6(Dot6 dot) { return dot; }
+  static Ints step6(Ints dot, const Codes6& codes, Inputs x) { return step8(dot, codes, x); }
 };
 
 }  // namespace
