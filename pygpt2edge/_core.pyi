@@ -177,9 +177,15 @@ def top_logprobs(
     """
 
 class Model:
-    """A loaded model. n_threads 0 means one per physical core."""
+    """A loaded model. n_threads 0 means one per physical core.
 
-    def __init__(self, path: str | bytes, n_threads: int = 0) -> None: ...
+    n_ctx and kv_type say how its sessions will be kept, 0 and "" leaving that to the model. Raises
+    MemoryError before it loads anything when one session does not fit beside the weights.
+    """
+
+    def __init__(
+        self, path: str | bytes, n_threads: int = 0, n_ctx: int = 0, kv_type: str = ""
+    ) -> None: ...
     @property
     def config(self) -> dict[str, Any]: ...
     @property
@@ -197,7 +203,8 @@ class Model:
     def multiply_adds_per_token(self) -> int:
         """Those of the layers; the head runs for the last token of a prompt only."""
     @property
-    def all_f32(self) -> bool: ...
+    def kv_type(self) -> str:
+        """As chosen, or else "f32" for a model stored in f32 and "f16" for any other."""
 
 class Session:
     """One sequence and its cache. n_ctx 0 means the model's; kv_type is "int8", "f16" or "f32"."""
@@ -225,7 +232,7 @@ class Session:
     def __len__(self) -> int: ...
 
 def memory_estimate(
-    path: str, n_ctx: int = 0, kv_type: str = "f16", n_threads: int = 0
+    path: str, n_ctx: int = 0, kv_type: str = "", n_threads: int = 0
 ) -> dict[str, int]:
     """Bytes a file's model will take: "weights", "cache", "workspace"."""
 

@@ -49,7 +49,8 @@ class GPT2:
     Raises:
       OSError: the file is missing or cannot be read.
       FormatError, UnsupportedError: it is damaged, or not a GPT-2 this package runs.
-      MemoryError: the model does not fit.
+      MemoryError: the model and one text's cache do not fit the memory that is free; said before
+        anything is loaded, and what would make it fit.
 
     Several threads may use one model at once; their passes take turns.
 
@@ -72,11 +73,13 @@ class GPT2:
         # The vocabulary is read while the weights are packed: neither needs Python meanwhile.
         with ThreadPoolExecutor(1) as executor:
             tables = executor.submit(_tokenizer_tables, self.path)
-            self._model = _core.Model(os.fsencode(self.path), n_threads or 0)
+            self._model = _core.Model(
+                os.fsencode(self.path), n_threads or 0, n_ctx or 0, kv_type or ""
+            )
             self.tokenizer = Tokenizer(tables.result())
         self.config: dict[str, Any] = self._model.config
         self.n_ctx: int = self.config["n_ctx"] if n_ctx is None else n_ctx
-        self.kv_type = kv_type or ("f32" if self._model.all_f32 else "f16")
+        self.kv_type: str = self._model.kv_type
         self._cache_bytes = self.session().cache_bytes
         if self.tokenizer.n_vocab > self.config["n_vocab"]:
             raise UnsupportedError(

@@ -21,6 +21,7 @@ KERNEL_INCLUDES = {
     "immintrin.h",
     "math.h",
     "stdint.h",
+    "type_traits",
     "string.h",
 }
 

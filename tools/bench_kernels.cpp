@@ -22,6 +22,7 @@
 
 #include "base/aligned_buffer.h"
 #include "base/cpu_info.h"
+#include "base/thread_count.h"
 #include "base/thread_pool.h"
 #include "kernels/dispatch.h"
 #include "kernels/limits.h"

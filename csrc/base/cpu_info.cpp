@@ -1,15 +1,8 @@
 #include "base/cpu_info.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <fstream>
-#include <set>
-#include <sstream>
-#include <stdexcept>
-#include <thread>
-
-#include "base/error.h"
 
 #if defined(__x86_64__) || defined(_M_X64)
 #define GPT2EDGE_X86 1
@@ -19,11 +12,12 @@
 #include <cpuid.h>
 #endif
 #endif
-#if defined(__linux__)
-#include <sched.h>
-#if defined(__aarch64__)
+#if defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
-#endif
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+#elif defined(_M_ARM64)
+#include <windows.h>
 #endif
 
 namespace gpt2edge {
@@ -80,6 +74,14 @@ CpuFeatures detect() {
   return f;
 }
 #elif defined(__aarch64__) || defined(_M_ARM64)
+#if defined(__APPLE__)
+bool has_feature(const char* name) {
+  int value = 0;
+  size_t size = sizeof value;
+  return sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value != 0;
+}
+#endif
+
 CpuFeatures detect() {
   CpuFeatures f;
   f.neon = true;
@@ -88,47 +90,15 @@ CpuFeatures detect() {
   f.dotprod = (hwcap >> 20 & 1) != 0;  // HWCAP_ASIMDDP
   f.i8mm = (hwcap2 >> 13 & 1) != 0;    // HWCAP2_I8MM
 #elif defined(__APPLE__)
-  f.dotprod = true;  // every Apple core since the A11 and every M chip
+  f.dotprod = has_feature("hw.optional.arm.FEAT_DotProd");
+  f.i8mm = has_feature("hw.optional.arm.FEAT_I8MM");
+#elif defined(_WIN32)
+  f.dotprod = IsProcessorFeaturePresent(43) != 0;  // PF_ARM_V82_DP_INSTRUCTIONS_AVAILABLE
 #endif
   return f;
 }
 #else
 CpuFeatures detect() { return {}; }
-#endif
-
-#if defined(__linux__)
-std::string read_line(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
-}
-
-// The distinct physical cores among the processors of the affinity mask; 0 when unknown.
-int cores_in_affinity_mask() {
-  cpu_set_t mask;
-  if (sched_getaffinity(0, sizeof mask, &mask) != 0) return 0;
-  std::set<std::string> cores;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (!CPU_ISSET(cpu, &mask)) continue;
-    const std::string topology = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/";
-    const std::string siblings = read_line(topology + "thread_siblings_list");
-    cores.insert(siblings.empty() ? std::to_string(cpu) : siblings);
-  }
-  return static_cast<int>(cores.size());
-}
-
-// The whole CPUs that the cgroup's quota amounts to, rounded up; 0 when there is no quota.
-int cpus_in_cgroup_quota() {
-  std::istringstream v2(read_line("/sys/fs/cgroup/cpu.max"));
-  double quota = 0, period = 0;
-  if (!(v2 >> quota >> period)) {
-    quota = std::atof(read_line("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").c_str());
-    period = std::atof(read_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us").c_str());
-  }
-  if (quota <= 0 || period <= 0) return 0;
-  return std::max(1, static_cast<int>((quota + period - 1) / period));
-}
 #endif
 
 }  // namespace
@@ -150,29 +120,13 @@ std::string cpu_name() {
   const size_t first = text.find_first_not_of(' '), last = text.find_last_not_of(' ');
   return first == std::string::npos ? "" : text.substr(first, last - first + 1);
 #elif defined(__linux__)
-  const std::string model = read_line("/proc/device-tree/model");
+  std::ifstream file("/proc/device-tree/model");
+  std::string model;
+  std::getline(file, model);
   return model.substr(0, model.find('\0'));
 #else
   return "";
 #endif
-}
-
-int default_thread_count() {
-  int cores = static_cast<int>(std::thread::hardware_concurrency());
-#if defined(__linux__)
-  if (const int own = cores_in_affinity_mask(); own > 0) cores = own;
-  if (const int quota = cpus_in_cgroup_quota(); quota > 0) cores = std::min(cores, quota);
-#endif
-  return std::max(1, cores);
-}
-
-int checked_thread_count(int n_threads) {
-  constexpr int kMost = 1024;
-  if (n_threads < 0 || n_threads > kMost) {
-    throw std::invalid_argument(
-        message("n_threads is ", n_threads, ", expected 1 to ", kMost, ", or 0 to choose"));
-  }
-  return n_threads == 0 ? default_thread_count() : n_threads;
 }
 
 }  // namespace gpt2edge

@@ -1,4 +1,4 @@
-// What this processor can execute, and how many threads this process may use.
+// What this processor is called and can execute.
 #pragma once
 
 #include <string>
@@ -19,13 +19,5 @@ const CpuFeatures& cpu_features();
 
 // The processor's name, for reports: "AMD EPYC", "Cortex-A76". Empty when the system does not say.
 std::string cpu_name();
-
-// The number of physical cores this process may run on: the affinity mask without hyper-threads,
-// and not more than the cgroup's CPU quota. At least 1.
-int default_thread_count();
-
-// The number itself, or default_thread_count() for 0. Throws std::invalid_argument for a negative
-// number or more than 1024.
-int checked_thread_count(int n_threads);
 
 }  // namespace gpt2edge

@@ -41,6 +41,12 @@ class ContextLengthError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// What is asked for would not fit in memory; known before it was taken. -> MemoryError
+class MemoryError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 // Builds a one-line message from parts: message("tensor ", name, " has ", n, " rows").
 template <typename... Parts>
 std::string message(const Parts&... parts) {

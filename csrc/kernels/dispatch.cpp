@@ -26,6 +26,9 @@ extern const KernelTable table_neon;
 #if GPT2EDGE_HAS_neon_dotprod
 extern const KernelTable table_neon_dotprod;
 #endif
+#if GPT2EDGE_HAS_neon_i8mm
+extern const KernelTable table_neon_i8mm;
+#endif
 
 const std::vector<const KernelTable*>& available_tables() {
   static const std::vector<const KernelTable*> tables = [] {
@@ -39,6 +42,9 @@ const std::vector<const KernelTable*>& available_tables() {
 #endif
 #if GPT2EDGE_HAS_avx2
     if (cpu.avx2) found.push_back(&table_avx2);
+#endif
+#if GPT2EDGE_HAS_neon_i8mm
+    if (cpu.i8mm && cpu.dotprod) found.push_back(&table_neon_i8mm);
 #endif
 #if GPT2EDGE_HAS_neon_dotprod
     if (cpu.dotprod) found.push_back(&table_neon_dotprod);

@@ -138,8 +138,9 @@ struct KernelTable {
   void (*append)(const AppendArgs&);
   void (*attention)(const AttentionArgs&);
   // For measuring the machine (limits.h):
-  int codes_per_round;                            // multiply-adds of a round
-  int32_t (*multiply_codes)(int rounds);          // of register-held codes; returns 4 * rounds
+  int codes_per_round;  // multiply-adds of a round
+  // Of codes held in registers, for up to 2^17 rounds; returns 4 * rounds.
+  int32_t (*multiply_codes)(int rounds);
   float (*sum_floats)(const float* x, size_t n);  // n a multiple of 64
 };
 

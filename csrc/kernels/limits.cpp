@@ -72,16 +72,19 @@ void on_every_thread(ThreadPool& pool, Work work) {
 }
 
 double multiply_rate(const KernelTable& kernels, ThreadPool& pool) {
+  constexpr int kRounds = 4096;  // few enough for sums that floats hold
   std::atomic<int32_t> sum{0};
-  const auto multiply = [&](int rounds) {
-    on_every_thread(pool, [&] { sum.fetch_add(kernels.multiply_codes(rounds)); });
+  const auto multiply = [&](int repeats) {
+    on_every_thread(pool, [&] {
+      for (int i = 0; i < repeats; ++i) sum.fetch_add(kernels.multiply_codes(kRounds));
+    });
   };
-  // Rounds that take a few milliseconds, whether by AVX-512 or by plain C++.
-  int rounds = 1000;
-  while (rounds < 4000000 && median_time(1, [&] { multiply(rounds); }) < 5e-3) rounds *= 2;
+  // As many as take a few milliseconds, whether by AVX-512 or by plain C++.
+  int repeats = 1;
+  while (repeats < 4096 && median_time(1, [&] { multiply(repeats); }) < 5e-3) repeats *= 2;
   // The best: a peak is not what is left of it while others use the processor.
-  const double time = sorted_times(9, [&] { multiply(rounds); }).front();
-  return static_cast<double>(rounds) * kernels.codes_per_round * pool.n_threads() / time;
+  const double time = sorted_times(9, [&] { multiply(repeats); }).front();
+  return static_cast<double>(repeats) * kRounds * kernels.codes_per_round * pool.n_threads() / time;
 }
 
 double barrier_time(ThreadPool& pool) {

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/cpu_info.h"
+#include "base/available_memory.h"
+#include "base/thread_count.h"
 #include "kernels/dispatch.h"
 
 namespace gpt2edge {
@@ -16,14 +17,22 @@ using kernels::PanelLayout;
 // costs nothing.
 constexpr int kItemsPerThread = 8;
 
+Config config_that_fits(const GgufFile& file, const CacheOptions& cache, int n_threads) {
+  const Config config = read_config(file);
+  check_fits(file, config, cache, n_threads, available_memory());
+  return config;
+}
+
 }  // namespace
 
-Model::Model(const std::string& path, int n_threads) : Model(GgufFile::open(path), n_threads) {}
+Model::Model(const std::string& path, int n_threads, const CacheOptions& cache)
+    : Model(GgufFile::open(path), checked_thread_count(n_threads), cache) {}
 
-Model::Model(const GgufFile& file, int n_threads)
+Model::Model(const GgufFile& file, int n_threads, const CacheOptions& cache)
     : kernels_(kernels::default_table()),
-      config_(read_config(file)),
-      pool_(checked_thread_count(n_threads)),
+      config_(config_that_fits(file, cache, n_threads)),
+      cache_type_(cache.type.value_or(Weights::needs(file, config_).cache_type)),
+      pool_(n_threads),
       weights_(file, config_, kernels_.code_bias, pool_),
       workspace_(config_, pool_.n_threads(), kernels_.max_tokens) {}
 

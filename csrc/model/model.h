@@ -14,6 +14,7 @@
 #include "kernels/kernel_table.h"
 #include "model/config.h"
 #include "model/kv_cache.h"
+#include "model/memory_needs.h"
 #include "model/weights.h"
 #include "model/workspace.h"
 
@@ -36,9 +37,10 @@ using Interrupt = std::function<void()>;
 
 class Model {
  public:
-  // Throws FileError, FormatError or UnsupportedError for a file that will not do, std::bad_alloc
-  // when memory runs out. n_threads 0 means one per physical core.
-  Model(const std::string& path, int n_threads);
+  // Throws FileError, FormatError or UnsupportedError for a file that will not do, and MemoryError,
+  // before anything is loaded, when the model and one sequence kept as `cache` says will not fit.
+  // n_threads 0 means one per physical core.
+  Model(const std::string& path, int n_threads, const CacheOptions& cache);
 
   // Computes rows, any number, in the order given. Rows of one sequence come at ascending
   // positions. One pass runs at a time: a second thread waits. When interrupted, the caches hold
@@ -52,10 +54,11 @@ class Model {
   size_t workspace_bytes() const { return workspace_.bytes(); }
   size_t bytes_per_token() const { return weights_.bytes_per_token(); }
   size_t multiply_adds_per_token() const { return weights_.multiply_adds_per_token(); }
-  bool all_f32() const { return weights_.all_f32; }
+  // How sequences are kept unless they say otherwise.
+  kernels::CacheType cache_type() const { return cache_type_; }
 
  private:
-  Model(const GgufFile& file, int n_threads);
+  Model(const GgufFile& file, int n_threads, const CacheOptions& cache);
 
   void forward_chunk(std::span<const Row> rows, const Interrupt& interrupt);
   void embed(std::span<const Row> rows);
@@ -86,6 +89,7 @@ class Model {
 
   const kernels::KernelTable& kernels_;
   Config config_;
+  kernels::CacheType cache_type_;
   ThreadPool pool_;
   Weights weights_;
   Workspace workspace_;

@@ -140,8 +140,13 @@ void pack(const GgufFile& file, const Placement& place, int code_bias, ThreadPoo
 
 }  // namespace
 
-size_t Weights::bytes_needed(const GgufFile& file, const Config& config) {
-  return Plan(file, config).bytes();
+Weights::Needs Weights::needs(const GgufFile& file, const Config& config) {
+  const Plan plan(file, config);
+  bool all_f32 = true;
+  for (const auto& [name, place] : plan.placements()) {
+    if (place.is_matrix) all_f32 = all_f32 && place.layout.form == kernels::WeightForm::kF32;
+  }
+  return {plan.bytes(), all_f32 ? kernels::CacheType::kF32 : kernels::CacheType::kF16};
 }
 
 Weights::Weights(const GgufFile& file, const Config& config, int code_bias, ThreadPool& pool) {
@@ -159,7 +164,6 @@ Weights::Weights(const GgufFile& file, const Config& config, int code_bias, Thre
   };
   const auto matrix = [&](const std::string& name) {
     const Placement& place = plan.placements().at(name);
-    all_f32 = all_f32 && place.layout.form == kernels::WeightForm::kF32;
     return kernels::PackedMatrix{place.layout,
                                  reinterpret_cast<const uint8_t*>(arena_.data() + place.offset),
                                  place.n_out, code_bias};

@@ -42,15 +42,20 @@ class Weights {
   // table's.
   Weights(const GgufFile& file, const Config& config, int code_bias, ThreadPool& pool);
 
-  // What the arena will take, without loading.
-  static size_t bytes_needed(const GgufFile& file, const Config& config);
+  // What the arena will take, without loading, and how a sequence's keys and values are kept unless
+  // the caller says otherwise: f32 for a model stored in f32, so that its logits keep their full
+  // precision, else f16.
+  struct Needs {
+    size_t bytes;
+    kernels::CacheType cache_type;
+  };
+  static Needs needs(const GgufFile& file, const Config& config);
 
   std::vector<LayerWeights> layers;
   Norm ln_f;
   kernels::PackedMatrix wte;  // (n_vocab, n_embd)
   const float* wpe;           // (n_ctx, n_embd)
   Linear lm_head;             // (n_vocab, n_embd): wte itself where the two are tied
-  bool all_f32 = true;        // every matrix is stored in f32
 
   // What one row of activations meets on its way: the bytes of weights that a decoded token reads,
   // and the multiply-adds of the layers (the head runs for the last token of a prompt only).

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/cpu_info.h"
+#include "base/thread_count.h"
 #include "base/thread_pool.h"
 #include "kernels/dispatch.h"
 #include "kernels/limits.h"

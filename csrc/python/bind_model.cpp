@@ -3,11 +3,12 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <vector>
 
-#include "base/cpu_info.h"
+#include "base/thread_count.h"
 #include "generate/sampler.h"
 #include "generate/sequence.h"
 #include "model/model.h"
@@ -33,11 +34,31 @@ Interrupt check_signals() {
   };
 }
 
+constexpr std::pair<const char*, kernels::CacheType> kCacheTypes[] = {
+    {"int8", kernels::CacheType::kInt8},
+    {"f16", kernels::CacheType::kF16},
+    {"f32", kernels::CacheType::kF32},
+};
+
 kernels::CacheType cache_type(const std::string& name) {
-  if (name == "f32") return kernels::CacheType::kF32;
-  if (name == "f16") return kernels::CacheType::kF16;
-  if (name == "int8") return kernels::CacheType::kInt8;
+  for (const auto& [known, type] : kCacheTypes) {
+    if (name == known) return type;
+  }
   throw py::value_error("kv_type is \"" + name + "\", expected \"int8\", \"f16\" or \"f32\"");
+}
+
+const char* kv_type(const Model& model) {
+  const auto* found =
+      std::find_if(std::begin(kCacheTypes), std::end(kCacheTypes),
+                   [&](const auto& named) { return named.second == model.cache_type(); });
+  return found->first;
+}
+
+CacheOptions cache_options(int n_ctx, const std::string& kv_type) {
+  CacheOptions options;
+  options.n_ctx = n_ctx;
+  if (!kv_type.empty()) options.type = cache_type(kv_type);
+  return options;
 }
 
 py::array_t<float> last_logits(const Sequence& sequence) {
@@ -62,13 +83,12 @@ py::array_t<float> append_all_logits(Sequence& sequence, const Tokens& tokens) {
 py::dict memory_estimate(const std::string& path, int n_ctx, const std::string& kv_type,
                          int n_threads) {
   const GgufFile file = GgufFile::open(path);
-  const Config config = read_config(file);
+  const MemoryNeeds needs = memory_needs(file, read_config(file), cache_options(n_ctx, kv_type),
+                                         checked_thread_count(n_threads));
   py::dict out;
-  out["weights"] = Weights::bytes_needed(file, config);
-  out["cache"] =
-      KvCache::bytes_needed(config, n_ctx > 0 ? n_ctx : config.n_ctx, cache_type(kv_type));
-  out["workspace"] =
-      Workspace::bytes_needed(config, n_threads > 0 ? n_threads : default_thread_count());
+  out["weights"] = needs.weights;
+  out["cache"] = needs.cache;
+  out["workspace"] = needs.workspace;
   return out;
 }
 
@@ -90,8 +110,13 @@ py::dict config_dict(const Model& model) {
 
 void bind_model(py::module_& m) {
   py::class_<Model, std::shared_ptr<Model>>(m, "Model")
-      .def(py::init<const std::string&, int>(), py::arg("path"), py::arg("n_threads") = 0,
-           py::call_guard<py::gil_scoped_release>())
+      .def(py::init(
+               [](const std::string& path, int n_threads, int n_ctx, const std::string& kv_type) {
+                 const CacheOptions cache = cache_options(n_ctx, kv_type);
+                 const py::gil_scoped_release unlocked;
+                 return std::make_shared<Model>(path, n_threads, cache);
+               }),
+           py::arg("path"), py::arg("n_threads") = 0, py::arg("n_ctx") = 0, py::arg("kv_type") = "")
       .def_property_readonly("config", &config_dict)
       .def_property_readonly("n_threads", &Model::n_threads)
       .def_property_readonly("isa", [](const Model& model) { return model.kernels().name; })
@@ -99,7 +124,7 @@ void bind_model(py::module_& m) {
       .def_property_readonly("workspace_bytes", &Model::workspace_bytes)
       .def_property_readonly("bytes_per_token", &Model::bytes_per_token)
       .def_property_readonly("multiply_adds_per_token", &Model::multiply_adds_per_token)
-      .def_property_readonly("all_f32", &Model::all_f32);
+      .def_property_readonly("kv_type", &kv_type);
 
   py::class_<Sequence>(m, "Session")
       .def(py::init([](std::shared_ptr<Model> model, int n_ctx, const std::string& kv_type) {
@@ -124,7 +149,7 @@ void bind_model(py::module_& m) {
       .def("__len__", &Sequence::length);
 
   m.def("memory_estimate", &memory_estimate, py::arg("path"), py::arg("n_ctx") = 0,
-        py::arg("kv_type") = "f16", py::arg("n_threads") = 0);
+        py::arg("kv_type") = "", py::arg("n_threads") = 0);
 }
 
 }  // namespace gpt2edge::python

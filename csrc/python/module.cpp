@@ -14,6 +14,7 @@ namespace {
 using gpt2edge::ContextLengthError;
 using gpt2edge::FileError;
 using gpt2edge::FormatError;
+using gpt2edge::MemoryError;
 using gpt2edge::UnsupportedError;
 
 // Paths and names in a message come from outside and need not be UTF-8.
@@ -45,6 +46,8 @@ void translate(std::exception_ptr pointer) {
     raise("UnsupportedError", error);
   } catch (const ContextLengthError& error) {
     raise("ContextLengthError", error);
+  } catch (const MemoryError& error) {
+    py::set_error(PyExc_MemoryError, text_of(error));
   } catch (const std::bad_alloc&) {
     py::set_error(PyExc_MemoryError,
                   "not enough memory: choose a smaller type, a smaller model or a smaller n_ctx");

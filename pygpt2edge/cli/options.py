@@ -139,7 +139,8 @@ def runtime_options(command: Command) -> Command:
 
 
 ctx_size_option = click.option(
-    "-c", "--ctx-size", metavar="N", type=number(int, 0, 2**31 - 1), default=0, show_default=True,
+    "-c", "--ctx-size", "--n-ctx", "ctx_size", metavar="N", type=number(int, 0, 2**31 - 1),
+    default=0, show_default=True,
     help="Most tokens of prompt and text together; 0 for all the model has.",
 )  # fmt: skip
 kv_type_option = click.option(

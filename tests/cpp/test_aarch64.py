@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 CORES = {
     "cortex-a72": ["neon", "scalar"],
     "cortex-a76": ["neon_dotprod", "neon", "scalar"],
-    "max": ["neon_dotprod", "neon", "scalar"],
+    "max": ["neon_i8mm", "neon_dotprod", "neon", "scalar"],
 }
 PROGRAMS = sorted(path.stem for path in Path(__file__).parent.glob("test_*.cpp"))
 

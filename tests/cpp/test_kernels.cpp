@@ -514,7 +514,8 @@ std::vector<float> rounded_to_int8(std::vector<float> qkv, size_t d) {
 void test_attention(const KernelTable& table, CacheType type, int d_head, int n) {
   const auto stride = static_cast<size_t>(3 * d_head);
   std::vector<float> qkv(stride * static_cast<size_t>(n) + 16);  // and what vectors overrun
-  for (auto& v : qkv) v = uniform(-2, 2);
+  // Wide heads of one sign have the largest sums.
+  for (auto& v : qkv) v = d_head > 128 ? uniform(0.25f, 0.5f) : uniform(-2, 2);
   const auto d = static_cast<size_t>(d_head), rows = static_cast<size_t>(n);
   std::vector<float> scratch(attention_scratch(rows, d));
   const auto run = [&](const KernelTable& t, int chunk) {
@@ -560,8 +561,7 @@ void test_attention(const KernelTable& table, CacheType type, int d_head, int n)
 }
 
 void test_limits(const KernelTable& table) {
-  for (const int rounds : {1, 1000, 4096000}) {
-    if (rounds > 1000 && std::string(table.name) == "scalar") continue;  // takes seconds
+  for (const int rounds : {1, 1000, 1 << 17}) {
     CHECK(table.multiply_codes(rounds) == 4 * rounds);
   }
   std::vector<float> x(640);
@@ -608,7 +608,7 @@ int main() {
     test_layer_norm(*table);
     test_limits(*table);
     for (const CacheType type : {CacheType::kF32, CacheType::kF16, CacheType::kInt8}) {
-      for (const int d_head : {64, 80, 20}) {
+      for (const int d_head : {64, 80, 20, 640}) {
         for (const int n : {1, 16, 37, 130}) test_attention(*table, type, d_head, n);
       }
     }

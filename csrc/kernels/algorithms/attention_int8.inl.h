@@ -53,13 +53,13 @@ struct Int8Attention {
                           int b) {
     const auto* keys = reinterpret_cast<const uint8_t*>(cache.keys) + 16 * tile.d_padded * b;
     const int n_steps = static_cast<int>(tile.d_padded) / 4;
-    Isa::Dot8 dot[Q];
-    for (int q = 0; q < Q; ++q) dot[q] = Isa::start8(-Isa::kCodeBias * query[q].sum);
+    Isa::Bits8::Dot dot[Q];
+    for (int q = 0; q < Q; ++q) dot[q] = Isa::Bits8::start(-Isa::kCodeBias * query[q].sum);
     for (int s = 0; s < n_steps; ++s) {
-      const Isa::Codes8 codes = Isa::load_codes8(keys + 64 * s);
+      const Isa::Bits8::Codes codes = Isa::Bits8::load(keys + 64 * s);
       for (int q = 0; q < Q; ++q) {
         const int8_t* query_codes = tile.codes + tile.d_padded * q;
-        dot[q] = Isa::step8(dot[q], codes, Isa::load_inputs(query_codes + 4 * s));
+        dot[q] = Isa::Bits8::step(dot[q], codes, Isa::load_inputs(query_codes + 4 * s));
       }
     }
     const float root = Isa::sqrt_lane(static_cast<float>(cache.d_head));
@@ -67,7 +67,7 @@ struct Int8Attention {
     for (int q = 0; q < Q; ++q) {
       const Isa::Floats scale = Isa::mul(key_scale, Isa::broadcast(query[q].scale / root));
       Isa::store(tile.scores + tile.scores_stride * q + 16 * b,
-                 Isa::mul(Isa::to_floats(Isa::finish8(dot[q])), scale));
+                 Isa::mul(Isa::Bits8::finish_long(dot[q]), scale));
     }
   }
 
@@ -105,26 +105,27 @@ struct Int8Attention {
       for (int v = 0; v < Vectors; ++v) sum[q][v] = Isa::broadcast(0.0f);
     }
     for (int b = 0; b < n_blocks; ++b) {
-      Isa::Dot8 dot[Q][Vectors];
+      Isa::Bits8::Dot dot[Q][Vectors];
       for (int q = 0; q < Q; ++q) {
         const int32_t start = tile.starts[blocks_stride * q + b];
-        for (int v = 0; v < Vectors; ++v) dot[q][v] = Isa::start8(start);
+        for (int v = 0; v < Vectors; ++v) dot[q][v] = Isa::Bits8::start(start);
       }
       for (int g = 0; g < kBlockPositions / 4; ++g, values += group_bytes) {
         for (int v = 0; v < Vectors; ++v) {
-          const Isa::Codes8 codes = Isa::load_codes8(values + 64 * v);
+          const Isa::Bits8::Codes codes = Isa::Bits8::load(values + 64 * v);
           for (int q = 0; q < Q; ++q) {
             const auto* weights =
                 reinterpret_cast<const int8_t*>(tile.scores + tile.scores_stride * q) +
                 kBlockPositions * b;
-            dot[q][v] = Isa::step8(dot[q][v], codes, Isa::load_inputs(weights + 4 * g));
+            dot[q][v] = Isa::Bits8::step(dot[q][v], codes, Isa::load_inputs(weights + 4 * g));
           }
         }
       }
       for (int q = 0; q < Q; ++q) {
+        const int32_t start = tile.starts[blocks_stride * q + b];
         const Isa::Floats scale = Isa::broadcast(tile.scales[blocks_stride * q + b]);
         for (int v = 0; v < Vectors; ++v) {
-          sum[q][v] = Isa::fma(Isa::to_floats(Isa::finish8(dot[q][v])), scale, sum[q][v]);
+          sum[q][v] = Isa::fma(Isa::Bits8::finish(dot[q][v], start), scale, sum[q][v]);
         }
       }
     }

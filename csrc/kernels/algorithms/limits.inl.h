@@ -7,29 +7,37 @@
 namespace gpt2edge::kernels {
 namespace {
 
-// Independent sums hide the latency of the dot instruction.
-constexpr int kTile = Isa::kMaxTokens * Isa::kMaxPanels;
-constexpr int kChains = kTile < 8 ? kTile : 8;
+// The largest tile of a matmul: independent sums that hide the latency of the dot instruction.
+using PeakRows = Isa::Rows<Isa::Bits8, Isa::kMaxTokens>;
+constexpr int kPeakPanels = Isa::kMaxPanels;
+constexpr int kPeakDots = PeakRows::kSteps * Isa::kMaxTokens * kPeakPanels;
 
-// `rounds` times a step of every chain, with codes and inputs of 1. Returns what one lane of one
-// chain comes to: 4 a round.
+// `rounds` times a step of every sum, with codes and inputs of 1. Returns what one lane of one sum
+// comes to in a step: 4 a round.
 int32_t multiply_codes(int rounds) {
-  uint8_t ones[64];
+  uint8_t ones[64 * PeakRows::kSteps];
   for (uint8_t& one : ones) one = static_cast<uint8_t>(1 + Isa::kCodeBias);
   // Not a constant to the compiler, which would otherwise do the whole sum beforehand.
   volatile int8_t source = 1;
-  int8_t inputs[4 * kChains];
+  int8_t inputs[4 * PeakRows::kSteps * Isa::kMaxTokens];
   for (int8_t& input : inputs) input = source;
-  const Isa::Codes8 codes = Isa::load_codes8(ones);
-  Isa::Dot8 dot[kChains];
-  for (int c = 0; c < kChains; ++c) dot[c] = Isa::start8(-4 * Isa::kCodeBias * rounds);
-  for (int i = 0; i < rounds; ++i) {
-    for (int c = 0; c < kChains; ++c)
-      dot[c] = Isa::step8(dot[c], codes, Isa::load_inputs(inputs + 4 * c));
+  int32_t starts[Isa::kMaxTokens];
+  for (int32_t& start : starts) start = -4 * PeakRows::kSteps * Isa::kCodeBias * rounds;
+
+  PeakRows::Codes codes[kPeakPanels];
+  PeakRows::Dots dots[kPeakPanels];
+  for (int p = 0; p < kPeakPanels; ++p) {
+    codes[p] = PeakRows::load(ones);
+    dots[p] = PeakRows::start(starts);
   }
-  Isa::Floats sum = Isa::broadcast(0.0f);
-  for (int c = 0; c < kChains; ++c) sum = Isa::add(sum, Isa::to_floats(Isa::finish8(dot[c])));
-  return static_cast<int32_t>(Isa::sum(sum) / (16 * kChains));
+  for (int i = 0; i < rounds; ++i) PeakRows::step(dots, codes, inputs);
+  Isa::Floats total = Isa::broadcast(0.0f);
+  for (int p = 0; p < kPeakPanels; ++p) {
+    Isa::Floats sums[Isa::kMaxTokens];
+    PeakRows::finish(dots[p], starts, sums);
+    for (const Isa::Floats& sum : sums) total = Isa::add(total, sum);
+  }
+  return static_cast<int32_t>(Isa::sum(total) / (16 * kPeakDots));
 }
 
 // The sum of n floats, a multiple of 64.

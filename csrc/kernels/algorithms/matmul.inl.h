@@ -130,70 +130,51 @@ struct Block {
 
 // A block against 8-bit codes, from the given starts.
 template <int P, int T>
-GPT2EDGE_INLINE void dot_codes8(const Block& block, const int32_t* starts, Isa::Ints (*dot)[T]) {
-  Isa::Dot8 acc[P][T];
-  for (int t = 0; t < T; ++t) {
-    for (int p = 0; p < P; ++p) acc[p][t] = Isa::start8(starts[t]);
+GPT2EDGE_INLINE void dot_codes8(const Block& block, const int32_t* starts, Isa::Floats (*dot)[T]) {
+  using Rows = Isa::Rows<Isa::Bits8, T>;
+  typename Rows::Dots dots[P];
+  for (int p = 0; p < P; ++p) dots[p] = Rows::start(starts);
+  for (int s = 0; s < 8; s += Rows::kSteps) {
+    typename Rows::Codes codes[P];
+    for (int p = 0; p < P; ++p) codes[p] = Rows::load(block.codes + block.panel_bytes * p + 64 * s);
+    Rows::step(dots, codes, block.x + 4 * T * s);
   }
-  for (int s = 0; s < 8; ++s) {
-    Isa::Codes8 weights[P];
-    for (int p = 0; p < P; ++p) {
-      weights[p] = Isa::load_codes8(block.codes + block.panel_bytes * p + 64 * s);
-    }
-    for (int t = 0; t < T; ++t) {
-      const Isa::Inputs x = Isa::load_inputs(block.x + 4 * (T * s + t));
-      for (int p = 0; p < P; ++p) acc[p][t] = Isa::step8(acc[p][t], weights[p], x);
-    }
-  }
-  for (int p = 0; p < P; ++p) {
-    for (int t = 0; t < T; ++t) dot[p][t] = Isa::finish8(acc[p][t]);
-  }
+  for (int p = 0; p < P; ++p) Rows::finish(dots[p], starts, dot[p]);
 }
 
 // A block against 4-bit codes: load s holds the codes of steps s and s + 4.
 template <int P, int T>
-GPT2EDGE_INLINE void dot_codes4(const Block& block, const int32_t* starts, Isa::Ints (*dot)[T]) {
-  Isa::Dot4 acc[P][T];
-  for (int t = 0; t < T; ++t) {
-    for (int p = 0; p < P; ++p) acc[p][t] = Isa::start4(starts[t]);
-  }
-  for (int s = 0; s < 4; ++s) {
-    Isa::Codes4 low[P], high[P];
+GPT2EDGE_INLINE void dot_codes4(const Block& block, const int32_t* starts, Isa::Floats (*dot)[T]) {
+  using Rows = Isa::Rows<Isa::Bits4, T>;
+  typename Rows::Dots dots[P];
+  for (int p = 0; p < P; ++p) dots[p] = Rows::start(starts);
+  for (int s = 0; s < 4; s += Rows::kSteps) {
+    typename Rows::Codes low[P], high[P];
     for (int p = 0; p < P; ++p) {
-      Isa::load_codes4(block.codes + block.panel_bytes * p + 64 * s, low[p], high[p]);
+      Rows::load(block.codes + block.panel_bytes * p + 64 * s, low[p], high[p]);
     }
-    for (int t = 0; t < T; ++t) {
-      const Isa::Inputs x = Isa::load_inputs(block.x + 4 * (T * s + t));
-      for (int p = 0; p < P; ++p) acc[p][t] = Isa::step4(acc[p][t], low[p], x);
-    }
-    for (int t = 0; t < T; ++t) {
-      const Isa::Inputs x = Isa::load_inputs(block.x + 4 * (T * (s + 4) + t));
-      for (int p = 0; p < P; ++p) acc[p][t] = Isa::step4(acc[p][t], high[p], x);
-    }
+    Rows::step(dots, low, block.x + 4 * T * s);
+    Rows::step(dots, high, block.x + 4 * T * (s + 4));
   }
-  for (int p = 0; p < P; ++p) {
-    for (int t = 0; t < T; ++t) dot[p][t] = Isa::finish4(acc[p][t], starts[t]);
-  }
+  for (int p = 0; p < P; ++p) Rows::finish(dots[p], starts, dot[p]);
 }
 
 // Half a block against 6-bit codes: load s of the low bits and the half's one load of high bits
 // hold the codes of step s.
 template <int Half, int P, int T>
-GPT2EDGE_INLINE void dot_codes6(const Block& block, const int32_t* starts, Isa::Ints (*dot)[T]) {
-  for (int t = 0; t < T; ++t) {
-    for (int p = 0; p < P; ++p) dot[p][t] = Isa::start6(starts[t]);
-  }
-  for (int s = 0; s < 4; ++s) {
-    Isa::Codes6 weights[P];
+GPT2EDGE_INLINE void dot_codes6(const Block& block, const int32_t* starts, Isa::Floats (*dot)[T]) {
+  using Rows = Isa::Rows<Isa::Bits6, T>;
+  typename Rows::Dots dots[P];
+  for (int p = 0; p < P; ++p) dots[p] = Rows::start(starts);
+  for (int s = 0; s < 4; s += Rows::kSteps) {
+    typename Rows::Codes codes[P];
     for (int p = 0; p < P; ++p) {
-      const uint8_t* codes = block.codes + block.panel_bytes * p;
-      weights[p] = Isa::load_codes6(codes + 64 * s, 4 * Half, codes + 256 + 64 * Half, 2 * s);
+      const uint8_t* low = block.codes + block.panel_bytes * p;
+      codes[p] = Rows::load(low + 64 * s, 4 * Half, low + 256 + 64 * Half, 2 * s);
     }
-    for (int t = 0; t < T; ++t) {
-      const Isa::Inputs x = Isa::load_inputs(block.x + 4 * (T * (4 * Half + s) + t));
-      for (int p = 0; p < P; ++p) dot[p][t] = Isa::step6(dot[p][t], weights[p], x);
-    }
+    Rows::step(dots, codes, block.x + 4 * T * (4 * Half + s));
   }
+  for (int p = 0; p < P; ++p) Rows::finish(dots[p], starts, dot[p]);
 }
 
 GPT2EDGE_INLINE Isa::Floats load_floats(const uint8_t* p) {
@@ -202,13 +183,13 @@ GPT2EDGE_INLINE Isa::Floats load_floats(const uint8_t* p) {
 
 // sum += dot * (scale of the weights * scale of the activations); `scale` gives that of panel p.
 template <int P, int T, typename Scale>
-GPT2EDGE_INLINE void add_scaled(const Block& block, Isa::Ints (*dot)[T], Isa::Floats (*sum)[T],
+GPT2EDGE_INLINE void add_scaled(const Block& block, Isa::Floats (*dot)[T], Isa::Floats (*sum)[T],
                                 Scale scale) {
   for (int p = 0; p < P; ++p) {
     const Isa::Floats weights = scale(block.panel_bytes * p);
     for (int t = 0; t < T; ++t) {
       const Isa::Floats both = Isa::mul(weights, Isa::broadcast(block.x_scales[t]));
-      sum[p][t] = Isa::fma(Isa::to_floats(dot[p][t]), both, sum[p][t]);
+      sum[p][t] = Isa::fma(dot[p][t], both, sum[p][t]);
     }
   }
 }
@@ -232,7 +213,7 @@ struct Int8 {
   static constexpr size_t kScalesOffset = 0, kScaleBytes = 32, kCodeBytes = 512;
   template <int P, int T>
   static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats (*sum)[T]) {
-    Isa::Ints dot[P][T];
+    Isa::Floats dot[P][T];
     dot_codes8<P, T>(block, block.starts8, dot);
     add_scaled<P, T>(block, dot, sum, [&](size_t at) { return Isa::load_f16(block.scales + at); });
   }
@@ -243,7 +224,7 @@ struct Int4 {
   static constexpr size_t kScalesOffset = 0, kScaleBytes = 32, kCodeBytes = 256;
   template <int P, int T>
   static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats (*sum)[T]) {
-    Isa::Ints dot[P][T];
+    Isa::Floats dot[P][T];
     dot_codes4<P, T>(block, block.starts4, dot);
     add_scaled<P, T>(block, dot, sum, [&](size_t at) { return Isa::load_f16(block.scales + at); });
   }
@@ -254,7 +235,7 @@ struct Int8Affine {
   static constexpr size_t kScalesOffset = 0, kScaleBytes = 128, kCodeBytes = 512;
   template <int P, int T>
   static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats (*sum)[T]) {
-    Isa::Ints dot[P][T];
+    Isa::Floats dot[P][T];
     dot_codes8<P, T>(block, block.starts8, dot);
     add_scaled<P, T>(block, dot, sum, [&](size_t at) { return load_floats(block.scales + at); });
     add_minima<P, T>(block, sum, [&](size_t at) { return load_floats(block.scales + 64 + at); });
@@ -267,7 +248,7 @@ struct Int4Super {
   template <int P, int T>
   static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats (*sum)[T]) {
     const int32_t starts[T] = {};
-    Isa::Ints dot[P][T];
+    Isa::Floats dot[P][T];
     dot_codes4<P, T>(block, starts, dot);
     add_scaled<P, T>(block, dot, sum, [&](size_t at) {
       return Isa::mul(Isa::load_f16(block.unit + at), Isa::load_u8(block.scales + at));
@@ -293,7 +274,7 @@ struct Int6Super {
   static GPT2EDGE_INLINE void accumulate_half(const Block& block, Isa::Floats (*sum)[T]) {
     int32_t starts[T];
     for (int t = 0; t < T; ++t) starts[t] = -32 * block.sums[T * Half + t];
-    Isa::Ints dot[P][T];
+    Isa::Floats dot[P][T];
     dot_codes6<Half, P, T>(block, starts, dot);
     add_scaled<P, T>(block, dot, sum, [&](size_t at) {
       return Isa::mul(Isa::load_f16(block.unit + at), Isa::load_s8(block.scales + 16 * Half + at));

@@ -16,7 +16,7 @@ extern const KernelTable GPT2EDGE_TABLE;
 const KernelTable GPT2EDGE_TABLE = {
     GPT2EDGE_TABLE_NAME, Isa::kCodeBias, Isa::kMaxTokens, matmul,
     quantize_tile,       layer_norm,     append,          attention,
-    64 * kChains,        multiply_codes, sum_floats,
+    64 * kPeakDots,      multiply_codes, sum_floats,
 };
 
 }  // namespace gpt2edge::kernels

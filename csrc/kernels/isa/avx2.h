@@ -21,41 +21,60 @@ struct Isa : Avx2Lanes {
 
   static __m256i widen(__m256i pairs) { return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)); }
 
-  using Dot8 = Ints;
-  struct Codes8 {
-    __m256i low, high, low_magnitude, high_magnitude;
+  struct Bits8 {
+    using Dot = Ints;
+    struct Codes {
+      __m256i low, high, low_magnitude, high_magnitude;
+    };
+    static Codes load(const uint8_t* p) {
+      const __m256i low = load_32(p), high = load_32(p + 32);
+      return {low, high, _mm256_abs_epi8(low), _mm256_abs_epi8(high)};
+    }
+    static Dot start(int32_t) { return all(0); }
+    static __m256i step_half(__m256i dot, __m256i codes, __m256i magnitude, __m256i x) {
+      const __m256i pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(x, codes));
+      return _mm256_add_epi32(dot, widen(pairs));
+    }
+    static Dot step(Dot dot, const Codes& codes, Inputs x) {
+      return {step_half(dot.low, codes.low, codes.low_magnitude, x),
+              step_half(dot.high, codes.high, codes.high_magnitude, x)};
+    }
+    static Floats finish(Dot dot, int32_t) { return to_floats(dot); }
+    static Floats finish_long(Dot dot) { return to_floats(dot); }
   };
-  static Codes8 load_codes8(const uint8_t* p) {
-    const __m256i low = load_32(p), high = load_32(p + 32);
-    return {low, high, _mm256_abs_epi8(low), _mm256_abs_epi8(high)};
-  }
-  static Dot8 start8(int32_t) { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
-  static __m256i step8_half(__m256i dot, __m256i codes, __m256i magnitude, __m256i x) {
-    const __m256i pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(x, codes));
-    return _mm256_add_epi32(dot, widen(pairs));
-  }
-  static Dot8 step8(Dot8 dot, const Codes8& codes, Inputs x) {
-    return {step8_half(dot.low, codes.low, codes.low_magnitude, x),
-            step8_half(dot.high, codes.high, codes.high_magnitude, x)};
-  }
-  static Ints finish8(Dot8 dot) { return dot; }
 
-  using Dot4 = Ints;  // 16-bit pairs until finish4
-  static Dot4 start4(int32_t) { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
-  static Dot4 step4(Dot4 dot, const Codes4& codes, Inputs x) {
-    return {_mm256_add_epi16(dot.low, _mm256_maddubs_epi16(codes.low, x)),
-            _mm256_add_epi16(dot.high, _mm256_maddubs_epi16(codes.high, x))};
-  }
-  static Ints finish4(Dot4 dot, int32_t start) {
-    const __m256i offset = _mm256_set1_epi32(start);
-    return {_mm256_add_epi32(widen(dot.low), offset), _mm256_add_epi32(widen(dot.high), offset)};
-  }
+  struct Bits4 {
+    using Dot = Ints;  // 16-bit pairs until the end
+    using Codes = Ints;
+    static void load(const uint8_t* p, Codes& low, Codes& high) { load_codes4(p, low, high); }
+    static Dot start(int32_t) { return all(0); }
+    static Dot step(Dot dot, const Codes& codes, Inputs x) {
+      return {_mm256_add_epi16(dot.low, _mm256_maddubs_epi16(codes.low, x)),
+              _mm256_add_epi16(dot.high, _mm256_maddubs_epi16(codes.high, x))};
+    }
+    static Floats finish(Dot dot, int32_t start) {
+      const __m256i offset = _mm256_set1_epi32(start);
+      return to_floats(
+          {_mm256_add_epi32(widen(dot.low), offset), _mm256_add_epi32(widen(dot.high), offset)});
+    }
+  };
 
-  static Ints start6(int32_t start) { return {_mm256_set1_epi32(start), _mm256_set1_epi32(start)}; }
-  static Ints step6(Ints dot, const Codes6& codes, Inputs x) {
-    return {_mm256_add_epi32(dot.low, widen(_mm256_maddubs_epi16(codes.low, x))),
-            _mm256_add_epi32(dot.high, widen(_mm256_maddubs_epi16(codes.high, x)))};
-  }
+  struct Bits6 {
+    using Dot = Ints;
+    using Codes = Ints;
+    static Codes load(const uint8_t* low, int low_shift, const uint8_t* high, int high_shift) {
+      return load_codes6(low, low_shift, high, high_shift);
+    }
+    static Dot start(int32_t start) { return all(start); }
+    static Dot step(Dot dot, const Codes& codes, Inputs x) {
+      return {_mm256_add_epi32(dot.low, widen(_mm256_maddubs_epi16(codes.low, x))),
+              _mm256_add_epi32(dot.high, widen(_mm256_maddubs_epi16(codes.high, x)))};
+    }
+    static Floats finish(Dot dot, int32_t) { return to_floats(dot); }
+  };
+
+  template <typename Bits, int T>
+  using Rows = RowByRow<Isa, Bits, T>;
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <immintrin.h>
 #include <string.h>
 
+#include "kernels/isa/row_by_row.h"
 #include "kernels/isa/x86_codes.h"
 
 namespace gpt2edge::kernels {
@@ -111,6 +112,7 @@ struct Avx2Lanes : X86Codes {
   static Floats to_floats(Ints a) {
     return {_mm256_cvtepi32_ps(a.low), _mm256_cvtepi32_ps(a.high)};
   }
+  static Ints all(int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
   static __m256i load_32(const uint8_t* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   }
@@ -121,16 +123,13 @@ struct Avx2Lanes : X86Codes {
     return _mm256_set1_epi32(four);
   }
 
-  using Codes4 = Ints;
-  static void load_codes4(const uint8_t* p, Codes4& low, Codes4& high) {
+  static void load_codes4(const uint8_t* p, Ints& low, Ints& high) {
     const __m256i mask = _mm256_set1_epi8(15);
     const __m256i a = load_32(p), b = load_32(p + 32);
     low = {_mm256_and_si256(a, mask), _mm256_and_si256(b, mask)};
     high = {_mm256_and_si256(_mm256_srli_epi16(a, 4), mask),
             _mm256_and_si256(_mm256_srli_epi16(b, 4), mask)};
   }
-
-  using Codes6 = Ints;
   static __m256i codes6_half(const uint8_t* low, int low_shift, const uint8_t* high,
                              int high_shift) {
     const __m256i four = _mm256_srli_epi16(load_32(low), low_shift);
@@ -138,8 +137,7 @@ struct Avx2Lanes : X86Codes {
     return _mm256_or_si256(_mm256_and_si256(four, _mm256_set1_epi8(15)),
                            _mm256_and_si256(two, _mm256_set1_epi8(48)));
   }
-  static Codes6 load_codes6(const uint8_t* low, int low_shift, const uint8_t* high,
-                            int high_shift) {
+  static Ints load_codes6(const uint8_t* low, int low_shift, const uint8_t* high, int high_shift) {
     return {codes6_half(low, low_shift, high, high_shift),
             codes6_half(low + 32, low_shift, high + 32, high_shift)};
   }

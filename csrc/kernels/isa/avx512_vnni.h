@@ -8,6 +8,7 @@
 #include <immintrin.h>
 #include <string.h>
 
+#include "kernels/isa/row_by_row.h"
 #include "kernels/isa/x86_codes.h"
 
 namespace gpt2edge::kernels {
@@ -20,7 +21,6 @@ struct Isa : X86Codes {
   static constexpr int kQueries = 8;    // rows of attention's tile
 
   using Floats = __m512;
-  using Ints = __m512i;
 
   // ---- floats ----
 
@@ -82,7 +82,6 @@ struct Isa : X86Codes {
 
   // ---- dot products ----
 
-  static Floats to_floats(Ints a) { return _mm512_cvtepi32_ps(a); }
   using Inputs = __m512i;  // four, repeated
   static Inputs load_inputs(const int8_t* x) {
     int32_t four;
@@ -90,36 +89,36 @@ struct Isa : X86Codes {
     return _mm512_set1_epi32(four);
   }
 
-  using Dot8 = Ints;
-  using Codes8 = Ints;
-  static Codes8 load_codes8(const uint8_t* p) { return _mm512_loadu_si512(p); }
-  static Dot8 start8(int32_t start) { return _mm512_set1_epi32(start); }
-  static Dot8 step8(Dot8 dot, Codes8 codes, Inputs x) { return _mm512_dpbusd_epi32(dot, codes, x); }
-  static Ints finish8(Dot8 dot) { return dot; }
+  struct Bits8 {
+    using Dot = __m512i;
+    using Codes = __m512i;
+    static Codes load(const uint8_t* p) { return _mm512_loadu_si512(p); }
+    static Dot start(int32_t start) { return _mm512_set1_epi32(start); }
+    static Dot step(Dot dot, Codes codes, Inputs x) { return _mm512_dpbusd_epi32(dot, codes, x); }
+    static Floats finish(Dot dot, int32_t) { return _mm512_cvtepi32_ps(dot); }
+    static Floats finish_long(Dot dot) { return _mm512_cvtepi32_ps(dot); }
+  };
+  struct Bits4 : Bits8 {
+    static void load(const uint8_t* p, Codes& low, Codes& high) {
+      const __m512i mask = _mm512_set1_epi8(15);
+      const __m512i both = _mm512_loadu_si512(p);
+      low = _mm512_and_si512(both, mask);
+      high = _mm512_and_si512(_mm512_srli_epi16(both, 4), mask);
+    }
+  };
+  struct Bits6 : Bits8 {
+    static Codes load(const uint8_t* low, unsigned low_shift, const uint8_t* high,
+                      unsigned high_shift) {
+      const __m512i four = _mm512_srli_epi16(_mm512_loadu_si512(low), low_shift);
+      const __m512i two =
+          _mm512_slli_epi16(_mm512_srli_epi16(_mm512_loadu_si512(high), high_shift), 4);
+      return _mm512_or_si512(_mm512_and_si512(four, _mm512_set1_epi8(15)),
+                             _mm512_and_si512(two, _mm512_set1_epi8(48)));
+    }
+  };
 
-  using Dot4 = Ints;
-  using Codes4 = Ints;
-  static void load_codes4(const uint8_t* p, Codes4& low, Codes4& high) {
-    const __m512i mask = _mm512_set1_epi8(15);
-    const __m512i both = _mm512_loadu_si512(p);
-    low = _mm512_and_si512(both, mask);
-    high = _mm512_and_si512(_mm512_srli_epi16(both, 4), mask);
-  }
-  static Dot4 start4(int32_t start) { return _mm512_set1_epi32(start); }
-  static Dot4 step4(Dot4 dot, Codes4 codes, Inputs x) { return step8(dot, codes, x); }
-  static Ints finish4(Dot4 dot, int32_t) { return dot; }
-
-  using Codes6 = Ints;
-  static Codes6 load_codes6(const uint8_t* low, unsigned low_shift, const uint8_t* high,
-                            unsigned high_shift) {
-    const __m512i four = _mm512_srli_epi16(_mm512_loadu_si512(low), low_shift);
-    const __m512i two =
-        _mm512_slli_epi16(_mm512_srli_epi16(_mm512_loadu_si512(high), high_shift), 4);
-    return _mm512_or_si512(_mm512_and_si512(four, _mm512_set1_epi8(15)),
-                           _mm512_and_si512(two, _mm512_set1_epi8(48)));
-  }
-  static Ints start6(int32_t start) { return start8(start); }
-  static Ints step6(Ints dot, Codes6 codes, Inputs x) { return step8(dot, codes, x); }
+  template <typename Bits, int T>
+  using Rows = RowByRow<Isa, Bits, T>;
 };
 
 }  // namespace

@@ -24,25 +24,28 @@ struct Isa : Avx2Lanes {
 #endif
   }
 
-  using Dot8 = Ints;
-  using Codes8 = Ints;
-  static Codes8 load_codes8(const uint8_t* p) { return {load_32(p), load_32(p + 32)}; }
-  static Dot8 start8(int32_t start) {
-    const __m256i all = _mm256_set1_epi32(start);
-    return {all, all};
-  }
-  static Dot8 step8(Dot8 dot, const Codes8& codes, Inputs x) {
-    return {dot_fours(dot.low, codes.low, x), dot_fours(dot.high, codes.high, x)};
-  }
-  static Ints finish8(Dot8 dot) { return dot; }
+  struct Bits8 {
+    using Dot = Ints;
+    using Codes = Ints;
+    static Codes load(const uint8_t* p) { return {load_32(p), load_32(p + 32)}; }
+    static Dot start(int32_t start) { return all(start); }
+    static Dot step(Dot dot, const Codes& codes, Inputs x) {
+      return {dot_fours(dot.low, codes.low, x), dot_fours(dot.high, codes.high, x)};
+    }
+    static Floats finish(Dot dot, int32_t) { return to_floats(dot); }
+    static Floats finish_long(Dot dot) { return to_floats(dot); }
+  };
+  struct Bits4 : Bits8 {
+    static void load(const uint8_t* p, Codes& low, Codes& high) { load_codes4(p, low, high); }
+  };
+  struct Bits6 : Bits8 {
+    static Codes load(const uint8_t* low, int low_shift, const uint8_t* high, int high_shift) {
+      return load_codes6(low, low_shift, high, high_shift);
+    }
+  };
 
-  using Dot4 = Ints;
-  static Dot4 start4(int32_t start) { return start8(start); }
-  static Dot4 step4(Dot4 dot, const Codes4& codes, Inputs x) { return step8(dot, codes, x); }
-  static Ints finish4(Dot4 dot, int32_t) { return dot; }
-
-  static Ints start6(int32_t start) { return start8(start); }
-  static Ints step6(Ints dot, const Codes6& codes, Inputs x) { return step8(dot, codes, x); }
+  template <typename Bits, int T>
+  using Rows = RowByRow<Isa, Bits, T>;
 };
 
 }  // namespace

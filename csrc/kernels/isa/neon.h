@@ -17,43 +17,59 @@ struct Isa : NeonLanes {
   static constexpr int kMaxPanels = 1;  // by which it goes at once
   static constexpr int kQueries = 2;    // rows of attention's tile
 
-  using Dot8 = Ints;
-  static Dot8 start8(int32_t) { return all(0); }
-  static Dot8 step8(Dot8 dot, const Codes8& codes, Inputs x) {
-    for (int i = 0; i < 4; ++i) {
-      const int16x8_t low = vmull_s8(vget_low_s8(codes.part[i]), vget_low_s8(x));
-      const int16x8_t high = vmull_high_s8(codes.part[i], x);
-      dot.part[i] = vpadalq_s16(dot.part[i], vpaddq_s16(low, high));
+  struct Bits8 {
+    using Dot = Ints;
+    using Codes = NeonLanes::Codes;
+    static Codes load(const uint8_t* p) { return load_codes8(p); }
+    static Dot start(int32_t) { return from(0); }
+    static Dot step(Dot dot, const Codes& codes, Inputs x) {
+      for (int i = 0; i < 4; ++i) {
+        const int16x8_t low = vmull_s8(vget_low_s8(codes.part[i]), vget_low_s8(x));
+        const int16x8_t high = vmull_high_s8(codes.part[i], x);
+        dot.part[i] = vpadalq_s16(dot.part[i], vpaddq_s16(low, high));
+      }
+      return dot;
     }
-    return dot;
-  }
-  static Ints finish8(Dot8 dot) { return dot; }
-
-  struct Dot4 {
-    int16x8_t low[4], high[4];  // a product a lane
+    static Floats finish(const Dot& dot, int32_t) { return to_floats(dot); }
+    static Floats finish_long(const Dot& dot) { return long_to_floats(dot); }
   };
-  static Dot4 start4(int32_t) {
-    Dot4 dot;
-    for (int i = 0; i < 4; ++i) dot.low[i] = dot.high[i] = vdupq_n_s16(0);
-    return dot;
-  }
-  static Dot4 step4(Dot4 dot, const Codes4& codes, Inputs x) {
-    for (int i = 0; i < 4; ++i) {
-      dot.low[i] = vmlal_s8(dot.low[i], vget_low_s8(codes.part[i]), vget_low_s8(x));
-      dot.high[i] = vmlal_high_s8(dot.high[i], codes.part[i], x);
-    }
-    return dot;
-  }
-  static Ints finish4(const Dot4& dot, int32_t start) {
-    Ints r = all(start);
-    for (int i = 0; i < 4; ++i) {
-      r.part[i] = vpadalq_s16(r.part[i], vpaddq_s16(dot.low[i], dot.high[i]));
-    }
-    return r;
-  }
 
-  static Ints start6(int32_t start) { return all(start); }
-  static Ints step6(Ints dot, const Codes6& codes, Inputs x) { return step8(dot, codes, x); }
+  struct Bits4 {
+    struct Dot {
+      int16x8_t low[4], high[4];  // a product a lane
+    };
+    using Codes = NeonLanes::Codes;
+    static void load(const uint8_t* p, Codes& low, Codes& high) { load_codes4(p, low, high); }
+    static Dot start(int32_t) {
+      Dot dot;
+      for (int i = 0; i < 4; ++i) dot.low[i] = dot.high[i] = vdupq_n_s16(0);
+      return dot;
+    }
+    static Dot step(Dot dot, const Codes& codes, Inputs x) {
+      for (int i = 0; i < 4; ++i) {
+        dot.low[i] = vmlal_s8(dot.low[i], vget_low_s8(codes.part[i]), vget_low_s8(x));
+        dot.high[i] = vmlal_high_s8(dot.high[i], codes.part[i], x);
+      }
+      return dot;
+    }
+    static Floats finish(const Dot& dot, int32_t start) {
+      Ints r = from(start);
+      for (int i = 0; i < 4; ++i) {
+        r.part[i] = vpadalq_s16(r.part[i], vpaddq_s16(dot.low[i], dot.high[i]));
+      }
+      return to_floats(r);
+    }
+  };
+
+  struct Bits6 : Bits8 {
+    static Codes load(const uint8_t* low, int low_shift, const uint8_t* high, int high_shift) {
+      return load_codes6(low, low_shift, high, high_shift);
+    }
+    static Dot start(int32_t start) { return from(start); }
+  };
+
+  template <typename Bits, int T>
+  using Rows = RowByRow<Isa, Bits, T>;
 };
 
 }  // namespace

@@ -1,33 +1,52 @@
 // The vocabulary for NEON with the dot product extension (Cortex-A76, so the Raspberry Pi 5; Apple
-// M1; Graviton 2): sdot multiplies 16 signed codes by 16 signed inputs and adds them by fours.
+// M1; Graviton 2).
 #pragma once
 
-#include "kernels/isa/neon_lanes.h"
+#include <type_traits>
+
+#include "kernels/isa/neon_dot_lanes.h"
 
 namespace gpt2edge::kernels {
 namespace {
 
-struct Isa : NeonLanes {
-  static constexpr int kCodeBias = 0;
+// Two to four rows' inputs of a step fill one register, which sdot takes by element: repeating each
+// over a register of its own would take as long as a dot product.
+template <typename Bits, int T>
+struct ByElement : RowByRow<NeonDotLanes, Bits, T> {
+  using Base = RowByRow<NeonDotLanes, Bits, T>;
+  using typename Base::Codes, typename Base::Dots;
+
+  static int8x16_t load_rows(const int8_t* x) {
+    if constexpr (T == 4) return vld1q_s8(x);
+    const int8x16_t two = vcombine_s8(vld1_s8(x), vdup_n_s8(0));
+    if constexpr (T == 2) return two;
+    const auto* third = reinterpret_cast<const int32_t*>(x + 8);
+    return vreinterpretq_s8_s32(vld1q_lane_s32(third, vreinterpretq_s32_s8(two), 2));
+  }
+  template <int Row>
+  static GPT2EDGE_INLINE void step_row(Dots& dots, const Codes& codes, int8x16_t x) {
+    if constexpr (Row < T) {
+      for (int i = 0; i < 4; ++i) {
+        int32x4_t& dot = dots.row[Row].part[i];
+        dot = vdotq_laneq_s32(dot, codes.part[i], x, Row);
+      }
+      step_row<Row + 1>(dots, codes, x);
+    }
+  }
+  template <int P>
+  static GPT2EDGE_INLINE void step(Dots (&dots)[P], const Codes (&codes)[P], const int8_t* x) {
+    const int8x16_t rows = load_rows(x);
+    for (int p = 0; p < P; ++p) step_row<0>(dots[p], codes[p], rows);
+  }
+};
+
+struct Isa : NeonDotLanes {
   static constexpr int kMaxTokens = 3;  // rows of a matmul's tile: 24 of the 32 registers are sums
   static constexpr int kMaxPanels = 1;  // by which it goes at once
   static constexpr int kQueries = 4;    // rows of attention's tile
 
-  using Dot8 = Ints;
-  static Dot8 start8(int32_t) { return all(0); }
-  static Dot8 step8(Dot8 dot, const Codes8& codes, Inputs x) {
-    for (int i = 0; i < 4; ++i) dot.part[i] = vdotq_s32(dot.part[i], codes.part[i], x);
-    return dot;
-  }
-  static Ints finish8(Dot8 dot) { return dot; }
-
-  using Dot4 = Ints;
-  static Dot4 start4(int32_t start) { return all(start); }
-  static Dot4 step4(Dot4 dot, const Codes4& codes, Inputs x) { return step8(dot, codes, x); }
-  static Ints finish4(Dot4 dot, int32_t) { return dot; }
-
-  static Ints start6(int32_t start) { return all(start); }
-  static Ints step6(Ints dot, const Codes6& codes, Inputs x) { return step8(dot, codes, x); }
+  template <typename Bits, int T>
+  using Rows = std::conditional_t<T == 1, RowByRow<NeonDotLanes, Bits, T>, ByElement<Bits, T>>;
 };
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include <arm_neon.h>
 #include <string.h>
 
-#include "kernels/panel.h"
+#include "kernels/isa/row_by_row.h"
 
 namespace gpt2edge::kernels {
 namespace {
@@ -126,12 +126,20 @@ struct NeonLanes {
 
   // ---- for the dot products ----
 
-  static Floats to_floats(Ints a) {
-    return each([&](int i) { return vcvtq_f32_s32(a.part[i]); });
-  }
-  static Ints all(int32_t x) {
-    const int32x4_t four = vdupq_n_s32(x);
+  // A block's sums stay below 2^22 in magnitude. Counted from the bits of 1.5 * 2^23 they are, read
+  // as a float, that float plus the sum: a subtraction makes a float of it, half the work that a
+  // conversion is on most cores.
+  static constexpr int32_t kZero = 0x4B400000;
+  static Ints from(int32_t start) {
+    const int32x4_t four = vdupq_n_s32(kZero + start);
     return {{four, four, four, four}};
+  }
+  static Floats to_floats(const Ints& a) {
+    const float32x4_t zero = vdupq_n_f32(12582912.0f);
+    return each([&](int i) { return vsubq_f32(vreinterpretq_f32_s32(a.part[i]), zero); });
+  }
+  static Floats long_to_floats(const Ints& a) {
+    return each([&](int i) { return vcvtq_f32_s32(vsubq_s32(a.part[i], vdupq_n_s32(kZero))); });
   }
   static TwoSums sum_codes(const int8_t* low, const int8_t* high) {
     return {vaddlvq_s8(vld1q_s8(low)), vaddlvq_s8(vld1q_s8(high))};
@@ -144,28 +152,25 @@ struct NeonLanes {
     return vreinterpretq_s8_s32(vdupq_n_s32(four));
   }
 
-  struct Codes8 {
+  struct Codes {
     int8x16_t part[4];
   };
   static int8x16_t codes(uint8x16_t a) { return vreinterpretq_s8_u8(a); }
-  static Codes8 load_codes8(const uint8_t* p) {
+  static Codes load_codes8(const uint8_t* p) {
     return {{codes(vld1q_u8(p)), codes(vld1q_u8(p + 16)), codes(vld1q_u8(p + 32)),
              codes(vld1q_u8(p + 48))}};
   }
-  using Codes4 = Codes8;
-  static void load_codes4(const uint8_t* p, Codes4& low, Codes4& high) {
+  static void load_codes4(const uint8_t* p, Codes& low, Codes& high) {
     for (int i = 0; i < 4; ++i) {
       const uint8x16_t both = vld1q_u8(p + 16 * i);
       low.part[i] = codes(vandq_u8(both, vdupq_n_u8(15)));
       high.part[i] = codes(vshrq_n_u8(both, 4));
     }
   }
-  using Codes6 = Codes8;
-  static Codes6 load_codes6(const uint8_t* low, int low_shift, const uint8_t* high,
-                            int high_shift) {
+  static Codes load_codes6(const uint8_t* low, int low_shift, const uint8_t* high, int high_shift) {
     const int8x16_t right_low = vdupq_n_s8(static_cast<int8_t>(-low_shift));
     const int8x16_t to_16 = vdupq_n_s8(static_cast<int8_t>(4 - high_shift));
-    Codes6 r;
+    Codes r;
     for (int i = 0; i < 4; ++i) {
       const uint8x16_t four = vandq_u8(vshlq_u8(vld1q_u8(low + 16 * i), right_low), vdupq_n_u8(15));
       const uint8x16_t two = vandq_u8(vshlq_u8(vld1q_u8(high + 16 * i), to_16), vdupq_n_u8(48));

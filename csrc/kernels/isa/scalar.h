@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/half.h"
-#include "kernels/panel.h"
+#include "kernels/isa/row_by_row.h"
 
 namespace gpt2edge::kernels {
 namespace {
@@ -22,9 +22,6 @@ struct Isa {
 
   struct Floats {
     float lane[16];
-  };
-  struct Ints {
-    int32_t lane[16];
   };
 
   // ---- floats ----
@@ -133,64 +130,64 @@ struct Isa {
     return sums;
   }
 
-  static Floats to_floats(Ints a) {
-    return each([&](int i) { return static_cast<float>(a.lane[i]); });
-  }
-
   using Inputs = const int8_t*;
   static Inputs load_inputs(const int8_t* x) { return x; }
 
-  using Dot8 = Ints;
-  struct Codes8 {
-    int8_t code[64];
+  struct Bits8 {
+    struct Dot {
+      int32_t lane[16];
+    };
+    struct Codes {
+      int8_t code[64];
+    };
+    static Codes load(const uint8_t* p) {
+      Codes r;
+      memcpy(&r, p, sizeof r);
+      return r;
+    }
+    static Dot start(int32_t) { return Dot{}; }
+    static Dot step(Dot dot, const Codes& codes, Inputs x) {
+      for (int i = 0; i < 16; ++i) {
+        for (int j = 0; j < 4; ++j) dot.lane[i] += codes.code[4 * i + j] * x[j];
+      }
+      return dot;
+    }
+    static Floats finish(const Dot& dot, int32_t) {
+      return each([&](int i) { return static_cast<float>(dot.lane[i]); });
+    }
+    static Floats finish_long(const Dot& dot) { return finish(dot, 0); }
   };
-  static Codes8 load_codes8(const uint8_t* p) {
-    Codes8 r;
-    memcpy(&r, p, sizeof r);
-    return r;
-  }
-  static Dot8 start8(int32_t) { return Ints{}; }
-  static Dot8 step8(Dot8 dot, const Codes8& codes, Inputs x) {
-    for (int i = 0; i < 16; ++i) {
-      for (int j = 0; j < 4; ++j) dot.lane[i] += codes.code[4 * i + j] * x[j];
-    }
-    return dot;
-  }
-  static Ints finish8(Dot8 dot) { return dot; }
 
-  // Four-bit codes are stored 0..15 and mean -8..7: the surplus is taken off once per block, by the
-  // start that is minus 8 times the sum of the inputs.
-  using Dot4 = Ints;
-  using Codes4 = Codes8;
-  static void load_codes4(const uint8_t* p, Codes4& low, Codes4& high) {
-    for (int i = 0; i < 64; ++i) {
-      low.code[i] = static_cast<int8_t>(p[i] & 15);
-      high.code[i] = static_cast<int8_t>(p[i] >> 4);
+  // The sum starts from what its codes' surplus comes to: four-bit codes are stored 0..15 and mean
+  // -8..7, so that it is minus 8 times the sum of the inputs.
+  struct FromStart : Bits8 {
+    static Dot start(int32_t start) {
+      Dot r;
+      for (int& lane : r.lane) lane = start;
+      return r;
     }
-  }
-  static Dot4 start4(int32_t) { return Ints{}; }
-  static Dot4 step4(Dot4 dot, const Codes4& codes, Inputs x) { return step8(dot, codes, x); }
-  static Ints finish4(Dot4 dot, int32_t start) {
-    for (int i = 0; i < 16; ++i) dot.lane[i] += start;
-    return dot;
-  }
+  };
+  struct Bits4 : FromStart {
+    static void load(const uint8_t* p, Codes& low, Codes& high) {
+      for (int i = 0; i < 64; ++i) {
+        low.code[i] = static_cast<int8_t>(p[i] & 15);
+        high.code[i] = static_cast<int8_t>(p[i] >> 4);
+      }
+    }
+  };
+  struct Bits6 : FromStart {
+    static Codes load(const uint8_t* low, int low_shift, const uint8_t* high, int high_shift) {
+      Codes r;
+      for (int i = 0; i < 64; ++i) {
+        const int code = (low[i] >> low_shift & 15) | (high[i] >> high_shift & 3) << 4;
+        r.code[i] = static_cast<int8_t>(code);
+      }
+      return r;
+    }
+  };
 
-  using Codes6 = Codes8;
-  static Codes6 load_codes6(const uint8_t* low, int low_shift, const uint8_t* high,
-                            int high_shift) {
-    Codes6 r;
-    for (int i = 0; i < 64; ++i) {
-      const int code = (low[i] >> low_shift & 15) | (high[i] >> high_shift & 3) << 4;
-      r.code[i] = static_cast<int8_t>(code);
-    }
-    return r;
-  }
-  static Ints start6(int32_t start) {
-    Ints r;
-    for (int& lane : r.lane) lane = start;
-    return r;
-  }
-  static Ints step6(Ints dot, const Codes6& codes, Inputs x) { return step8(dot, codes, x); }
+  template <typename Bits, int T>
+  using Rows = RowByRow<Isa, Bits, T>;
 };
 
 }  // namespace

@@ -1,0 +1,62 @@
+#include "model/memory_needs.h"
+
+#include <algorithm>
+
+#include "base/available_memory.h"
+#include "base/error.h"
+#include "model/kv_cache.h"
+#include "model/weights.h"
+#include "model/workspace.h"
+
+namespace gpt2edge {
+namespace {
+
+// The vocabulary, the sampler, and what the host program takes meanwhile.
+constexpr uint64_t kReserve = uint64_t{24} << 20;
+
+uint64_t megabytes(uint64_t bytes) { return (bytes + 999999) / 1000000; }
+
+// What makes `config` fit beside `fixed` bytes of everything else, the gentlest change first.
+std::string remedy(const Config& config, const CacheOptions& cache, int n_ctx, uint64_t fixed,
+                   uint64_t available) {
+  using kernels::CacheType;
+  const auto fits = [&](int n, CacheType type) {
+    return fixed + KvCache::bytes_needed(config, n, type) <= available;
+  };
+  const std::string smaller = "a smaller model or type (pygpt2edge convert --type q4_0)";
+  if (cache.type != CacheType::kInt8 && fits(n_ctx, CacheType::kInt8)) {
+    return "it fits with --kv-type int8 (kv_type=\"int8\"); or take " + smaller;
+  }
+  constexpr int kShortest = 64;
+  for (int n = n_ctx / 2; n >= kShortest; n /= 2) {
+    if (!fits(n, CacheType::kInt8)) continue;
+    return message("it fits with --kv-type int8 --n-ctx ", n, " (kv_type=\"int8\", n_ctx=", n,
+                   "); or take ", smaller);
+  }
+  return "free memory, or take " + smaller + "; no --n-ctx or --kv-type makes it fit";
+}
+
+}  // namespace
+
+MemoryNeeds memory_needs(const GgufFile& file, const Config& config, const CacheOptions& cache,
+                         int n_threads) {
+  const auto [weights, default_type] = Weights::needs(file, config);
+  const int n_ctx = cache.n_ctx > 0 ? std::min(cache.n_ctx, config.n_ctx) : config.n_ctx;
+  return {weights, KvCache::bytes_needed(config, n_ctx, cache.type.value_or(default_type)),
+          Workspace::bytes_needed(config, n_threads)};
+}
+
+void check_fits(const GgufFile& file, const Config& config, const CacheOptions& cache,
+                int n_threads, uint64_t available) {
+  const MemoryNeeds needs = memory_needs(file, config, cache, n_threads);
+  if (needs.all() + kReserve <= available) return;
+  const int n_ctx = cache.n_ctx > 0 ? std::min(cache.n_ctx, config.n_ctx) : config.n_ctx;
+  const uint64_t fixed = needs.weights + needs.workspace + kReserve;
+  throw MemoryError(message(file.path(), ": needs ", megabytes(needs.all() + kReserve),
+                            " MB of memory (weights ", megabytes(needs.weights), ", cache of ",
+                            n_ctx, " tokens ", megabytes(needs.cache), ", workspace ",
+                            megabytes(needs.workspace), "), and ", megabytes(available),
+                            " MB are available: ", remedy(config, cache, n_ctx, fixed, available)));
+}
+
+}  // namespace gpt2edge

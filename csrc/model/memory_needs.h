@@ -1,0 +1,30 @@
+// What a model will take in memory, known before anything is taken.
+#pragma once
+
+#include <optional>
+
+#include "formats/gguf.h"
+#include "kernels/kernel_table.h"
+#include "model/config.h"
+
+namespace gpt2edge {
+
+// How sequences of a model will be kept.
+struct CacheOptions {
+  int n_ctx = 0;                           // 0: as many positions as the model has
+  std::optional<kernels::CacheType> type;  // none: f32 for a model stored in f32, else f16
+};
+
+struct MemoryNeeds {
+  size_t weights, cache, workspace;  // bytes; the cache is one sequence's
+  size_t all() const { return weights + cache + workspace; }
+};
+
+MemoryNeeds memory_needs(const GgufFile& file, const Config& config, const CacheOptions& cache,
+                         int n_threads);
+
+// Throws MemoryError, naming what would help, when a model needs more than `available` bytes.
+void check_fits(const GgufFile& file, const Config& config, const CacheOptions& cache,
+                int n_threads, uint64_t available);
+
+}  // namespace gpt2edge
