@@ -42,11 +42,11 @@ struct Bench {
 
   // Calls run(item) for every item on all threads, nine times, and prints a line.
   void line(const char* kernel, int width, int n_rows, int n_items, double bytes, double mac,
-            const std::function<void(int)>& run) const {
+            const std::function<void(int item, int thread)>& run) const {
     std::vector<double> times;
     for (int round = 0; round < 9; ++round) {
       const auto start = std::chrono::steady_clock::now();
-      pool.run(n_items, [&](int item, int) { run(item); });
+      pool.run(n_items, [&](int item, int thread) { run(item, thread); });
       times.push_back(
           std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     }
@@ -86,7 +86,7 @@ struct Activations {
       : n_rows(rows),
         n_in(n),
         values(product(rows, n) * 4),
-        codes(product(rows, n)),
+        codes(product(rows, n) + 4),
         scales(product(rows, n) / 8),
         sums(product(rows, n) / 4),
         starts8(scales.size()),
@@ -129,12 +129,15 @@ void bench_matmul(const Bench& bench, WeightForm form, const char* name, int n_i
   args.n_rows = n_rows;
   args.out = out.as<float>();
   args.out_stride = static_cast<size_t>(n_out);
+  const size_t scratch_bytes = kBlockPanels * panel_layout(WeightForm::kInt8, n_in).panel_bytes;
+  AlignedBuffer scratch(scratch_bytes * static_cast<size_t>(bench.pool.n_threads()));
   const int n_blocks = n_panels / kBlockPanels;
   const int share = n_rows >= kManyRows ? 1 : std::max(1, n_blocks / (bench.pool.n_threads() * 32));
   bench.line(name, n_in, n_rows, (n_blocks + share - 1) / share,
              static_cast<double>(weights.size()),
-             static_cast<double>(product(n_out, n_in)) * n_rows, [&](int item) {
+             static_cast<double>(product(n_out, n_in)) * n_rows, [&](int item, int thread) {
                MatmulArgs part = args;
+               part.scratch = scratch.as<uint8_t>() + scratch_bytes * static_cast<size_t>(thread);
                part.first_panel = item * share * kBlockPanels;
                part.last_panel = std::min(n_panels, part.first_panel + share * kBlockPanels);
                bench.kernels.matmul(part);
@@ -173,7 +176,7 @@ void bench_attention(const Bench& bench, CacheType type, const char* name, int w
 
   const double seen = static_cast<double>(n_rows) * (first + 0.5 * (n_rows + 1));
   bench.line(name, width, n_rows, n_caches, 2.0 * static_cast<double>(bytes) * n_caches,
-             2 * seen * kHeadWidth * n_caches, [&](int i) {
+             2 * seen * kHeadWidth * n_caches, [&](int i, int) {
                float* to = out.as<float>() + product(n_rows * kHeadWidth, i);
                bench.kernels.attention({head(i), x, kHeadWidth, n_rows, first,
                                         scratch.as<float>() + n_scratch * static_cast<size_t>(i),
@@ -182,7 +185,7 @@ void bench_attention(const Bench& bench, CacheType type, const char* name, int w
   const std::string append_name = std::string(name) + " fill";
   bench.line(append_name.c_str(), width, n_rows, n_caches,
              8.0 * static_cast<double>(product(n_rows, kHeadWidth)) * n_caches, 0,
-             [&](int i) { append(i, n_rows, first); });
+             [&](int i, int) { append(i, n_rows, first); });
 }
 
 // What prepares rows for a matmul.
@@ -194,8 +197,8 @@ void bench_rows(const Bench& bench, int width, int n_rows) {
   const auto stride = static_cast<size_t>(width);
   const double bytes = 4.0 * static_cast<double>(product(n_rows, width));
   bench.line("quantize", width, n_rows, x.n_tiles(), bytes, 0,
-             [&](int tile) { x.quantize(bench.kernels, tile); });
-  bench.line("layer_norm", width, n_rows, x.n_tiles(), bytes, 0, [&](int tile) {
+             [&](int tile, int) { x.quantize(bench.kernels, tile); });
+  bench.line("layer_norm", width, n_rows, x.n_tiles(), bytes, 0, [&](int tile, int) {
     bench.kernels.layer_norm({x.tile_values(tile), stride, x.tile_rows(tile), width,
                               ones.as<float>(), ones.as<float>(), 1e-5f,
                               out.as<float>() + product(tile * x.quantized.tile, width), stride});
@@ -221,6 +224,8 @@ int main(int argc, char** argv) {
       bench_matmul(bench, WeightForm::kInt8, "matmul int8", width, n_rows);
       bench_matmul(bench, WeightForm::kInt4, "matmul int4", width, n_rows);
       bench_matmul(bench, WeightForm::kF16, "matmul f16", width, n_rows);
+      bench_matmul(bench, WeightForm::kBF16, "matmul bf16", width, n_rows);
+      bench_matmul(bench, WeightForm::kF32, "matmul f32", width, n_rows);
     }
     for (const int width : {768, 1024, 1280, 1600}) {
       bench_attention(bench, CacheType::kF16, "attention f16", width, n_rows);

@@ -21,7 +21,7 @@ namespace gpt2edge::kernels {
 // so that a tile's kernel walks through one stream with fixed distances between rows.
 struct QuantizedRows {
   int tile;
-  int8_t* codes;     // n_rows * n_in
+  int8_t* codes;     // n_rows * n_in, then 4 bytes that may be read
   float* scales;     // n_rows * n_in / 32
   int32_t* sums;     // n_rows * n_in / 16: of the codes of inputs 0..15, then of 16..31
   int32_t* starts8;  // n_rows * n_in / 32: minus the table's code_bias times the block's sum
@@ -56,6 +56,8 @@ struct MatmulArgs {
   // of the last panel counts as well. (n_rows, maxima_stride), or null.
   float* maxima = nullptr;
   size_t maxima_stride = 0;
+  // Room for kBlockPanels panels of form kInt8, which may make many rows faster, or null.
+  uint8_t* scratch = nullptr;
 };
 
 // Quantizes one tile of rows.

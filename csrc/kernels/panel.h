@@ -57,6 +57,16 @@
   } while (0)
 #endif
 
+// GPT2EDGE_UNROLL: before a short loop over what lies in registers, which only a loop that is
+// written out can leave there.
+#if defined(__clang__)
+#define GPT2EDGE_UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define GPT2EDGE_UNROLL _Pragma("GCC unroll 16")
+#else
+#define GPT2EDGE_UNROLL
+#endif
+
 namespace gpt2edge::kernels {
 
 // Of two times 16 codes.
@@ -103,6 +113,7 @@ struct PackedMatrix {
   // Added to every 8-bit code when it was packed: 128 for kernels whose dot instruction wants
   // unsigned weights, else 0; nothing else.
   int code_bias;
+  int first_panel = 0;  // which of the matrix's panels `panels` begins with
 };
 
 bool is_float(WeightForm form);

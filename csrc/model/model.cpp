@@ -199,8 +199,9 @@ void Model::matmul(const Linear& linear, const Input& input, int n_rows, Epilogu
     args.maxima = output.maxima;
     args.maxima_stride = maxima_count(linear.weight.n_out);
   }
-  pool_.run((n_panels + share - 1) / share, [&](int item, int) {
+  pool_.run((n_panels + share - 1) / share, [&](int item, int thread) {
     kernels::MatmulArgs part = args;
+    part.scratch = reinterpret_cast<uint8_t*>(workspace_.scratch(thread));
     part.first_panel = item * share;
     part.last_panel = std::min(n_panels, part.first_panel + share);
     kernels_.matmul(part);

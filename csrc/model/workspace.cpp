@@ -27,9 +27,15 @@ class Carver {
 
 namespace {
 
+// Floats that a matmul's scratch takes.
+size_t unpacked_panels(size_t n_in) {
+  const auto layout = kernels::panel_layout(kernels::WeightForm::kInt8, static_cast<int>(n_in));
+  return kernels::kBlockPanels * layout.panel_bytes / sizeof(float);
+}
+
 void take_codes(Carver& carver, kernels::QuantizedRows& rows, size_t n_in) {
   const size_t n_blocks = kMaxRows * n_in / kernels::kBlockInputs;
-  carver.take(rows.codes, kMaxRows * n_in);
+  carver.take(rows.codes, kMaxRows * n_in + 4);
   carver.take(rows.scales, n_blocks);
   carver.take(rows.sums, 2 * n_blocks);
   carver.take(rows.starts8, n_blocks);
@@ -45,8 +51,9 @@ void Workspace::lay_out(const Config& config, int n_threads, Carver& carver) {
   qkv_stride = padded(3 * embd);
   inner_stride = padded(inner_width);
   vocab_stride = padded(static_cast<size_t>(config.n_vocab));
-  scratch_stride_ = padded(kernels::attention_scratch(static_cast<size_t>(config.n_ctx),
-                                                      static_cast<size_t>(config.d_head())));
+  const size_t scores = kernels::attention_scratch(static_cast<size_t>(config.n_ctx),
+                                                   static_cast<size_t>(config.d_head()));
+  scratch_stride_ = padded(std::max(scores, unpacked_panels(std::max(embd, inner_width))));
   carver.take(x, kMaxRows * embd_stride);
   carver.take(normed, kMaxRows * embd_stride);
   carver.take(qkv, kMaxRows * qkv_stride);

@@ -217,7 +217,7 @@ struct Activations {
         n_in(n),
         stride(padded(n) + 16),
         values(static_cast<size_t>(rows * stride)),
-        codes(static_cast<size_t>(rows * n)),
+        codes(static_cast<size_t>(rows * n + 4)),
         scales(static_cast<size_t>(rows * n / 32 + 1)),
         sums(static_cast<size_t>(rows * n / 16 + 1)),
         starts8(scales.size()),
@@ -279,8 +279,12 @@ void test_matmul(const KernelTable& table, TensorType type, int n_out, int n_in,
   const auto columns = static_cast<size_t>(padded(n_out));
   std::vector<float> bias(columns), out(static_cast<size_t>(n_rows) * columns, 7.0f);
   for (int i = 0; i < n_out; ++i) bias[static_cast<size_t>(i)] = uniform(-1, 1);
-  table.matmul({packed.matrix, a.values.data(), stride, quantized, n_rows, 0, panel_count(n_out),
-                bias.data(), Epilogue::kResidual, out.data(), columns});
+  MatmulArgs args = {
+      packed.matrix, a.values.data(),     stride,     quantized, n_rows, 0, panel_count(n_out),
+      bias.data(),   Epilogue::kResidual, out.data(), columns};
+  std::vector<uint8_t> scratch(kBlockPanels * panel_layout(WeightForm::kInt8, n_in).panel_bytes);
+  if (n_rows % 2 == 0) args.scratch = scratch.data();
+  table.matmul(args);
   for (int i = 0; i < n_rows; ++i) {
     const std::vector<float> x = a.row(i);
     const Blocks q = integers ? quantize_naively(x) : Blocks{};
@@ -304,9 +308,12 @@ void test_matmuls(const KernelTable& table) {
     for (const int n_rows : {1, 2, 3, 5, 8, 9}) test_matmul(table, type, 33, 50, n_rows);
   }
   for (const TensorType type : {Q8_0, Q4_0, Q5_0, Q4_1, Q5_1}) {
-    for (const int n_rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 17})
+    for (const int n_rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 17}) {
       test_matmul(table, type, 40, 96, n_rows);
+    }
     test_matmul(table, type, 16, 1600, 3);
+    test_matmul(table, type, 72, 160, 31);
+    test_matmul(table, type, 72, 160, 32);
   }
 }
 

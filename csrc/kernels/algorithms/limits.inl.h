@@ -19,7 +19,7 @@ int32_t multiply_codes(int rounds) {
   for (uint8_t& one : ones) one = static_cast<uint8_t>(1 + Isa::kCodeBias);
   // Not a constant to the compiler, which would otherwise do the whole sum beforehand.
   volatile int8_t source = 1;
-  int8_t inputs[4 * PeakRows::kSteps * Isa::kMaxTokens];
+  int8_t inputs[4 * PeakRows::kSteps * Isa::kMaxTokens + 4];  // as QuantizedRows has them
   for (int8_t& input : inputs) input = source;
   int32_t starts[Isa::kMaxTokens];
   for (int32_t& start : starts) start = -4 * PeakRows::kSteps * Isa::kCodeBias * rounds;

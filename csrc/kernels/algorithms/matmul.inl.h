@@ -7,6 +7,7 @@
 
 #include "kernels/algorithms/elementary.inl.h"
 #include "kernels/algorithms/quantize_rows.inl.h"
+#include "kernels/algorithms/unpack_codes.inl.h"
 #include "kernels/kernel_table.h"
 
 namespace gpt2edge::kernels {
@@ -80,6 +81,28 @@ GPT2EDGE_INLINE void finish(const MatmulArgs& args, int panel, int row, Isa::Flo
   }
 }
 
+// ---- adding up ----
+
+// The loops below add up in arrays of their own and copy them out at the end: into an array that
+// came from elsewhere they would store after every block.
+template <int P, int T>
+GPT2EDGE_INLINE void clear(Isa::Floats (*sum)[T]) {
+  GPT2EDGE_UNROLL
+  for (int p = 0; p < P; ++p) {
+    GPT2EDGE_UNROLL
+    for (int t = 0; t < T; ++t) sum[p][t] = Isa::broadcast(0.0f);
+  }
+}
+
+template <int P, int T>
+GPT2EDGE_INLINE void copy(const Isa::Floats (*sum)[T], Isa::Floats (*out)[T]) {
+  GPT2EDGE_UNROLL
+  for (int p = 0; p < P; ++p) {
+    GPT2EDGE_UNROLL
+    for (int t = 0; t < T; ++t) out[p][t] = sum[p][t];
+  }
+}
+
 // ---- weights stored as floats ----
 
 struct F32Weights {
@@ -99,20 +122,27 @@ template <typename Weights>
 struct FloatTile {
   template <int P, int T>
   static GPT2EDGE_INLINE void add_up(const MatmulArgs& args, int panel, int row,
-                                     Isa::Floats (*sum)[T]) {
+                                     Isa::Floats (*out)[T]) {
     const size_t panel_bytes = args.weights.layout.panel_bytes;
-    const uint8_t* w = args.weights.panels + panel_bytes * panel;
+    const uint8_t* w = args.weights.panels + panel_bytes * (panel - args.weights.first_panel);
     const float* x[T];
+    GPT2EDGE_UNROLL
     for (int t = 0; t < T; ++t) x[t] = args.values + args.values_stride * (row + t);
+    Isa::Floats sum[P][T];
+    clear<P, T>(sum);
     const int n_in = args.weights.layout.n_in;
     for (int k = 0; k < n_in; ++k, w += Weights::kStep) {
       Isa::Floats weights[P];
+      GPT2EDGE_UNROLL
       for (int p = 0; p < P; ++p) weights[p] = Weights::load(w + panel_bytes * p);
+      GPT2EDGE_UNROLL
       for (int t = 0; t < T; ++t) {
         const Isa::Floats input = Isa::broadcast(x[t][k]);
+        GPT2EDGE_UNROLL
         for (int p = 0; p < P; ++p) sum[p][t] = Isa::fma(weights[p], input, sum[p][t]);
       }
     }
+    copy<P, T>(sum, out);
   }
 };
 
@@ -133,12 +163,16 @@ template <int P, int T>
 GPT2EDGE_INLINE void dot_codes8(const Block& block, const int32_t* starts, Isa::Floats (*dot)[T]) {
   using Rows = Isa::Rows<Isa::Bits8, T>;
   typename Rows::Dots dots[P];
+  GPT2EDGE_UNROLL
   for (int p = 0; p < P; ++p) dots[p] = Rows::start(starts);
+  GPT2EDGE_UNROLL
   for (int s = 0; s < 8; s += Rows::kSteps) {
     typename Rows::Codes codes[P];
+    GPT2EDGE_UNROLL
     for (int p = 0; p < P; ++p) codes[p] = Rows::load(block.codes + block.panel_bytes * p + 64 * s);
     Rows::step(dots, codes, block.x + 4 * T * s);
   }
+  GPT2EDGE_UNROLL
   for (int p = 0; p < P; ++p) Rows::finish(dots[p], starts, dot[p]);
 }
 
@@ -147,15 +181,19 @@ template <int P, int T>
 GPT2EDGE_INLINE void dot_codes4(const Block& block, const int32_t* starts, Isa::Floats (*dot)[T]) {
   using Rows = Isa::Rows<Isa::Bits4, T>;
   typename Rows::Dots dots[P];
+  GPT2EDGE_UNROLL
   for (int p = 0; p < P; ++p) dots[p] = Rows::start(starts);
+  GPT2EDGE_UNROLL
   for (int s = 0; s < 4; s += Rows::kSteps) {
     typename Rows::Codes low[P], high[P];
+    GPT2EDGE_UNROLL
     for (int p = 0; p < P; ++p) {
       Rows::load(block.codes + block.panel_bytes * p + 64 * s, low[p], high[p]);
     }
     Rows::step(dots, low, block.x + 4 * T * s);
     Rows::step(dots, high, block.x + 4 * T * (s + 4));
   }
+  GPT2EDGE_UNROLL
   for (int p = 0; p < P; ++p) Rows::finish(dots[p], starts, dot[p]);
 }
 
@@ -165,15 +203,19 @@ template <int Half, int P, int T>
 GPT2EDGE_INLINE void dot_codes6(const Block& block, const int32_t* starts, Isa::Floats (*dot)[T]) {
   using Rows = Isa::Rows<Isa::Bits6, T>;
   typename Rows::Dots dots[P];
+  GPT2EDGE_UNROLL
   for (int p = 0; p < P; ++p) dots[p] = Rows::start(starts);
+  GPT2EDGE_UNROLL
   for (int s = 0; s < 4; s += Rows::kSteps) {
     typename Rows::Codes codes[P];
+    GPT2EDGE_UNROLL
     for (int p = 0; p < P; ++p) {
       const uint8_t* low = block.codes + block.panel_bytes * p;
       codes[p] = Rows::load(low + 64 * s, 4 * Half, low + 256 + 64 * Half, 2 * s);
     }
     Rows::step(dots, codes, block.x + 4 * T * (4 * Half + s));
   }
+  GPT2EDGE_UNROLL
   for (int p = 0; p < P; ++p) Rows::finish(dots[p], starts, dot[p]);
 }
 
@@ -185,8 +227,10 @@ GPT2EDGE_INLINE Isa::Floats load_floats(const uint8_t* p) {
 template <int P, int T, typename Scale>
 GPT2EDGE_INLINE void add_scaled(const Block& block, Isa::Floats (*dot)[T], Isa::Floats (*sum)[T],
                                 Scale scale) {
+  GPT2EDGE_UNROLL
   for (int p = 0; p < P; ++p) {
     const Isa::Floats weights = scale(block.panel_bytes * p);
+    GPT2EDGE_UNROLL
     for (int t = 0; t < T; ++t) {
       const Isa::Floats both = Isa::mul(weights, Isa::broadcast(block.x_scales[t]));
       sum[p][t] = Isa::fma(dot[p][t], both, sum[p][t]);
@@ -197,8 +241,10 @@ GPT2EDGE_INLINE void add_scaled(const Block& block, Isa::Floats (*dot)[T], Isa::
 // sum += min * sum of the activations
 template <int P, int T, typename Min>
 GPT2EDGE_INLINE void add_minima(const Block& block, Isa::Floats (*sum)[T], Min min) {
+  GPT2EDGE_UNROLL
   for (int p = 0; p < P; ++p) {
     const Isa::Floats weights = min(block.panel_bytes * p);
+    GPT2EDGE_UNROLL
     for (int t = 0; t < T; ++t) {
       const float x_sum = static_cast<float>(block.sums[t] + block.sums[T + t]);
       sum[p][t] = Isa::fma(weights, Isa::broadcast(x_sum * block.x_scales[t]), sum[p][t]);
@@ -290,9 +336,10 @@ struct IntegerTile {
 
   template <int P, int T>
   static GPT2EDGE_INLINE void add_up(const MatmulArgs& args, int panel, int row,
-                                     Isa::Floats (*sum)[T]) {
+                                     Isa::Floats (*out)[T]) {
     const PanelLayout& layout = args.weights.layout;
-    const uint8_t* unit = args.weights.panels + layout.panel_bytes * panel;
+    const uint8_t* unit =
+        args.weights.panels + layout.panel_bytes * (panel - args.weights.first_panel);
     const int n_blocks = layout.n_in / kBlockInputs;
     const size_t first = static_cast<size_t>(row) * n_blocks;
     const QuantizedRows& rows = args.quantized;
@@ -305,6 +352,8 @@ struct IntegerTile {
                    rows.sums + 2 * first,
                    rows.starts8 + first,
                    rows.starts4 + first};
+    Isa::Floats sum[P][T];
+    clear<P, T>(sum);
     for (int b = 0; b < n_blocks; ++b) {
       const int i = b % Form::kUnitBlocks;
       block.unit = unit;
@@ -318,6 +367,7 @@ struct IntegerTile {
       block.starts8 += T;
       block.starts4 += T;
     }
+    copy<P, T>(sum, out);
   }
 };
 
@@ -337,9 +387,6 @@ void run_tile(const MatmulArgs& args, int panel, int row) {
     }
   }
   Isa::Floats sum[P][T];
-  for (int p = 0; p < P; ++p) {
-    for (int t = 0; t < T; ++t) sum[p][t] = Isa::broadcast(0.0f);
-  }
   if constexpr (P <= Isa::kMaxPanels && T > kFewRows) {
     Tile::template add_up<P, T>(args, panel, row, sum);
   } else {
@@ -377,6 +424,23 @@ void all_panels(const MatmulArgs& args) {
   for (; panel < args.last_panel; ++panel) all_rows<Tile, 1>(args, panel);
 }
 
+// The panels of form kInt4, a block of them at a time, as panels of form kInt8.
+void all_panels_unpacked(const MatmulArgs& args) {
+  MatmulArgs block = args;
+  block.weights.layout.form = WeightForm::kInt8;
+  block.weights.layout.panel_bytes = unpacked_panel_bytes(args.weights);
+  block.weights.panels = args.scratch;
+  for (int panel = args.first_panel; panel < args.last_panel; panel = block.last_panel) {
+    block.weights.first_panel = block.first_panel = panel;
+    block.last_panel =
+        panel + kBlockPanels < args.last_panel ? panel + kBlockPanels : args.last_panel;
+    for (int p = panel; p < block.last_panel; ++p) {
+      unpack_codes4(args.weights, p, args.scratch + block.weights.layout.panel_bytes * (p - panel));
+    }
+    all_panels<IntegerTile<Int8>>(block);
+  }
+}
+
 void matmul(const MatmulArgs& args) {
   switch (args.weights.layout.form) {
     case WeightForm::kF32:
@@ -388,6 +452,9 @@ void matmul(const MatmulArgs& args) {
     case WeightForm::kInt8:
       return all_panels<IntegerTile<Int8>>(args);
     case WeightForm::kInt4:
+      if (args.scratch != nullptr && args.n_rows >= Isa::kUnpackRows) {
+        return all_panels_unpacked(args);
+      }
       return all_panels<IntegerTile<Int4>>(args);
     case WeightForm::kInt8Affine:
       return all_panels<IntegerTile<Int8Affine>>(args);

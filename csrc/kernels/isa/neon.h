@@ -15,7 +15,8 @@ struct Isa : NeonLanes {
   static constexpr int kCodeBias = 0;
   static constexpr int kMaxTokens = 2;  // rows of a matmul's tile: 24 of the 32 registers are sums
   static constexpr int kMaxPanels = 1;  // by which it goes at once
-  static constexpr int kQueries = 2;    // rows of attention's tile
+  static constexpr int kUnpackRows = 1 << 30;  // 4-bit codes multiply faster as they are
+  static constexpr int kQueries = 2;           // rows of attention's tile
 
   struct Bits8 {
     using Dot = Ints;
@@ -23,6 +24,7 @@ struct Isa : NeonLanes {
     static Codes load(const uint8_t* p) { return load_codes8(p); }
     static Dot start(int32_t) { return from(0); }
     static Dot step(Dot dot, const Codes& codes, Inputs x) {
+      GPT2EDGE_UNROLL
       for (int i = 0; i < 4; ++i) {
         const int16x8_t low = vmull_s8(vget_low_s8(codes.part[i]), vget_low_s8(x));
         const int16x8_t high = vmull_high_s8(codes.part[i], x);
@@ -42,10 +44,12 @@ struct Isa : NeonLanes {
     static void load(const uint8_t* p, Codes& low, Codes& high) { load_codes4(p, low, high); }
     static Dot start(int32_t) {
       Dot dot;
+      GPT2EDGE_UNROLL
       for (int i = 0; i < 4; ++i) dot.low[i] = dot.high[i] = vdupq_n_s16(0);
       return dot;
     }
     static Dot step(Dot dot, const Codes& codes, Inputs x) {
+      GPT2EDGE_UNROLL
       for (int i = 0; i < 4; ++i) {
         dot.low[i] = vmlal_s8(dot.low[i], vget_low_s8(codes.part[i]), vget_low_s8(x));
         dot.high[i] = vmlal_high_s8(dot.high[i], codes.part[i], x);
@@ -54,6 +58,7 @@ struct Isa : NeonLanes {
     }
     static Floats finish(const Dot& dot, int32_t start) {
       Ints r = from(start);
+      GPT2EDGE_UNROLL
       for (int i = 0; i < 4; ++i) {
         r.part[i] = vpadalq_s16(r.part[i], vpaddq_s16(dot.low[i], dot.high[i]));
       }

@@ -16,6 +16,7 @@ struct NeonDotLanes : NeonLanes {
     static Codes load(const uint8_t* p) { return load_codes8(p); }
     static Dot start(int32_t) { return from(0); }
     static Dot step(Dot dot, const Codes& codes, Inputs x) {
+      GPT2EDGE_UNROLL
       for (int i = 0; i < 4; ++i) dot.part[i] = vdotq_s32(dot.part[i], codes.part[i], x);
       return dot;
     }

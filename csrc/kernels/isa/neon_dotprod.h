@@ -17,15 +17,13 @@ struct ByElement : RowByRow<NeonDotLanes, Bits, T> {
   using typename Base::Codes, typename Base::Dots;
 
   static int8x16_t load_rows(const int8_t* x) {
-    if constexpr (T == 4) return vld1q_s8(x);
-    const int8x16_t two = vcombine_s8(vld1_s8(x), vdup_n_s8(0));
-    if constexpr (T == 2) return two;
-    const auto* third = reinterpret_cast<const int32_t*>(x + 8);
-    return vreinterpretq_s8_s32(vld1q_lane_s32(third, vreinterpretq_s32_s8(two), 2));
+    if constexpr (T == 2) return vcombine_s8(vld1_s8(x), vdup_n_s8(0));
+    return vld1q_s8(x);
   }
   template <int Row>
   static GPT2EDGE_INLINE void step_row(Dots& dots, const Codes& codes, int8x16_t x) {
     if constexpr (Row < T) {
+      GPT2EDGE_UNROLL
       for (int i = 0; i < 4; ++i) {
         int32x4_t& dot = dots.row[Row].part[i];
         dot = vdotq_laneq_s32(dot, codes.part[i], x, Row);
@@ -36,6 +34,7 @@ struct ByElement : RowByRow<NeonDotLanes, Bits, T> {
   template <int P>
   static GPT2EDGE_INLINE void step(Dots (&dots)[P], const Codes (&codes)[P], const int8_t* x) {
     const int8x16_t rows = load_rows(x);
+    GPT2EDGE_UNROLL
     for (int p = 0; p < P; ++p) step_row<0>(dots[p], codes[p], rows);
   }
 };
@@ -43,7 +42,8 @@ struct ByElement : RowByRow<NeonDotLanes, Bits, T> {
 struct Isa : NeonDotLanes {
   static constexpr int kMaxTokens = 3;  // rows of a matmul's tile: 24 of the 32 registers are sums
   static constexpr int kMaxPanels = 1;  // by which it goes at once
-  static constexpr int kQueries = 4;    // rows of attention's tile
+  static constexpr int kUnpackRows = 24;  // that 4-bit codes are unpacked for first
+  static constexpr int kQueries = 4;      // rows of attention's tile
 
   template <typename Bits, int T>
   using Rows = std::conditional_t<T == 1, RowByRow<NeonDotLanes, Bits, T>, ByElement<Bits, T>>;

@@ -32,6 +32,7 @@ struct Pairs {
 
   static Codes zip(const typename Bits::Codes& first, const typename Bits::Codes& second) {
     Codes r;
+    GPT2EDGE_UNROLL
     for (int i = 0; i < 4; ++i) {
       r.part[2 * i] = zip_low_fours(first.part[i], second.part[i]);
       r.part[2 * i + 1] = zip_high_fours(first.part[i], second.part[i]);
@@ -55,6 +56,7 @@ struct Pairs {
 
   static GPT2EDGE_INLINE Dots start(const int32_t* starts) {
     Dots dots;
+    GPT2EDGE_UNROLL
     for (int pair = 0; pair < kPairs; ++pair) {
       const int32x4_t first = Bits::start(starts[2 * pair]).part[0];
       const int32x4_t second = alone(pair) ? first : Bits::start(starts[2 * pair + 1]).part[0];
@@ -73,9 +75,12 @@ struct Pairs {
   }
   template <int P>
   static GPT2EDGE_INLINE void step(Dots (&dots)[P], const Codes (&codes)[P], const int8_t* x) {
+    GPT2EDGE_UNROLL
     for (int pair = 0; pair < kPairs; ++pair) {
       const int8x16_t rows = load_pair(x, pair);
+      GPT2EDGE_UNROLL
       for (int p = 0; p < P; ++p) {
+        GPT2EDGE_UNROLL
         for (int i = 0; i < 8; ++i) {
           int32x4_t& dot = dots[p].part[pair][i];
           dot = vmmlaq_s32(dot, codes[p].part[i], rows);
@@ -84,8 +89,10 @@ struct Pairs {
     }
   }
   static GPT2EDGE_INLINE void finish(const Dots& dots, const int32_t*, NeonLanes::Floats* sums) {
+    GPT2EDGE_UNROLL
     for (int pair = 0; pair < kPairs; ++pair) {
       NeonLanes::Ints first, second;
+      GPT2EDGE_UNROLL
       for (int i = 0; i < 4; ++i) {
         const int32x4_t low = dots.part[pair][2 * i], high = dots.part[pair][2 * i + 1];
         first.part[i] = vuzp1q_s32(low, high);
@@ -98,9 +105,10 @@ struct Pairs {
 };
 
 struct Isa : NeonDotLanes {
-  static constexpr int kMaxTokens = 4;  // rows of a matmul's tile
-  static constexpr int kMaxPanels = 1;  // by which it goes at once
-  static constexpr int kQueries = 4;    // rows of attention's tile
+  static constexpr int kMaxTokens = 4;    // rows of a matmul's tile
+  static constexpr int kMaxPanels = 1;    // by which it goes at once
+  static constexpr int kUnpackRows = 24;  // that 4-bit codes are unpacked for first
+  static constexpr int kQueries = 4;      // rows of attention's tile
 
   template <typename Bits, int T>
   using Rows = std::conditional_t<T == 1, RowByRow<NeonDotLanes, Bits, T>, Pairs<Bits, T>>;

@@ -31,6 +31,7 @@ struct NeonLanes {
     return each([&](int i) { return vld1q_f32(p + 4 * i); });
   }
   static void store(float* p, Floats a) {
+    GPT2EDGE_UNROLL
     for (int i = 0; i < 4; ++i) vst1q_f32(p + 4 * i, a.part[i]);
   }
   static Floats load_f16(const uint8_t* p) {
@@ -48,6 +49,7 @@ struct NeonLanes {
     });
   }
   static void store_f16(uint8_t* p, Floats a) {
+    GPT2EDGE_UNROLL
     for (int i = 0; i < 4; ++i) {
       const uint16x4_t half = vreinterpret_u16_f16(vcvt_f16_f32(a.part[i]));
       memcpy(p + 8 * i, &half, sizeof half);
@@ -161,6 +163,7 @@ struct NeonLanes {
              codes(vld1q_u8(p + 48))}};
   }
   static void load_codes4(const uint8_t* p, Codes& low, Codes& high) {
+    GPT2EDGE_UNROLL
     for (int i = 0; i < 4; ++i) {
       const uint8x16_t both = vld1q_u8(p + 16 * i);
       low.part[i] = codes(vandq_u8(both, vdupq_n_u8(15)));
@@ -171,6 +174,7 @@ struct NeonLanes {
     const int8x16_t right_low = vdupq_n_s8(static_cast<int8_t>(-low_shift));
     const int8x16_t to_16 = vdupq_n_s8(static_cast<int8_t>(4 - high_shift));
     Codes r;
+    GPT2EDGE_UNROLL
     for (int i = 0; i < 4; ++i) {
       const uint8x16_t four = vandq_u8(vshlq_u8(vld1q_u8(low + 16 * i), right_low), vdupq_n_u8(15));
       const uint8x16_t two = vandq_u8(vshlq_u8(vld1q_u8(high + 16 * i), to_16), vdupq_n_u8(48));

@@ -22,6 +22,7 @@ struct RowByRow : Bits {
 
   static GPT2EDGE_INLINE Dots start(const int32_t* starts) {
     Dots dots;
+    GPT2EDGE_UNROLL
     for (int t = 0; t < T; ++t) dots.row[t] = Bits::start(starts[t]);
     return dots;
   }
@@ -29,13 +30,16 @@ struct RowByRow : Bits {
   template <int P>
   static GPT2EDGE_INLINE void step(Dots (&dots)[P], const typename Bits::Codes (&codes)[P],
                                    const int8_t* x) {
+    GPT2EDGE_UNROLL
     for (int t = 0; t < T; ++t) {
       const typename Isa::Inputs inputs = Isa::load_inputs(x + 4 * t);
+      GPT2EDGE_UNROLL
       for (int p = 0; p < P; ++p) dots[p].row[t] = Bits::step(dots[p].row[t], codes[p], inputs);
     }
   }
   static GPT2EDGE_INLINE void finish(const Dots& dots, const int32_t* starts,
                                      typename Isa::Floats* sums) {
+    GPT2EDGE_UNROLL
     for (int t = 0; t < T; ++t) sums[t] = Bits::finish(dots.row[t], starts[t]);
   }
 };
