@@ -164,6 +164,7 @@ Bytes quantize(const Floats& values, const std::string& type_name, int n_threads
                                   " dimensions, expected 2: (n_rows, "
                                   "n_in)"));
   }
+  if (n_threads < 0) throw py::value_error("n_threads is negative: expected 0 (all cores) or more");
   const TensorType type = type_named(type_name);
   const auto n_rows = static_cast<size_t>(values.shape(0));
   const auto n_in = static_cast<size_t>(values.shape(1));
@@ -173,7 +174,7 @@ Bytes quantize(const Floats& values, const std::string& type_name, int n_threads
   const float* from = values.data();
   auto* to = reinterpret_cast<std::byte*>(out.mutable_data());
   const Scales scales = scale_search ? Scales::kSearch : Scales::kReference;
-  const int n = std::min(checked_thread_count(n_threads), kMostThreads);
+  const int n = std::min(n_threads > 0 ? n_threads : default_thread_count(), kMostThreads);
   const py::gil_scoped_release unlocked;
   in_slices(n_rows, static_cast<size_t>(n), [=](size_t first, size_t last) {
     quantize_rows(type, from + first * n_in, last - first, n_in, to + first * row, first, scales);
