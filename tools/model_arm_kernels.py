@@ -7,8 +7,8 @@ Each line is one loop: the instructions and cycles of a block (16 outputs by 32 
 row), its multiply-adds a cycle, and the bytes of weights that it takes a cycle: where that is more
 than memory delivers, decoding is bound by memory.
 
-Cortex-A76 is modelled as its server twin, the Neoverse N1, with the eight micro-operations a cycle
-that Arm's guide to that core gives for dispatch; LLVM assumes three.
+Cortex-A76 is modelled as its server twin, the Neoverse N1, as if dispatch were not its limit (eight
+micro-operations a cycle): LLVM assumes three, which makes its loops up to a tenth slower.
 """
 
 from __future__ import annotations
