@@ -8,7 +8,7 @@ row), its multiply-adds a cycle, and the bytes of weights that it takes a cycle:
 than memory delivers, decoding is bound by memory.
 
 Cortex-A76 is modelled as its server twin, the Neoverse N1, as if dispatch were not its limit (eight
-micro-operations a cycle): LLVM assumes three, which makes its loops up to a tenth slower.
+micro-operations a cycle): LLVM assumes three, with which its loops take longer.
 """
 
 from __future__ import annotations
