@@ -18,10 +18,11 @@ class AlignedBuffer {
   AlignedBuffer() = default;
 
   // Throws std::bad_alloc when the system has not got `size` bytes.
-  explicit AlignedBuffer(size_t size) : size_(size) {
+  explicit AlignedBuffer(uint64_t size) {
     if (size == 0) return;
     if (size > SIZE_MAX / 2) throw std::bad_alloc();
-    data_ = allocate(rounded(size), alignment_for(size));
+    size_ = static_cast<size_t>(size);
+    data_ = allocate(rounded(size_), alignment_for(size_));
     if (data_ == nullptr) throw std::bad_alloc();
   }
 

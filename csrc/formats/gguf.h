@@ -43,7 +43,7 @@ class GgufFile {
   // The tensor's bytes, or the first n_bytes of them, will not be needed again soon.
   void release(const TensorInfo& tensor) const { release(tensor, tensor.n_bytes); }
   void release(const TensorInfo& tensor, uint64_t n_bytes) const {
-    file_.release(tensor.offset, n_bytes);
+    file_.release(static_cast<size_t>(tensor.offset), static_cast<size_t>(n_bytes));
   }
 
  private:

@@ -3,6 +3,7 @@
 // Every failure is a FormatError that names the file and says what was being read.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <span>
@@ -13,7 +14,10 @@
 
 namespace gpt2edge {
 
-// The number at p, which need not be aligned. GGUF and every machine we run on are little-endian.
+static_assert(std::endian::native == std::endian::little,
+              "GGUF's numbers are read as they stand: a big-endian machine would misread them");
+
+// The number at p, which need not be aligned.
 template <typename T>
 T load(const std::byte* p) {
   T value;

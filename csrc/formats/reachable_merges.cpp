@@ -87,7 +87,7 @@ int32_t MergeTable::add(const Merge& merge) {
   Slot& slot = slots_[slot_of(merge.left, merge.right)];
   if (slot.number != kNone) return slot.number;
   slot = {merge.left, merge.right, static_cast<int32_t>(merges_.size())};
-  filter_[hash(merge.left, merge.right) >> kFilterShift] = true;
+  filter_[filter_bit(merge.left, merge.right)] = true;
   merges_.push_back(merge);
   return kNone;
 }

@@ -36,7 +36,7 @@ class MergeTable {
 
   // The number of a pair's merge, or kNone.
   int32_t find(int32_t left, int32_t right) const {
-    return filter_[hash(left, right) >> kFilterShift] ? slots_[slot_of(left, right)].number : kNone;
+    return filter_[filter_bit(left, right)] ? slots_[slot_of(left, right)].number : kNone;
   }
   const Merge& operator[](int32_t number) const { return merges_[static_cast<size_t>(number)]; }
   size_t size() const { return merges_.size(); }
@@ -61,6 +61,9 @@ class MergeTable {
   static uint64_t hash(int32_t left, int32_t right) {
     const uint64_t pair = static_cast<uint64_t>(left) << 32 | static_cast<uint32_t>(right);
     return pair * 0x9E3779B97F4A7C15;
+  }
+  static size_t filter_bit(int32_t left, int32_t right) {
+    return static_cast<size_t>(hash(left, right) >> kFilterShift);
   }
   size_t slot_of(int32_t left, int32_t right) const;
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cfloat>
 #include <cmath>
 #include <limits>
 #include <stdexcept>
@@ -19,7 +18,7 @@ constexpr size_t kBlock = kMaximaBlock;
 
 [[noreturn]] void refuse(std::span<const float> logits) {
   const auto bad =
-      std::find_if(logits.begin(), logits.end(), [](float x) { return !(x <= FLT_MAX); });
+      std::find_if(logits.begin(), logits.end(), [](float x) { return !(x <= kLargestFloat); });
   throw std::runtime_error(message("the logit of token ", bad - logits.begin(), " is ", *bad,
                                    ", expected a number: the model's weights are damaged"));
 }
@@ -44,12 +43,12 @@ float max_of_all(std::span<const float> logits) {
     for (size_t j = 0; j < kBlock; ++j) {
       const float x = logits[i + j];
       max[j] = x > max[j] ? x : max[j];
-      sound[j] &= static_cast<int>(x <= FLT_MAX);  // false for NaN too
+      sound[j] &= static_cast<int>(x <= kLargestFloat);  // false for NaN too
     }
   }
   for (size_t i = whole; i < logits.size(); ++i) {
     max[0] = std::max(max[0], logits[i]);
-    sound[0] &= static_cast<int>(logits[i] <= FLT_MAX);
+    sound[0] &= static_cast<int>(logits[i] <= kLargestFloat);
   }
   if (std::find(sound.begin(), sound.end(), 0) != sound.end()) refuse(logits);
   return *std::max_element(max.begin(), max.end());

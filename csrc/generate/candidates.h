@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -19,6 +20,8 @@ struct Logits {
   std::span<const float> all;
   std::span<const float> maxima = {};  // or none
 };
+
+constexpr float kLargestFloat = std::numeric_limits<float>::max();
 
 struct Candidate {
   float logit;

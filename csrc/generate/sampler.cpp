@@ -1,8 +1,8 @@
 #include "generate/sampler.h"
 
 #include <algorithm>
-#include <cfloat>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 
 #include "base/error.h"
@@ -11,6 +11,8 @@
 
 namespace gpt2edge {
 namespace {
+
+constexpr double kSmallestFloat = std::numeric_limits<float>::denorm_min();
 
 // The nucleus is looked for among this many tokens, then among 8 times as many, and so on.
 constexpr size_t kFirstNucleus = 64;
@@ -24,18 +26,18 @@ void require(bool valid, const char* option, double value, const char* range) {
 bool is_probability(double x) { return x >= 0 && x <= 1; }
 
 void validate(const SamplerOptions& o) {
-  require(o.temperature >= 0 && o.temperature <= FLT_MAX, "temperature", o.temperature,
+  require(o.temperature >= 0 && o.temperature <= kLargestFloat, "temperature", o.temperature,
           "a number from 0 (greedy) up");
   require(o.top_k >= 0, "top_k", o.top_k, "0 (off) or more");
   require(is_probability(o.top_p), "top_p", o.top_p, "0 to 1 (off)");
   require(is_probability(o.min_p), "min_p", o.min_p, "0 (off) to 1");
-  require(o.repetition_penalty > 0 && o.repetition_penalty <= FLT_MAX, "repetition_penalty",
+  require(o.repetition_penalty > 0 && o.repetition_penalty <= kLargestFloat, "repetition_penalty",
           o.repetition_penalty, "a number above 0; 1 is off");
   require(o.repetition_window >= 0, "repetition_window", o.repetition_window,
           "0 (all tokens) or more");
   for (const auto& [token, bias] : o.logit_bias) {
     require(token >= 0, "a token of logit_bias", token, "0 or more");
-    if (!(bias <= FLT_MAX)) {
+    if (!(bias <= kLargestFloat)) {
       throw std::invalid_argument(message("logit_bias of token ", token, " is ", bias,
                                           ", expected a number, or -infinity to ban the token"));
     }
@@ -44,10 +46,12 @@ void validate(const SamplerOptions& o) {
 
 // 1/T, and a harmless number where greedy sampling never asks for it. It overflows for no T > 0
 // that a float can hold; smaller ones act as the smallest.
-double inverse(double temperature) { return 1.0 / std::max(temperature, double{FLT_TRUE_MIN}); }
+double inverse(double temperature) { return 1.0 / std::max(temperature, kSmallestFloat); }
 
 // An adjusted logit stays finite unless it was not: only the user bans a token.
-float to_logit(double x) { return static_cast<float>(std::clamp<double>(x, -FLT_MAX, FLT_MAX)); }
+float to_logit(double x) {
+  return static_cast<float>(std::clamp<double>(x, -kLargestFloat, kLargestFloat));
+}
 
 float& logit_of(std::vector<float>& logits, int32_t token, const char* origin) {
   if (static_cast<size_t>(token) >= logits.size()) {

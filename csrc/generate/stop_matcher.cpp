@@ -85,7 +85,8 @@ std::string StopMatcher::push(std::string_view piece) {
     if (match_ && match_->start <= earliest_open()) return stop();
   }
   uint64_t safe = earliest_open();  // a match that still waits starts later
-  safe -= incomplete_utf8_tail(std::string_view(held_).substr(0, safe - n_released_));
+  safe -= incomplete_utf8_tail(
+      std::string_view(held_).substr(0, static_cast<size_t>(safe - n_released_)));
   return release_until(safe);
 }
 

@@ -9,8 +9,8 @@
 namespace gpt2edge {
 namespace {
 
-// Far beyond any GPT-2, and small enough that sizes computed from these fit in 64 bits.
-constexpr uint32_t kLargestDimension = 1 << 20;
+// Far beyond any GPT-2, and small enough that sizes computed from two of these fit in a size_t.
+constexpr uint32_t kLargestDimension = sizeof(size_t) == 8 ? 1 << 20 : 1 << 13;
 
 int dimension(const GgufFile& file, const std::string& key) {
   const uint32_t value = file.get_u32(key);

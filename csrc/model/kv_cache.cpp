@@ -37,8 +37,8 @@ KvCache::HeadLayout KvCache::head_layout(int n_ctx, int d_head, kernels::CacheTy
   return layout;
 }
 
-size_t KvCache::bytes_needed(const Config& config, int n_ctx, kernels::CacheType type) {
-  return static_cast<size_t>(config.n_layer) * config.n_head *
+uint64_t KvCache::bytes_needed(const Config& config, int n_ctx, kernels::CacheType type) {
+  return static_cast<uint64_t>(config.n_layer) * static_cast<uint64_t>(config.n_head) *
          head_layout(n_ctx, config.d_head(), type).bytes;
 }
 

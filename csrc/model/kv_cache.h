@@ -1,7 +1,7 @@
 // Keys and values of one sequence: every layer, every head, one slot per position.
 #pragma once
 
-#include <string>
+#include <cstdint>
 
 #include "base/aligned_buffer.h"
 #include "kernels/kernel_table.h"
@@ -14,7 +14,8 @@ class KvCache {
   // n_ctx: how many positions it holds.
   KvCache(const Config& config, int n_ctx, kernels::CacheType type);
 
-  static size_t bytes_needed(const Config& config, int n_ctx, kernels::CacheType type);
+  // May be more than a 32-bit process can address.
+  static uint64_t bytes_needed(const Config& config, int n_ctx, kernels::CacheType type);
 
   kernels::HeadCache head(int layer, int head);
   int n_ctx() const { return n_ctx_; }

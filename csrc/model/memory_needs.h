@@ -16,8 +16,8 @@ struct CacheOptions {
 };
 
 struct MemoryNeeds {
-  size_t weights, cache, workspace;  // bytes; the cache is one sequence's
-  size_t all() const { return weights + cache + workspace; }
+  uint64_t weights, cache, workspace;  // bytes; the cache is one sequence's
+  uint64_t all() const { return weights + cache + workspace; }
 };
 
 MemoryNeeds memory_needs(const GgufFile& file, const Config& config, const CacheOptions& cache,

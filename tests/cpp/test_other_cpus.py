@@ -1,0 +1,87 @@
+"""The C++ tests for CPUs that this machine is not, cross-compiled and run under emulation.
+
+Needs Debian's cross compilers (g++-aarch64-linux-gnu, g++-arm-linux-gnueabihf,
+g++-riscv64-linux-gnu) and qemu-user; what is missing is skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """A processor by CMake's name, its tools, and a core as the emulator calls it (None: any)."""
+
+    processor: str
+    compiler: str
+    emulator: str
+    core: str | None
+    kernels: list[str]  # those that it can run, the one it would choose first
+
+
+# The cores of a Raspberry Pi 4 and 5, one with everything, and two that only plain C++ runs on:
+# 32-bit Arm and RISC-V.
+AARCH64 = ("aarch64", "aarch64-linux-gnu-g++", "qemu-aarch64")
+CPUS = {
+    "cortex-a72": Cpu(*AARCH64, "cortex-a72", ["neon", "scalar"]),
+    "cortex-a76": Cpu(*AARCH64, "cortex-a76", ["neon_dotprod", "neon", "scalar"]),
+    "armv8-max": Cpu(*AARCH64, "max", ["neon_i8mm", "neon_dotprod", "neon", "scalar"]),
+    "armv7": Cpu("arm", "arm-linux-gnueabihf-g++", "qemu-arm", None, ["scalar"]),
+    "riscv64": Cpu("riscv64", "riscv64-linux-gnu-g++", "qemu-riscv64", None, ["scalar"]),
+}
+PROGRAMS = sorted(path.stem for path in Path(__file__).parent.glob("test_*.cpp"))
+
+
+@pytest.fixture(scope="session")
+def builds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Where the programs of each processor are, filled as they are built."""
+    return {cpu.processor: tmp_path_factory.mktemp(cpu.processor) for cpu in CPUS.values()}
+
+
+def build(cpu: Cpu, folder: Path) -> Path:
+    programs = folder / "tests" / "cpp"
+    if programs.exists():
+        return programs
+    options = {
+        "CMAKE_SYSTEM_NAME": "Linux",
+        "CMAKE_SYSTEM_PROCESSOR": cpu.processor,
+        "CMAKE_CXX_COMPILER": cpu.compiler,
+        "CMAKE_EXE_LINKER_FLAGS": "-static",
+        "GPT2EDGE_PYTHON": "OFF",
+        "GPT2EDGE_TESTS": "ON",
+        "GPT2EDGE_WERROR": "ON",
+    }
+    defines = [f"-D{name}={value}" for name, value in options.items()]
+    subprocess.run(["cmake", "-G", "Ninja", "-S", ROOT, "-B", folder, *defines], check=True)
+    subprocess.run(["cmake", "--build", folder], check=True)
+    return programs
+
+
+@pytest.mark.parametrize("name", CPUS)
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_program(builds: dict[str, Path], program: str, name: str) -> None:
+    cpu = CPUS[name]
+    for tool in (cpu.compiler, cpu.emulator):
+        if shutil.which(tool) is None:
+            pytest.skip(f"needs {tool}")
+    core = [] if cpu.core is None else ["-cpu", cpu.core]
+    done = subprocess.run(
+        [cpu.emulator, *core, build(cpu, builds[cpu.processor]) / program],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={name: value for name, value in os.environ.items() if name != "GPT2EDGE_ISA"},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " 0 failed" in done.stdout
+    if program == "test_kernels":
+        assert done.stdout.split("\n")[: len(cpu.kernels)] == cpu.kernels
