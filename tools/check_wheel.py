@@ -1,0 +1,51 @@
+"""Checks a wheel before it is given away: what is in it, what is not, its size and its tag.
+
+python tools/check_wheel.py WHEEL ...
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import zipfile
+from pathlib import Path
+
+LARGEST = 15_000_000  # bytes, demo model included
+NEEDED = [
+    r"pygpt2edge/_core\.(cpython|cp)[\w-]+\.(so|pyd)",
+    r"pygpt2edge/_core\.pyi",
+    r"pygpt2edge/py\.typed",
+    r"pygpt2edge/data/demo\.gguf",
+    r"pygpt2edge-[^/]+\.dist-info/entry_points\.txt",
+    r"pygpt2edge-[^/]+\.dist-info/(licenses/)?LICENSE",
+]
+ALLOWED = r"pygpt2edge/.*\.(py|pyi|typed|gguf|so|pyd)|pygpt2edge-[^/]+\.dist-info/.*"
+
+
+def complaints(wheel: Path) -> list[str]:
+    size = wheel.stat().st_size
+    found = [] if size <= LARGEST else [f"it has {size:,} bytes, more than {LARGEST:,}"]
+    if re.fullmatch(r"pygpt2edge-[^-]+-cp3\d+-cp3\d+-\w+(\.\w+)*\.whl", wheel.name) is None:
+        found.append("its name is not that of a wheel for one Python and one system")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    for pattern in NEEDED:
+        if len([name for name in names if re.fullmatch(pattern, name)]) != 1:
+            found.append(f"there is not one file {pattern}")
+    found += [f"{name} does not belong" for name in names if not re.fullmatch(ALLOWED, name)]
+    return found
+
+
+def main() -> None:
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    failed = False
+    for path in map(Path, sys.argv[1:]):
+        found = complaints(path)
+        failed = failed or bool(found)
+        print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB, {'; '.join(found) or 'sound'}")
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()
