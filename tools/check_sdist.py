@@ -9,9 +9,9 @@ the network (or an index) for the packages that the project depends on.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import venv
 from pathlib import Path
@@ -35,8 +35,7 @@ def main() -> None:
     sdist = Path(sys.argv[1]).resolve()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        with tarfile.open(sdist) as archive:
-            archive.extractall(work, filter="data")
+        shutil.unpack_archive(sdist, work)
         (source,) = work.iterdir()
         missing = [name for name in NEEDED if not (source / name).exists()]
         if missing:

@@ -28,7 +28,7 @@ def complaints(wheel: Path) -> list[str]:
     if re.fullmatch(r"pygpt2edge-[^-]+-cp3\d+-cp3\d+-\w+(\.\w+)*\.whl", wheel.name) is None:
         found.append("its name is not that of a wheel for one Python and one system")
     with zipfile.ZipFile(wheel) as archive:
-        names = archive.namelist()
+        names = [name for name in archive.namelist() if not name.endswith("/")]
     for pattern in NEEDED:
         if len([name for name in names if re.fullmatch(pattern, name)]) != 1:
             found.append(f"there is not one file {pattern}")
