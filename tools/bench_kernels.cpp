@@ -129,7 +129,7 @@ void bench_matmul(const Bench& bench, WeightForm form, const char* name, int n_i
   args.n_rows = n_rows;
   args.out = out.as<float>();
   args.out_stride = static_cast<size_t>(n_out);
-  const size_t scratch_bytes = kBlockPanels * panel_layout(WeightForm::kInt8, n_in).panel_bytes;
+  const size_t scratch_bytes = matmul_scratch(n_in);
   AlignedBuffer scratch(scratch_bytes * static_cast<size_t>(bench.pool.n_threads()));
   const int n_blocks = n_panels / kBlockPanels;
   const int share = n_rows >= kManyRows ? 1 : std::max(1, n_blocks / (bench.pool.n_threads() * 32));

@@ -54,7 +54,7 @@ def busy_neighbours(cores: set[int]) -> Iterator[None]:
 
 def in_own_process(path: str, n_threads: int) -> tuple[float, float]:
     command = [sys.executable, __file__, path, "--time-threads", str(n_threads)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     prefill, decode = done.stdout.split()
     return float(prefill), float(decode)
 

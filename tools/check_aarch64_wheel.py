@@ -28,9 +28,9 @@ EXTENSION = ".cpython-311-aarch64-linux-gnu.so"
 
 # Runs on both sides, in a folder of its own, and prints one JSON object: what was done -> result.
 PROBE = r"""
-import hashlib, json, subprocess, sys
+import hashlib, json, sys
 from pathlib import Path
-from pygpt2edge import GPT2, _core, demo_model_path
+from pygpt2edge import GPT2, demo_model_path
 
 data = Path(sys.argv[1])
 results = {"kernels": GPT2().isa}
@@ -50,9 +50,10 @@ def convert(name, source, type):
     return out
 
 convert("hugging face", data / "hugging_face", "f32")
+convert("openai", data / "openai", "q4_0")
 convert("openai", data / "openai", "q8_0")
-demos = [convert("demo", demo_model_path(), type) for type in ("q8_0", "q4_0")]
-for model in [demo_model_path(), *demos]:
+# The demo model is in Q4_0.
+for model in [demo_model_path(), convert("demo", demo_model_path(), "q8_0")]:
     for kv_type in ("f16", "int8"):
         what = f"{model.stem}, {kv_type} cache"
         gpt2 = GPT2(model, kv_type=kv_type)

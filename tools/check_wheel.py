@@ -1,6 +1,8 @@
 """Checks a wheel before it is given away: what is in it, what is not, its size and its tag.
 
-python tools/check_wheel.py WHEEL ...
+    python tools/check_wheel.py WHEEL ...
+
+Says of each wheel what is wrong with it, and fails if anything is.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ struct MatmulArgs {
   // of the last panel counts as well. (n_rows, maxima_stride), or null.
   float* maxima = nullptr;
   size_t maxima_stride = 0;
-  // Room for kBlockPanels panels of form kInt8, which may make many rows faster, or null.
+  // matmul_scratch(n_in) bytes, which may make many rows faster, or null.
   uint8_t* scratch = nullptr;
 };
 

@@ -278,6 +278,10 @@ PanelLayout panel_layout(WeightForm form, int n_in) {
   return layout;
 }
 
+size_t matmul_scratch(int n_in) {
+  return kBlockPanels * panel_layout(WeightForm::kInt8, n_in).panel_bytes;
+}
+
 void pack_panel(const PanelLayout& layout, TensorType type, const std::byte* rows, int n_rows,
                 int code_bias, uint8_t* panel) {
   // Adding 128 to a signed byte is flipping its top bit.

@@ -120,6 +120,8 @@ struct PackedMatrix {
 bool is_float(WeightForm form);
 WeightForm form_of(TensorType type);
 PanelLayout panel_layout(WeightForm form, int n_in);
+// Bytes of MatmulArgs::scratch for rows of n_in inputs.
+size_t matmul_scratch(int n_in);
 int panel_count(int n_out);
 
 // Packs rows [16 * panel, 16 * panel + n_rows) of a tensor. `rows` points at the first of them, as

@@ -27,12 +27,6 @@ class Carver {
 
 namespace {
 
-// Floats that a matmul's scratch takes.
-size_t unpacked_panels(size_t n_in) {
-  const auto layout = kernels::panel_layout(kernels::WeightForm::kInt8, static_cast<int>(n_in));
-  return kernels::kBlockPanels * layout.panel_bytes / sizeof(float);
-}
-
 void take_codes(Carver& carver, kernels::QuantizedRows& rows, size_t n_in) {
   const size_t n_blocks = kMaxRows * n_in / kernels::kBlockInputs;
   carver.take(rows.codes, kMaxRows * n_in + 4);
@@ -53,7 +47,8 @@ void Workspace::lay_out(const Config& config, int n_threads, Carver& carver) {
   vocab_stride = padded(static_cast<size_t>(config.n_vocab));
   const size_t scores = kernels::attention_scratch(static_cast<size_t>(config.n_ctx),
                                                    static_cast<size_t>(config.d_head()));
-  scratch_stride_ = padded(std::max(scores, unpacked_panels(std::max(embd, inner_width))));
+  const size_t unpacked = kernels::matmul_scratch(std::max(config.n_embd, config.n_inner));
+  scratch_stride_ = padded(std::max(scores, unpacked / sizeof(float)));
   carver.take(x, kMaxRows * embd_stride);
   carver.take(normed, kMaxRows * embd_stride);
   carver.take(qkv, kMaxRows * qkv_stride);

@@ -282,7 +282,7 @@ void test_matmul(const KernelTable& table, TensorType type, int n_out, int n_in,
   MatmulArgs args = {
       packed.matrix, a.values.data(),     stride,     quantized, n_rows, 0, panel_count(n_out),
       bias.data(),   Epilogue::kResidual, out.data(), columns};
-  std::vector<uint8_t> scratch(kBlockPanels * panel_layout(WeightForm::kInt8, n_in).panel_bytes);
+  std::vector<uint8_t> scratch(matmul_scratch(n_in));
   if (n_rows % 2 == 0) args.scratch = scratch.data();
   table.matmul(args);
   for (int i = 0; i < n_rows; ++i) {
