@@ -90,9 +90,11 @@ struct Activations {
         scales(product(rows, n) / 8),
         sums(product(rows, n) / 4),
         starts8(scales.size()),
-        starts4(scales.size()) {
-    quantized = {kernels.max_tokens, codes.as<int8_t>(),    scales.as<float>(),
-                 sums.as<int32_t>(), starts8.as<int32_t>(), starts4.as<int32_t>()};
+        starts4(scales.size()),
+        scaled_sums(scales.size()) {
+    quantized = {kernels.max_tokens,     codes.as<int8_t>(),    scales.as<float>(),
+                 sums.as<int32_t>(),     starts8.as<int32_t>(), starts4.as<int32_t>(),
+                 scaled_sums.as<float>()};
     fill(values);
     for (int tile = 0; tile < n_tiles(); ++tile) quantize(kernels, tile);
   }
@@ -107,7 +109,7 @@ struct Activations {
   }
 
   int n_rows, n_in;
-  AlignedBuffer values, codes, scales, sums, starts8, starts4;
+  AlignedBuffer values, codes, scales, sums, starts8, starts4, scaled_sums;
   QuantizedRows quantized;
 };
 
@@ -223,6 +225,10 @@ int main(int argc, char** argv) {
     for (const int width : {768, 1024, 1280, 1600, 3072, 6400}) {
       bench_matmul(bench, WeightForm::kInt8, "matmul int8", width, n_rows);
       bench_matmul(bench, WeightForm::kInt4, "matmul int4", width, n_rows);
+      if (width % 256 == 0) {
+        bench_matmul(bench, WeightForm::kInt4Super, "matmul int4 super", width, n_rows);
+        bench_matmul(bench, WeightForm::kInt6Super, "matmul int6 super", width, n_rows);
+      }
       bench_matmul(bench, WeightForm::kF16, "matmul f16", width, n_rows);
       bench_matmul(bench, WeightForm::kBF16, "matmul bf16", width, n_rows);
       bench_matmul(bench, WeightForm::kF32, "matmul f32", width, n_rows);

@@ -37,8 +37,11 @@ CORES = {
     ),
 }  # fmt: skip
 
-# form: bytes of a block of 16 rows
-FORMS = {"Int8": 544, "Int4": 288, "Int4Super": 296, "Int6Super": 424}
+# form: bytes of a block of 16 rows. The last two are what the two before become for many rows.
+FORMS = {
+    "Int8": 544, "Int4": 288, "Int4Super": 296, "Int6Super": 424, "Int8Affine": 640,
+    "Int8Halves": 640,
+}  # fmt: skip
 BLOCK = 16 * 32
 
 SOURCE = """

@@ -21,11 +21,12 @@ namespace gpt2edge::kernels {
 // so that a tile's kernel walks through one stream with fixed distances between rows.
 struct QuantizedRows {
   int tile;
-  int8_t* codes;     // n_rows * n_in, then 4 bytes that may be read
-  float* scales;     // n_rows * n_in / 32
-  int32_t* sums;     // n_rows * n_in / 16: of the codes of inputs 0..15, then of 16..31
-  int32_t* starts8;  // n_rows * n_in / 32: minus the table's code_bias times the block's sum
-  int32_t* starts4;  // n_rows * n_in / 32: minus 8 times the block's sum
+  int8_t* codes;       // n_rows * n_in, then 4 bytes that may be read
+  float* scales;       // n_rows * n_in / 32
+  int32_t* sums;       // n_rows * n_in / 16: of the codes of inputs 0..15, then of 16..31
+  int32_t* starts8;    // n_rows * n_in / 32: minus the table's code_bias times the block's sum
+  int32_t* starts4;    // n_rows * n_in / 32: minus 8 times the block's sum
+  float* scaled_sums;  // n_rows * n_in / 32: the block's sum times its scale
 };
 
 enum class Epilogue : uint8_t {

@@ -1,5 +1,6 @@
 #include "kernels/panel.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/half.h"
@@ -279,7 +280,8 @@ PanelLayout panel_layout(WeightForm form, int n_in) {
 }
 
 size_t matmul_scratch(int n_in) {
-  return kBlockPanels * panel_layout(WeightForm::kInt8, n_in).panel_bytes;
+  return kBlockPanels * std::max(panel_layout(WeightForm::kInt8, n_in).panel_bytes,
+                                 panel_layout(WeightForm::kInt8Affine, n_in).panel_bytes);
 }
 
 void pack_panel(const PanelLayout& layout, TensorType type, const std::byte* rows, int n_rows,

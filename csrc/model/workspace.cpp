@@ -34,6 +34,7 @@ void take_codes(Carver& carver, kernels::QuantizedRows& rows, size_t n_in) {
   carver.take(rows.sums, 2 * n_blocks);
   carver.take(rows.starts8, n_blocks);
   carver.take(rows.starts4, n_blocks);
+  carver.take(rows.scaled_sums, n_blocks);
 }
 
 }  // namespace

@@ -211,6 +211,7 @@ struct Activations {
   std::vector<int8_t> codes;
   std::vector<float> scales;
   std::vector<int32_t> sums, starts8, starts4;
+  std::vector<float> scaled_sums;
 
   Activations(int rows, int n)
       : n_rows(rows),
@@ -221,7 +222,8 @@ struct Activations {
         scales(static_cast<size_t>(rows * n / 32 + 1)),
         sums(static_cast<size_t>(rows * n / 16 + 1)),
         starts8(scales.size()),
-        starts4(scales.size()) {
+        starts4(scales.size()),
+        scaled_sums(scales.size()) {
     for (auto& v : values) v = uniform(-1, 1) * (generator() % 50 == 0 ? 40.0f : 1.0f);
     if (n >= 32) std::fill_n(values.begin(), 32, 0.0f);  // a block of zeros
   }
@@ -230,7 +232,8 @@ struct Activations {
     return {first, first + n_in};
   }
   QuantizedRows quantized(int tile) {
-    return {tile, codes.data(), scales.data(), sums.data(), starts8.data(), starts4.data()};
+    return {tile,           codes.data(),   scales.data(),     sums.data(),
+            starts8.data(), starts4.data(), scaled_sums.data()};
   }
   QuantizedRows quantize(const KernelTable& table) {
     const QuantizedRows out = quantized(table.max_tokens);
@@ -262,6 +265,7 @@ void test_quantize_tile(const KernelTable& table) {
           CHECK(found.sums[(2 * b + 1) * width + i] == sum[1]);
           CHECK(found.starts8[at] == -table.code_bias * (sum[0] + sum[1]));
           CHECK(found.starts4[at] == -8 * (sum[0] + sum[1]));
+          CHECK(found.scaled_sums[at] == static_cast<float>(sum[0] + sum[1]) * found.scales[at]);
           sum[0] = sum[1] = 0;
         }
       }
@@ -344,6 +348,7 @@ void test_matmul_to_codes(const KernelTable& table, Epilogue epilogue) {
     CHECK(found.scales == floats.scales);
     CHECK(found.sums == floats.sums);
     CHECK(found.starts8 == floats.starts8 && found.starts4 == floats.starts4);
+    CHECK(found.scaled_sums == floats.scaled_sums);
   }
 }
 
@@ -397,8 +402,20 @@ void test_k_types(const KernelTable& table, int n_rows) {
       const Packed packed = pack(m, tables[t]->code_bias);
       const QuantizedRows quantized = a.quantize(*tables[t]);
       out[t].resize(static_cast<size_t>(n_rows * padded(n_out)));
-      tables[t]->matmul({packed.matrix, a.values.data(), stride, quantized, n_rows, 0, 3, nullptr,
-                         Epilogue::kBias, out[t].data(), static_cast<size_t>(padded(n_out))});
+      MatmulArgs args = {packed.matrix,
+                         a.values.data(),
+                         stride,
+                         quantized,
+                         n_rows,
+                         0,
+                         3,
+                         nullptr,
+                         Epilogue::kBias,
+                         out[t].data(),
+                         static_cast<size_t>(padded(n_out))};
+      std::vector<uint8_t> scratch(matmul_scratch(n_in));
+      if (t == 0 && n_rows % 2 == 0) args.scratch = scratch.data();
+      tables[t]->matmul(args);
     }
     CHECK(out[0] == out[1]);
     const Packed packed = pack(m, table.code_bias);
@@ -610,7 +627,7 @@ int main() {
     test_matmul_to_codes(*table, Epilogue::kBias);
     test_matmul_to_codes(*table, Epilogue::kGeluTanh);
     test_maxima(*table);
-    for (const int n_rows : {1, 5, 13}) test_k_types(*table, n_rows);
+    for (const int n_rows : {1, 5, 13, 32, 38}) test_k_types(*table, n_rows);
     test_elementary(*table);
     test_layer_norm(*table);
     test_limits(*table);

@@ -25,9 +25,12 @@ GPT2EDGE_INLINE void quantize_block(Isa::Floats low, Isa::Floats high, const Qua
   out.sums[2 * first + row] = low_sum;
   out.sums[2 * first + width + row] = high_sum;
   const size_t at = first + row;
-  out.scales[at] = largest / kLargestCode;
-  out.starts8[at] = -Isa::kCodeBias * (low_sum + high_sum);
-  out.starts4[at] = -8 * (low_sum + high_sum);
+  const int32_t sum = low_sum + high_sum;
+  const float scale = largest / kLargestCode;
+  out.scales[at] = scale;
+  out.starts8[at] = -Isa::kCodeBias * sum;
+  out.starts4[at] = -8 * sum;
+  out.scaled_sums[at] = static_cast<float>(sum) * scale;
 }
 
 void quantize_tile(const QuantizeArgs& args) {

@@ -16,10 +16,10 @@ namespace {
 
 struct Isa : X86Codes {
   static constexpr int kCodeBias = 128;
-  static constexpr int kMaxTokens = 6;         // rows of a matmul's tile
-  static constexpr int kMaxPanels = 2;         // by which it goes at once
-  static constexpr int kUnpackRows = 1 << 30;  // 4-bit codes multiply as fast as they are
-  static constexpr int kQueries = 8;           // rows of attention's tile
+  static constexpr int kMaxTokens = 6;                        // rows of a matmul's tile
+  static constexpr int kMaxPanels = 2;                        // by which it goes at once
+  static constexpr int kUnpackRows4 = 32, kUnpackRows6 = 32;  // that codes are unpacked for first
+  static constexpr int kQueries = 8;                          // rows of attention's tile
 
   using Floats = __m512;
 

@@ -16,10 +16,11 @@ namespace {
 
 struct Isa {
   static constexpr int kCodeBias = 0;
-  static constexpr int kMaxTokens = 2;         // rows of a matmul's tile
-  static constexpr int kMaxPanels = 1;         // by which it goes at once
-  static constexpr int kUnpackRows = 1 << 30;  // 4-bit codes multiply faster as they are
-  static constexpr int kQueries = 2;           // rows of attention's tile
+  static constexpr int kMaxTokens = 2;  // rows of a matmul's tile
+  static constexpr int kMaxPanels = 1;  // by which it goes at once
+  // Codes multiply as fast as they are, or faster.
+  static constexpr int kUnpackRows4 = 1 << 30, kUnpackRows6 = 1 << 30;
+  static constexpr int kQueries = 2;  // rows of attention's tile
 
   struct Floats {
     float lane[16];

@@ -1,0 +1,114 @@
+// Panels of 4- and 6-bit codes as panels of the 8-bit codes that they stand for.
+//
+// Unpacking takes as long as a row or two of the matmul: where rows are many, it is better done
+// once than for every tile of them. The numbers stay the same to the bit: each form becomes one
+// whose scales are what its own scales multiply to.
+#pragma once
+
+#include <string.h>
+
+#include "kernels/algorithms/matmul_tile.inl.h"
+
+namespace gpt2edge::kernels {
+namespace {
+
+// 256 bytes of two codes, as a block has them; `shift` is added to every code.
+void unpack_codes4(const uint8_t* in, int shift, uint8_t* out) {
+  for (int i = 0; i < 256; ++i) {
+    out[i] = static_cast<uint8_t>((in[i] & 15) + shift);
+    out[256 + i] = static_cast<uint8_t>((in[i] >> 4) + shift);
+  }
+}
+
+// Likewise, with 128 bytes of the codes' high bits behind them.
+void unpack_codes6(const uint8_t* in, int shift, uint8_t* out) {
+  for (int step = 0; step < 4; ++step, in += 64, out += 64) {
+    const uint8_t *first = in + 256 - 64 * step, *second = first + 64;  // high bits of the halves
+    for (int i = 0; i < 64; ++i) {
+      const int low = in[i] & 15, high = in[i] >> 4;
+      out[i] = static_cast<uint8_t>((low | (first[i] >> 2 * step & 3) << 4) + shift);
+      out[256 + i] = static_cast<uint8_t>((high | (second[i] >> 2 * step & 3) << 4) + shift);
+    }
+  }
+}
+
+void store_floats_at(uint8_t* p, Isa::Floats x) { Isa::store(reinterpret_cast<float*>(p), x); }
+
+// unit() writes what one unit of From is as units of To.
+struct UnpackedInt4 {
+  using From = Int4;
+  using To = Int8;
+  static void unit(const uint8_t* in, uint8_t* out) {
+    constexpr size_t kScales = IntegerTile<From>::kCodesOffset;
+    memcpy(out, in, kScales);
+    for (int b = 0; b < From::kUnitBlocks; ++b) {
+      // 0..15 stand for -8..7.
+      unpack_codes4(in + kScales + From::kCodeBytes * b, Isa::kCodeBias - 8,
+                    out + kScales + To::kCodeBytes * b);
+    }
+  }
+};
+
+struct UnpackedInt4Super {
+  using From = Int4Super;
+  using To = Int8Affine;
+  static void unit(const uint8_t* in, uint8_t* out) {
+    const Isa::Floats d = Isa::load_f16(in), dmin = Isa::load_f16(in + 32);
+    const uint8_t* scales = in + From::kScalesOffset;
+    const uint8_t* codes = in + IntegerTile<From>::kCodesOffset;
+    for (int b = 0; b < From::kUnitBlocks; ++b) {
+      store_floats_at(out, Isa::mul(d, Isa::load_u8(scales)));
+      const Isa::Floats min = Isa::mul(dmin, Isa::load_u8(scales + 16));
+      store_floats_at(out + 64, Isa::sub(Isa::broadcast(0.0f), min));
+      unpack_codes4(codes, Isa::kCodeBias, out + To::kScaleBytes);
+      scales += From::kScaleBytes;
+      codes += From::kCodeBytes;
+      out += IntegerTile<To>::kUnitBytes;
+    }
+  }
+};
+
+struct UnpackedInt6Super {
+  using From = Int6Super;
+  using To = Int8Halves;
+  static void unit(const uint8_t* in, uint8_t* out) {
+    const Isa::Floats d = Isa::load_f16(in);
+    const uint8_t* scales = in + From::kScalesOffset;
+    const uint8_t* codes = in + IntegerTile<From>::kCodesOffset;
+    for (int b = 0; b < From::kUnitBlocks; ++b) {
+      store_floats_at(out, Isa::mul(d, Isa::load_s8(scales)));
+      store_floats_at(out + 64, Isa::mul(d, Isa::load_s8(scales + 16)));
+      unpack_codes6(codes, Isa::kCodeBias - 32, out + To::kScaleBytes);
+      scales += From::kScaleBytes;
+      codes += From::kCodeBytes;
+      out += IntegerTile<To>::kUnitBytes;
+    }
+  }
+};
+
+// Bytes that a unit of Unpacked::From becomes.
+template <typename Unpacked>
+constexpr size_t unpacked_unit_bytes() {
+  using From = typename Unpacked::From;
+  using To = typename Unpacked::To;
+  return From::kUnitBlocks / To::kUnitBlocks * IntegerTile<To>::kUnitBytes;
+}
+
+template <typename Unpacked>
+size_t unpacked_panel_bytes(const PackedMatrix& matrix) {
+  return matrix.layout.panel_bytes / IntegerTile<typename Unpacked::From>::kUnitBytes *
+         unpacked_unit_bytes<Unpacked>();
+}
+
+template <typename Unpacked>
+void unpack_panel(const PackedMatrix& matrix, int panel, uint8_t* out) {
+  const uint8_t* in = matrix.panels + matrix.layout.panel_bytes * (panel - matrix.first_panel);
+  const uint8_t* end = in + matrix.layout.panel_bytes;
+  for (; in < end; in += IntegerTile<typename Unpacked::From>::kUnitBytes) {
+    Unpacked::unit(in, out);
+    out += unpacked_unit_bytes<Unpacked>();
+  }
+}
+
+}  // namespace
+}  // namespace gpt2edge::kernels
