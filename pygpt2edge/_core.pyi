@@ -203,6 +203,9 @@ class Model:
     def multiply_adds_per_token(self) -> int:
         """Those of the layers; the head runs for the last token of a prompt only."""
     @property
+    def cache_bytes_used(self) -> int:
+        """Of the pages of all sessions, each counted once."""
+    @property
     def kv_type(self) -> str:
         """As chosen, or else "f32" for a model stored in f32 and "f16" for any other."""
 
@@ -218,6 +221,8 @@ class Session:
         """The same, and the logits after each token: (len(tokens), n_vocab)."""
     def truncate(self, n: int) -> None:
         """Forgets all but the first n tokens."""
+    def fork(self) -> Session:
+        """Another session of the same tokens; both share the memory of what they have in common."""
     @property
     def logits(self) -> NDArray[np.float32]:
         """A copy of those that follow the last token: (n_vocab)."""
@@ -228,8 +233,21 @@ class Session:
     @property
     def n_ctx(self) -> int: ...
     @property
-    def cache_bytes(self) -> int: ...
+    def cache_bytes(self) -> int:
+        """Of a full cache; it takes memory as it fills, in pages of 64 tokens."""
+    @property
+    def cache_bytes_used(self) -> int:
+        """Of its pages so far, those shared with other sessions counted in full."""
     def __len__(self) -> int: ...
+
+def append_together(
+    parts: Sequence[tuple[Session, Sequence[int] | NDArray[np.integer[Any]]]],
+) -> None:
+    """Session.append for several sessions of one model, in one pass over its weights.
+
+    Raises what `append` does, and ValueError for a session that comes twice or has another model;
+    then no session has changed.
+    """
 
 def memory_estimate(
     path: str, n_ctx: int = 0, kv_type: str = "", n_threads: int = 0

@@ -151,23 +151,30 @@ void bench_matmul(const Bench& bench, WeightForm form, const char* name, int n_i
 void bench_attention(const Bench& bench, CacheType type, const char* name, int width, int n_rows) {
   const int n_head = width / kHeadWidth;
   const bool many = n_rows >= kManyRows;
-  const int n_ctx = many ? 2 * n_rows : 1024, first = n_ctx - n_rows;
+  const int n_pages = many ? (2 * n_rows + kPagePositions - 1) / kPagePositions : 16;
+  const int n_ctx = n_pages * kPagePositions, first = n_ctx - n_rows;
   const size_t bytes = product(n_ctx, kHeadWidth) * (type == CacheType::kInt8  ? 1
                                                      : type == CacheType::kF16 ? 2
                                                                                : 4);
   const int n_caches =
       many ? n_head : std::max(n_head, static_cast<int>((100 << 20) / (2 * bytes)));
-  AlignedBuffer cache(2 * bytes * static_cast<size_t>(n_caches));
-  AlignedBuffer scales(2 * product(n_ctx, n_caches) * sizeof(float));
+  const size_t part = bytes / static_cast<size_t>(n_pages), scales = kPagePositions * sizeof(float);
+  const size_t page_bytes = 2 * (part + scales) * static_cast<size_t>(n_caches);
+  AlignedBuffer cache(page_bytes * static_cast<size_t>(n_pages));
+  std::vector<std::byte*> pages;
+  for (int i = 0; i < n_pages; ++i) {
+    pages.push_back(cache.data() + page_bytes * static_cast<size_t>(i));
+  }
   AlignedBuffer rows(3 * product(n_ctx, kHeadWidth) * sizeof(float));
   AlignedBuffer out(product(n_rows, kHeadWidth) * static_cast<size_t>(n_caches) * sizeof(float));
   const size_t n_scratch = attention_scratch(static_cast<size_t>(n_ctx), kHeadWidth);
   AlignedBuffer scratch(n_scratch * static_cast<size_t>(n_caches) * sizeof(float));
   fill(rows);
   const auto head = [&](int i) {
-    std::byte* keys = cache.data() + 2 * bytes * static_cast<size_t>(i);
-    float* key_scales = scales.as<float>() + 2 * product(n_ctx, i);
-    return HeadCache{keys, keys + bytes, key_scales, key_scales + n_ctx, kHeadWidth, type};
+    const size_t keys = 2 * (part + scales) * static_cast<size_t>(i);
+    const size_t key_scales = keys + 2 * part;
+    return HeadCache{pages.data(),        keys,       keys + part, key_scales,
+                     key_scales + scales, kHeadWidth, type};
   };
   const float* x = rows.as<float>();
   const auto append = [&](int i, int n, int position) {

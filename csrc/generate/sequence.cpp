@@ -1,5 +1,6 @@
 #include "generate/sequence.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 
@@ -34,11 +35,9 @@ class Sequence::Use {
 
 Sequence::Sequence(std::shared_ptr<Model> model, int n_ctx, kernels::CacheType cache_type)
     : model_(std::move(model)),
-      cache_(model_->config(), checked_n_ctx(n_ctx, model_->config()), cache_type),
-      logits_(static_cast<size_t>(model_->config().n_vocab)) {
-  tokens_.reserve(static_cast<size_t>(n_ctx));
-  rows_.reserve(static_cast<size_t>(n_ctx));
-}
+      cache_(model_->config(), checked_n_ctx(n_ctx, model_->config()), cache_type,
+             model_->page_pool(cache_type)),
+      logits_(static_cast<size_t>(model_->config().n_vocab)) {}
 
 void Sequence::check(std::span<const int32_t> tokens) const {
   const size_t room = static_cast<size_t>(n_ctx() - length());
@@ -59,31 +58,65 @@ void Sequence::check(std::span<const int32_t> tokens) const {
   }
 }
 
-void Sequence::append(std::span<const int32_t> tokens, float* all_logits,
-                      const Interrupt& interrupt) {
-  const Use use(in_use_);
-  check(tokens);
-  if (tokens.empty()) return;
+// Room in the cache for the part's tokens, and a row for each.
+void Sequence::add_rows(const Part& part, std::vector<Row>& rows) {
   const auto n_vocab = static_cast<size_t>(model_->config().n_vocab);
-  rows_.clear();
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    float* logits = all_logits == nullptr ? nullptr : all_logits + n_vocab * i;
-    rows_.push_back({tokens[i], length() + static_cast<int>(i), &cache_, logits});
+  const int first = length(), n = static_cast<int>(part.tokens.size());
+  cache_.make_room(first, first + n);
+  tokens_.reserve(static_cast<size_t>(first + n));
+  for (int i = 0; i < n; ++i) {
+    const auto at = static_cast<size_t>(i);
+    float* logits = part.all_logits == nullptr ? nullptr : part.all_logits + n_vocab * at;
+    rows.push_back({part.tokens[at], first + i, &cache_, logits});
   }
   maxima_.clear();
-  if (all_logits == nullptr) {
+  if (part.all_logits == nullptr) {
     maxima_.resize(maxima_count(model_->config().n_vocab));
-    rows_.back().logits = logits_.data();
-    rows_.back().maxima = maxima_.data();
+    rows.back().logits = logits_.data();
+    rows.back().maxima = maxima_.data();
   }
   has_logits_ = false;
-  model_->forward(rows_, interrupt);
-  if (all_logits != nullptr) {
-    const float* last = rows_.back().logits;
-    logits_.assign(last, last + n_vocab);
+}
+
+void Sequence::accept(const Part& part) {
+  if (part.all_logits != nullptr) {
+    const float* last = part.all_logits + logits_.size() * (part.tokens.size() - 1);
+    std::copy_n(last, logits_.size(), logits_.begin());
   }
-  tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
+  tokens_.insert(tokens_.end(), part.tokens.begin(), part.tokens.end());
   has_logits_ = true;
+}
+
+void Sequence::append(std::span<const int32_t> tokens, float* all_logits,
+                      const Interrupt& interrupt) {
+  const Part part{this, tokens, all_logits};
+  append_together({&part, 1}, interrupt);
+}
+
+void Sequence::append_together(std::span<const Part> parts, const Interrupt& interrupt) {
+  std::vector<std::unique_ptr<Use>> uses;
+  for (const Part& part : parts) {
+    if (part.sequence->model_ != parts.front().sequence->model_) {
+      throw std::invalid_argument("the sessions are of different models: one pass is of one model");
+    }
+    for (const Part& other : parts) {
+      if (&other == &part) break;
+      if (other.sequence == part.sequence) {
+        throw std::invalid_argument("a session comes twice: give all its tokens together");
+      }
+    }
+    uses.push_back(std::make_unique<Use>(part.sequence->in_use_));
+    part.sequence->check(part.tokens);
+  }
+  std::vector<Row> rows;
+  for (const Part& part : parts) {
+    if (!part.tokens.empty()) part.sequence->add_rows(part, rows);
+  }
+  if (rows.empty()) return;
+  parts.front().sequence->model_->forward(rows, interrupt);
+  for (const Part& part : parts) {
+    if (!part.tokens.empty()) part.sequence->accept(part);
+  }
 }
 
 void Sequence::truncate(int n) {
@@ -93,6 +126,22 @@ void Sequence::truncate(int n) {
   }
   has_logits_ = has_logits_ && n == length();
   tokens_.resize(static_cast<size_t>(n));
+  cache_.truncate(n);
+}
+
+std::unique_ptr<Sequence> Sequence::fork() {
+  const Use use(in_use_);
+  auto other = std::make_unique<Sequence>(model_, n_ctx(), cache_.type());
+  other->cache_ = cache_;
+  other->tokens_ = tokens_;
+  other->logits_ = logits_;
+  other->maxima_ = maxima_;
+  other->has_logits_ = has_logits_;
+  return other;
+}
+
+size_t Sequence::cache_bytes() const {
+  return static_cast<size_t>(KvCache::bytes_needed(model_->config(), n_ctx(), cache_.type()));
 }
 
 Logits Sequence::logits() const {

@@ -21,28 +21,44 @@ class Sequence {
 
   // Appends tokens and computes them. Afterwards logits() are those that follow the last one. With
   // all_logits, which has room for (tokens.size(), n_vocab), those after every token go there too.
-  // Throws ContextLengthError when they do not fit and std::invalid_argument for a token that is
-  // not in the vocabulary; then, and when interrupted, the sequence is as it was before.
+  // Throws ContextLengthError when they do not fit, std::invalid_argument for a token that is not
+  // in the vocabulary and std::bad_alloc without memory for them; then, and when interrupted, the
+  // sequence is as it was before.
   void append(std::span<const int32_t> tokens, float* all_logits, const Interrupt& interrupt);
+
+  // The same for several sequences of one model, in one pass over its weights. Throws for all when
+  // it would for one; std::invalid_argument when one comes twice or has another model.
+  struct Part {
+    Sequence* sequence;
+    std::span<const int32_t> tokens;
+    float* all_logits = nullptr;
+  };
+  static void append_together(std::span<const Part> parts, const Interrupt& interrupt);
 
   // Forgets all but the first n tokens. logits() are unknown until the next append.
   void truncate(int n);
+
+  // Another sequence of the same tokens. They share the memory of what they have in common.
+  std::unique_ptr<Sequence> fork();
 
   Logits logits() const;
   const std::vector<int32_t>& tokens() const { return tokens_; }
   int length() const { return static_cast<int>(tokens_.size()); }
   int n_ctx() const { return cache_.n_ctx(); }
-  size_t cache_bytes() const { return cache_.bytes(); }
+  // Of a full cache, and of the pages that it has so far, shared ones counted in full.
+  size_t cache_bytes() const;
+  size_t cache_bytes_used() const { return cache_.pages().size() * cache_.page_bytes(); }
   const Model& model() const { return *model_; }
 
  private:
   class Use;  // refuses a second thread, for the time of a call
   void check(std::span<const int32_t> tokens) const;
+  void add_rows(const Part& part, std::vector<Row>& rows);
+  void accept(const Part& part);
 
   std::shared_ptr<Model> model_;
   KvCache cache_;
   std::vector<int32_t> tokens_;
-  std::vector<Row> rows_;
   std::vector<float> logits_, maxima_;  // no maxima where they were not noted
   bool has_logits_ = false;
   std::atomic<bool> in_use_{false};

@@ -87,17 +87,22 @@ enum class CacheType : uint8_t { kF32, kF16, kInt8 };
 // Positions whose attention weights share a scale in an int8 cache.
 constexpr int kBlockPositions = 32;
 
-// Keys and values of one head. As floats, keys are stored [position / 16][d][position % 16], so
-// that 16 scores are computed side by side; values [position][d], each row padded to 16.
+// Positions of a page, the unit in which sequences take and share memory.
+constexpr int kPagePositions = 64;
+static_assert(kPagePositions % kBlockPositions == 0);
+
+// Keys and values of one head, in pages that many heads have parts of. As floats, a page's keys are
+// stored [position / 16][d][position % 16], so that 16 scores are computed side by side; its values
+// [position][d], each row padded to 16.
 //
 // As int8 codes, with a scale for each position, both lie as the dot products of four want them, d
 // padded to 16: keys [position / 16][d / 4][position % 16][d % 4], values
 // [position / 4][d][position % 4]. The table's code_bias is added to every code.
 struct HeadCache {
-  std::byte* keys;
-  std::byte* values;
-  float* key_scales;    // (n_ctx), padded to kBlockPositions; int8 only
-  float* value_scales;  // likewise
+  std::byte* const* pages;  // positions 0..63, 64..127 ...
+  // Where this head's parts lie in every page, in bytes:
+  size_t keys, values;
+  size_t key_scales, value_scales;  // int8 only: a float for each position
   int d_head;
   CacheType type;
 };

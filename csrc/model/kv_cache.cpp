@@ -1,13 +1,10 @@
 #include "model/kv_cache.h"
 
-#include "base/error.h"
+#include <cstring>
+#include <utility>
 
 namespace gpt2edge {
 namespace {
-
-size_t round_up(int n, int multiple) {
-  return static_cast<size_t>((n + multiple - 1) / multiple) * static_cast<size_t>(multiple);
-}
 
 size_t number_bytes(kernels::CacheType type) {
   switch (type) {
@@ -23,40 +20,76 @@ size_t number_bytes(kernels::CacheType type) {
 
 }  // namespace
 
-// A head's keys, then its values, then the scales of both where they are codes. Positions and
-// dimensions are padded to what the kernels store and read at a time.
-KvCache::HeadLayout KvCache::head_layout(int n_ctx, int d_head, kernels::CacheType type) {
+// A head's keys, then its values, then the scales of both where they are codes. Dimensions are
+// padded to what the kernels store and read at a time.
+KvCache::HeadLayout KvCache::head_layout(int d_head, kernels::CacheType type) {
   const bool is_int8 = type == kernels::CacheType::kInt8;
-  const size_t positions = round_up(n_ctx, is_int8 ? kernels::kBlockPositions : 16);
-  const size_t padded = round_up(d_head, 16);
+  const size_t positions = kernels::kPagePositions;
+  const size_t padded = static_cast<size_t>((d_head + 15) / 16 * 16);
+  const size_t scales = is_int8 ? positions * sizeof(float) : 0;
   HeadLayout layout;
   layout.values = positions * (is_int8 ? padded : static_cast<size_t>(d_head)) * number_bytes(type);
   layout.key_scales = layout.values + positions * padded * number_bytes(type);
-  layout.value_scales = layout.key_scales + (is_int8 ? positions * sizeof(float) : 0);
-  layout.bytes = layout.value_scales + (is_int8 ? positions * sizeof(float) : 0);
+  layout.value_scales = layout.key_scales + scales;
+  layout.bytes = layout.value_scales + scales;
   return layout;
 }
 
-uint64_t KvCache::bytes_needed(const Config& config, int n_ctx, kernels::CacheType type) {
+uint64_t KvCache::page_bytes(const Config& config, kernels::CacheType type) {
   return static_cast<uint64_t>(config.n_layer) * static_cast<uint64_t>(config.n_head) *
-         head_layout(n_ctx, config.d_head(), type).bytes;
+         head_layout(config.d_head(), type).bytes;
 }
 
-KvCache::KvCache(const Config& config, int n_ctx, kernels::CacheType type)
+int KvCache::page_count(int n_positions) {
+  return (n_positions + kernels::kPagePositions - 1) / kernels::kPagePositions;
+}
+
+uint64_t KvCache::bytes_needed(const Config& config, int n_ctx, kernels::CacheType type) {
+  return static_cast<uint64_t>(page_count(n_ctx)) * page_bytes(config, type);
+}
+
+KvCache::KvCache(const Config& config, int n_ctx, kernels::CacheType type,
+                 std::shared_ptr<PagePool> pool)
     : n_head_(config.n_head),
       d_head_(config.d_head()),
       n_ctx_(n_ctx),
       type_(type),
-      layout_(head_layout(n_ctx, d_head_, type)),
-      buffer_(bytes_needed(config, n_ctx, type)) {}
+      layout_(head_layout(d_head_, type)),
+      pool_(std::move(pool)) {}
 
-kernels::HeadCache KvCache::head(int layer, int head) {
+void KvCache::make_room(int first, int end) {
+  const auto n_pages = static_cast<size_t>(page_count(end));
+  pages_.reserve(n_pages);
+  addresses_.reserve(n_pages);
+  for (auto i = static_cast<size_t>(first / kernels::kPagePositions); i < n_pages; ++i) {
+    if (i < pages_.size() && pages_[i].use_count() == 1) continue;
+    Page page = pool_->take();
+    if (i == pages_.size()) {
+      addresses_.push_back(page.get());
+      pages_.push_back(std::move(page));
+      continue;
+    }
+    std::memcpy(page.get(), addresses_[i], page_bytes());
+    addresses_[i] = page.get();
+    pages_[i] = std::move(page);
+  }
+}
+
+void KvCache::truncate(int n) {
+  const auto n_pages = static_cast<size_t>(page_count(n));
+  if (n_pages >= pages_.size()) return;
+  pages_.resize(n_pages);
+  addresses_.resize(n_pages);
+}
+
+kernels::HeadCache KvCache::head(int layer, int head) const {
   const size_t index = static_cast<size_t>(layer) * n_head_ + head;
-  std::byte* keys = buffer_.data() + index * layout_.bytes;
-  return {keys,
+  const size_t keys = index * layout_.bytes;
+  return {addresses_.data(),
+          keys,
           keys + layout_.values,
-          reinterpret_cast<float*>(keys + layout_.key_scales),
-          reinterpret_cast<float*>(keys + layout_.value_scales),
+          keys + layout_.key_scales,
+          keys + layout_.value_scales,
           d_head_,
           type_};
 }

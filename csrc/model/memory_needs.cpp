@@ -38,11 +38,15 @@ std::string remedy(const Config& config, const CacheOptions& cache, int n_ctx, u
 
 }  // namespace
 
+int resolved_n_ctx(const CacheOptions& cache, const Config& config) {
+  return cache.n_ctx > 0 ? std::min(cache.n_ctx, config.n_ctx) : config.n_ctx;
+}
+
 MemoryNeeds memory_needs(const GgufFile& file, const Config& config, const CacheOptions& cache,
                          int n_threads) {
   const auto [weights, default_type] = Weights::needs(file, config);
-  const int n_ctx = cache.n_ctx > 0 ? std::min(cache.n_ctx, config.n_ctx) : config.n_ctx;
-  return {weights, KvCache::bytes_needed(config, n_ctx, cache.type.value_or(default_type)),
+  const kernels::CacheType type = cache.type.value_or(default_type);
+  return {weights, KvCache::bytes_needed(config, resolved_n_ctx(cache, config), type),
           Workspace::bytes_needed(config, n_threads)};
 }
 
@@ -50,7 +54,7 @@ void check_fits(const GgufFile& file, const Config& config, const CacheOptions& 
                 int n_threads, uint64_t available) {
   const MemoryNeeds needs = memory_needs(file, config, cache, n_threads);
   if (needs.all() + kReserve <= available) return;
-  const int n_ctx = cache.n_ctx > 0 ? std::min(cache.n_ctx, config.n_ctx) : config.n_ctx;
+  const int n_ctx = resolved_n_ctx(cache, config);
   const uint64_t fixed = needs.weights + needs.workspace + kReserve;
   throw MemoryError(message(file.path(), ": needs ", megabytes(needs.all() + kReserve),
                             " MB of memory (weights ", megabytes(needs.weights), ", cache of ",

@@ -20,6 +20,9 @@ struct MemoryNeeds {
   uint64_t all() const { return weights + cache + workspace; }
 };
 
+// The positions of a sequence.
+int resolved_n_ctx(const CacheOptions& cache, const Config& config);
+
 MemoryNeeds memory_needs(const GgufFile& file, const Config& config, const CacheOptions& cache,
                          int n_threads);
 

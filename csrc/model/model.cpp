@@ -23,6 +23,15 @@ Config config_that_fits(const GgufFile& file, const CacheOptions& cache, int n_t
   return config;
 }
 
+std::array<std::shared_ptr<PagePool>, 3> make_page_pools(const Config& config, int n_ctx) {
+  const auto pool = [&](kernels::CacheType type) {
+    return std::make_shared<PagePool>(KvCache::page_bytes(config, type),
+                                      KvCache::page_count(n_ctx));
+  };
+  using enum kernels::CacheType;
+  return {pool(kF32), pool(kF16), pool(kInt8)};
+}
+
 }  // namespace
 
 Model::Model(const std::string& path, int n_threads, const CacheOptions& cache)
@@ -32,6 +41,7 @@ Model::Model(const GgufFile& file, int n_threads, const CacheOptions& cache)
     : kernels_(kernels::default_table()),
       config_(config_that_fits(file, cache, n_threads)),
       cache_type_(cache.type.value_or(Weights::needs(file, config_).cache_type)),
+      page_pools_(make_page_pools(config_, resolved_n_ctx(cache, config_))),
       pool_(n_threads),
       weights_(file, config_, kernels_.code_bias, pool_),
       workspace_(config_, pool_.n_threads(), kernels_.max_tokens) {}
@@ -48,6 +58,7 @@ void Model::forward(std::span<const Row> rows, const Interrupt& interrupt) {
 // The whole of GPT-2, layer by layer.
 void Model::forward_chunk(std::span<const Row> rows, const Interrupt& interrupt) {
   const int n_rows = static_cast<int>(rows.size());
+  find_runs(rows);
   embed(rows);
   for (int i = 0; i < config_.n_layer; ++i) {
     if (interrupt) interrupt();
@@ -92,29 +103,38 @@ void Model::mlp_block(const LayerWeights& layer, int n_rows) {
   matmul(layer.mlp_c_proj, inner, n_rows, Epilogue::kResidual, {w.x, w.embd_stride});
 }
 
-// Each head of each run of rows (consecutive positions of one sequence) is one item: it stores the
-// run's keys and values, then lets the run's queries see them.
-void Model::attend(int layer, std::span<const Row> rows) {
-  const auto continues_run = [&](size_t i) {
-    return rows[i].cache == rows[i - 1].cache && rows[i].position == rows[i - 1].position + 1;
-  };
-  const int d_head = config_.d_head();
-  const auto n_embd = static_cast<size_t>(config_.n_embd);
-  for (size_t first = 0, end; first < rows.size(); first = end) {
-    for (end = first + 1; end < rows.size() && continues_run(end);) ++end;
-    const int n_rows = static_cast<int>(end - first), position = rows[first].position;
-    KvCache& cache = *rows[first].cache;
-    pool_.run(config_.n_head, [&, first](int head, int thread) {
-      const kernels::HeadCache head_cache = cache.head(layer, head);
-      const float* query = workspace_.qkv + workspace_.qkv_stride * first + head * d_head;
-      kernels_.append({head_cache, query + n_embd, query + 2 * n_embd, workspace_.qkv_stride,
-                       n_rows, position});
-      kernels_.attention({head_cache, query, workspace_.qkv_stride, n_rows, position,
-                          workspace_.scratch(thread),
-                          workspace_.attended + workspace_.embd_stride * first + head * d_head,
-                          workspace_.embd_stride});
-    });
+void Model::find_runs(std::span<const Row> rows) {
+  runs_.clear();
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const bool continues =
+        i > 0 && rows[i].cache == rows[i - 1].cache && rows[i].position == rows[i - 1].position + 1;
+    if (continues) {
+      ++runs_.back().n_rows;
+    } else {
+      runs_.push_back({static_cast<int>(i), 1});
+    }
   }
+}
+
+// Each head of each run is one item: it stores the run's keys and values, then lets the run's
+// queries see them.
+void Model::attend(int layer, std::span<const Row> rows) {
+  const int d_head = config_.d_head(), n_head = config_.n_head;
+  const auto n_embd = static_cast<size_t>(config_.n_embd);
+  pool_.run(static_cast<int>(runs_.size()) * n_head, [&](int item, int thread) {
+    const Run run = runs_[static_cast<size_t>(item / n_head)];
+    const int head = item % n_head;
+    const Row& first = rows[static_cast<size_t>(run.first_row)];
+    const kernels::HeadCache cache = first.cache->head(layer, head);
+    const float* query = workspace_.qkv + workspace_.qkv_stride * run.first_row + head * d_head;
+    kernels_.append({cache, query + n_embd, query + 2 * n_embd, workspace_.qkv_stride, run.n_rows,
+                     first.position});
+    kernels_.attention(
+        {cache, query, workspace_.qkv_stride, run.n_rows, first.position,
+         workspace_.scratch(thread),
+         workspace_.attended + workspace_.embd_stride * run.first_row + head * d_head,
+         workspace_.embd_stride});
+  });
 }
 
 // logits = lm_head(ln_f(x)) for the rows that want them

@@ -4,11 +4,13 @@
 // a batch is one row of each of many sequences.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/thread_pool.h"
 #include "kernels/kernel_table.h"
@@ -56,6 +58,10 @@ class Model {
   size_t multiply_adds_per_token() const { return weights_.multiply_adds_per_token(); }
   // How sequences are kept unless they say otherwise.
   kernels::CacheType cache_type() const { return cache_type_; }
+  // The pages of all sequences kept as `type`.
+  const std::shared_ptr<PagePool>& page_pool(kernels::CacheType type) const {
+    return page_pools_[static_cast<size_t>(type)];
+  }
 
  private:
   Model(const GgufFile& file, int n_threads, const CacheOptions& cache);
@@ -87,12 +93,20 @@ class Model {
   void matmul(const Linear& linear, const Input& input, int n_rows, kernels::Epilogue epilogue,
               const Output& output);
 
+  // Rows at consecutive positions of one sequence.
+  struct Run {
+    int first_row, n_rows;
+  };
+  void find_runs(std::span<const Row> rows);
+
   const kernels::KernelTable& kernels_;
   Config config_;
   kernels::CacheType cache_type_;
+  std::array<std::shared_ptr<PagePool>, 3> page_pools_;
   ThreadPool pool_;
   Weights weights_;
   Workspace workspace_;
+  std::vector<Run> runs_;  // of the rows in work
 };
 
 }  // namespace gpt2edge

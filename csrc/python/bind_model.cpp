@@ -54,6 +54,16 @@ const char* kv_type(const Model& model) {
   return found->first;
 }
 
+// Of all sequences, shared pages counted once.
+size_t cache_bytes_used(const Model& model) {
+  size_t bytes = 0;
+  for (const auto& named : kCacheTypes) {
+    const PagePool& pool = *model.page_pool(named.second);
+    bytes += pool.page_bytes() * static_cast<size_t>(pool.n_used());
+  }
+  return bytes;
+}
+
 CacheOptions cache_options(int n_ctx, const std::string& kv_type) {
   CacheOptions options;
   options.n_ctx = n_ctx;
@@ -78,6 +88,17 @@ py::array_t<float> append_all_logits(Sequence& sequence, const Tokens& tokens) {
   const py::gil_scoped_release unlocked;
   sequence.append(tokens, out, check_signals());
   return logits;
+}
+
+// A list of (session, tokens).
+void append_together(const std::vector<std::pair<Sequence*, Tokens>>& parts) {
+  std::vector<Sequence::Part> borrowed;
+  for (const auto& [sequence, tokens] : parts) {
+    if (sequence == nullptr) throw py::type_error("parts are pairs of a Session and its tokens");
+    borrowed.push_back({sequence, tokens});
+  }
+  const py::gil_scoped_release unlocked;
+  Sequence::append_together(borrowed, check_signals());
 }
 
 py::dict memory_estimate(const std::string& path, int n_ctx, const std::string& kv_type,
@@ -124,7 +145,8 @@ void bind_model(py::module_& m) {
       .def_property_readonly("workspace_bytes", &Model::workspace_bytes)
       .def_property_readonly("bytes_per_token", &Model::bytes_per_token)
       .def_property_readonly("multiply_adds_per_token", &Model::multiply_adds_per_token)
-      .def_property_readonly("kv_type", &kv_type);
+      .def_property_readonly("kv_type", &kv_type)
+      .def_property_readonly("cache_bytes_used", &cache_bytes_used);
 
   py::class_<Sequence>(m, "Session")
       .def(py::init([](std::shared_ptr<Model> model, int n_ctx, const std::string& kv_type) {
@@ -135,6 +157,7 @@ void bind_model(py::module_& m) {
       .def("append", &append, py::arg("tokens"))
       .def("append_all_logits", &append_all_logits, py::arg("tokens"))
       .def("truncate", &Sequence::truncate, py::arg("n"))
+      .def("fork", &Sequence::fork)
       .def_property_readonly("logits", &last_logits)
       // The GIL stays held, as by Sampler.sample.
       .def(
@@ -146,7 +169,10 @@ void bind_model(py::module_& m) {
       .def_property_readonly("tokens", &Sequence::tokens)
       .def_property_readonly("n_ctx", &Sequence::n_ctx)
       .def_property_readonly("cache_bytes", &Sequence::cache_bytes)
+      .def_property_readonly("cache_bytes_used", &Sequence::cache_bytes_used)
       .def("__len__", &Sequence::length);
+
+  m.def("append_together", &append_together, py::arg("parts"));
 
   m.def("memory_estimate", &memory_estimate, py::arg("path"), py::arg("n_ctx") = 0,
         py::arg("kv_type") = "", py::arg("n_threads") = 0);

@@ -507,19 +507,21 @@ void test_layer_norm(const KernelTable& table) {
   }
 }
 
+// One head's pages, somewhere in memory and in no order.
 struct Cache {
-  std::vector<std::byte> keys, values;
-  std::vector<float> key_scales, value_scales;
+  std::vector<std::vector<std::byte>> memory;
+  std::vector<std::byte*> pages;
   HeadCache head;
   Cache(CacheType type, int d_head, int n_ctx) {
-    const int positions = (n_ctx + kBlockPositions - 1) / kBlockPositions * kBlockPositions;
-    const auto numbers = static_cast<size_t>(positions * padded(d_head));
     const size_t number = type == CacheType::kF32 ? 4 : type == CacheType::kF16 ? 2 : 1;
-    keys.resize(numbers * number);
-    values.resize(numbers * number);
-    key_scales.resize(static_cast<size_t>(positions));
-    value_scales.resize(static_cast<size_t>(positions));
-    head = {keys.data(), values.data(), key_scales.data(), value_scales.data(), d_head, type};
+    const size_t numbers = static_cast<size_t>(kPagePositions * padded(d_head)) * number;
+    const size_t scales = kPagePositions * sizeof(float), before = 64;
+    const int n_pages = (n_ctx + kPagePositions - 1) / kPagePositions;
+    for (int i = 0; i < n_pages; ++i) memory.emplace_back(before + 2 * numbers + 2 * scales);
+    for (auto page = memory.rbegin(); page != memory.rend(); ++page) pages.push_back(page->data());
+    head = {
+        pages.data(), before, before + numbers, before + 2 * numbers, before + 2 * numbers + scales,
+        d_head,       type};
   }
 };
 

@@ -35,11 +35,12 @@ constexpr int kMaxChunk = 128;  // dimensions of a key that are converted before
 template <typename Number>
 void append_row(const HeadCache& cache, const float* key, const float* value, int position) {
   using Bits = typename Number::Bits;
+  std::byte* page = cache.pages[position / kPagePositions];
+  const auto at = static_cast<size_t>(position % kPagePositions);
   const size_t d_padded = static_cast<size_t>(padded_to_16(cache.d_head));
   convert_row<Number>(value, cache.d_head,
-                      reinterpret_cast<Bits*>(cache.values) + d_padded * position);
-  Bits* column = reinterpret_cast<Bits*>(cache.keys) +
-                 static_cast<size_t>(position / 16) * cache.d_head * 16 + position % 16;
+                      reinterpret_cast<Bits*>(page + cache.values) + d_padded * at);
+  Bits* column = reinterpret_cast<Bits*>(page + cache.keys) + at / 16 * cache.d_head * 16 + at % 16;
   for (int d = 0; d < cache.d_head; d += kMaxChunk) {
     const int n = cache.d_head - d < kMaxChunk ? cache.d_head - d : kMaxChunk;
     Bits converted[kMaxChunk];
@@ -63,19 +64,21 @@ struct BiasedCodes {
 
 void append_codes(const HeadCache& cache, const float* key, const float* value, int position) {
   const size_t d_padded = static_cast<size_t>(padded_to_16(cache.d_head));
-  const auto at = static_cast<size_t>(position);
-  auto* keys = reinterpret_cast<uint8_t*>(cache.keys) + at / 16 * 16 * d_padded + at % 16 * 4;
+  std::byte* page = cache.pages[position / kPagePositions];
+  const auto at = static_cast<size_t>(position % kPagePositions);
+  auto* keys =
+      reinterpret_cast<uint8_t*>(page + cache.keys) + at / 16 * 16 * d_padded + at % 16 * 4;
   const QuantizedVector k = quantize_vector(key, cache.d_head, [&](int d, const int8_t* codes) {
     const BiasedCodes biased(codes);
     for (int i = 0; i < 16; i += 4) memcpy(keys + 16 * (d + i), biased.code + i, 4);
   });
-  auto* values = reinterpret_cast<uint8_t*>(cache.values) + at / 4 * 4 * d_padded + at % 4;
+  auto* values = reinterpret_cast<uint8_t*>(page + cache.values) + at / 4 * 4 * d_padded + at % 4;
   const QuantizedVector v = quantize_vector(value, cache.d_head, [&](int d, const int8_t* codes) {
     const BiasedCodes biased(codes);
     for (int i = 0; i < 16; ++i) values[4 * (d + i)] = biased.code[i];
   });
-  cache.key_scales[position] = k.scale;
-  cache.value_scales[position] = v.scale;
+  reinterpret_cast<float*>(page + cache.key_scales)[at] = k.scale;
+  reinterpret_cast<float*>(page + cache.value_scales)[at] = v.scale;
 }
 
 // The rows of one head lie far apart, where the processor does not look ahead by itself.

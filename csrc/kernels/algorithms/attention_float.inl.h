@@ -23,11 +23,15 @@ struct F16Cache {
   }
 };
 
-// Scores of Q queries against the keys of Blocks blocks of 16, from block `first` on.
+// Scores of Q queries against the keys of Blocks blocks of 16, from block `first` on, all of one
+// page.
 template <typename Cache, int Q, int Blocks>
 void score_blocks(const Tile& tile, const HeadCache& cache, int first, float scale) {
   const size_t block_bytes = Cache::kVector * cache.d_head;
-  const std::byte* keys = cache.keys + block_bytes * first;
+  constexpr int kPageBlocks = kPagePositions / 16;
+  static_assert(kPageBlocks % Blocks == 0);
+  const std::byte* keys =
+      cache.pages[first / kPageBlocks] + cache.keys + block_bytes * (first % kPageBlocks);
   Isa::Floats sum[Q][Blocks];
   for (int q = 0; q < Q; ++q) {
     for (int b = 0; b < Blocks; ++b) sum[q][b] = Isa::broadcast(0.0f);
@@ -54,26 +58,32 @@ void score_blocks(const Tile& tile, const HeadCache& cache, int first, float sca
 template <typename Cache, int Q, int Vectors>
 void sum_values(const Tile& tile, const HeadCache& cache, int first) {
   const size_t row_bytes = Cache::kVector * (padded_to_16(cache.d_head) / 16);
-  const std::byte* values = cache.values + Cache::kVector * first;
+  const size_t offset = cache.values + Cache::kVector * first;
+  const auto values_of = [&](int page) { return cache.pages[page] + offset; };
   Isa::Floats sum[Q][Vectors];
   for (int q = 0; q < Q; ++q) {
     for (int v = 0; v < Vectors; ++v) sum[q][v] = Isa::broadcast(0.0f);
   }
   const int n_common = tile.n_keys(0);
-  for (int j = 0; j < n_common; ++j) {
-    for (int v = 0; v < Vectors; ++v) {
-      const Isa::Floats value = Cache::load(values + row_bytes * j + Cache::kVector * v);
-      for (int q = 0; q < Q; ++q) {
-        const float weight = tile.scores[tile.scores_stride * q + j];
-        sum[q][v] = Isa::fma(value, Isa::broadcast(weight), sum[q][v]);
+  for (int j = 0, end; j < n_common; j = end) {
+    const std::byte* value_row = values_of(j / kPagePositions);
+    end = j + kPagePositions < n_common ? j + kPagePositions : n_common;
+    for (int i = j; i < end; ++i, value_row += row_bytes) {
+      for (int v = 0; v < Vectors; ++v) {
+        const Isa::Floats value = Cache::load(value_row + Cache::kVector * v);
+        for (int q = 0; q < Q; ++q) {
+          const float weight = tile.scores[tile.scores_stride * q + i];
+          sum[q][v] = Isa::fma(value, Isa::broadcast(weight), sum[q][v]);
+        }
       }
     }
   }
   for (int q = 1; q < Q; ++q) {
     for (int j = n_common; j < tile.n_keys(q); ++j) {
       const Isa::Floats weight = Isa::broadcast(tile.scores[tile.scores_stride * q + j]);
+      const std::byte* value_row = values_of(j / kPagePositions) + row_bytes * (j % kPagePositions);
       for (int v = 0; v < Vectors; ++v) {
-        const Isa::Floats value = Cache::load(values + row_bytes * j + Cache::kVector * v);
+        const Isa::Floats value = Cache::load(value_row + Cache::kVector * v);
         sum[q][v] = Isa::fma(value, weight, sum[q][v]);
       }
     }

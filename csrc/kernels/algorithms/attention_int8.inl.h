@@ -47,11 +47,18 @@ struct Int8Attention {
   }
 
  private:
+  static constexpr int kPageBlocks = kPagePositions / kBlockPositions;
+  static constexpr int kBlockGroups = kBlockPositions / 4;
+
   // Scores of Q queries against 16 keys, the b-th such group.
   template <int Q>
   static void score_block(const Tile& tile, const HeadCache& cache, const QuantizedVector* query,
                           int b) {
-    const auto* keys = reinterpret_cast<const uint8_t*>(cache.keys) + 16 * tile.d_padded * b;
+    constexpr int kPageGroups = kPagePositions / 16;
+    const std::byte* page = cache.pages[b / kPageGroups];
+    const size_t at = static_cast<size_t>(b % kPageGroups);
+    const auto* keys =
+        reinterpret_cast<const uint8_t*>(page + cache.keys) + 16 * tile.d_padded * at;
     const int n_steps = static_cast<int>(tile.d_padded) / 4;
     Isa::Bits8::Dot dot[Q];
     for (int q = 0; q < Q; ++q) dot[q] = Isa::Bits8::start(-Isa::kCodeBias * query[q].sum);
@@ -63,7 +70,8 @@ struct Int8Attention {
       }
     }
     const float root = Isa::sqrt_lane(static_cast<float>(cache.d_head));
-    const Isa::Floats key_scale = Isa::load(cache.key_scales + 16 * b);
+    const auto* key_scales = reinterpret_cast<const float*>(page + cache.key_scales);
+    const Isa::Floats key_scale = Isa::load(key_scales + 16 * at);
     for (int q = 0; q < Q; ++q) {
       const Isa::Floats scale = Isa::mul(key_scale, Isa::broadcast(query[q].scale / root));
       Isa::store(tile.scores + tile.scores_stride * q + 16 * b,
@@ -79,7 +87,9 @@ struct Int8Attention {
     const size_t first = tile.scores_stride / kBlockPositions * q;
     for (int b = 0; b < n_blocks; ++b) {
       const float* w = weights + kBlockPositions * b;
-      const float* scales = cache.value_scales + kBlockPositions * b;
+      const std::byte* page = cache.pages[b / kPageBlocks];
+      const float* scales = reinterpret_cast<const float*>(page + cache.value_scales) +
+                            kBlockPositions * (b % kPageBlocks);
       const Isa::Floats low = Isa::mul(Isa::load(w), Isa::load(scales));
       const Isa::Floats high = Isa::mul(Isa::load(w + 16), Isa::load(scales + 16));
       const float largest = Isa::max_lane(Isa::max(low, high));
@@ -98,19 +108,21 @@ struct Int8Attention {
   template <int Q, int Vectors>
   static void sum_values(const Tile& tile, const HeadCache& cache, int first, int n_blocks) {
     const size_t group_bytes = 4 * tile.d_padded;  // of four positions
-    const auto* values = reinterpret_cast<const uint8_t*>(cache.values) + 64 * first;
     const size_t blocks_stride = tile.scores_stride / kBlockPositions;
     Isa::Floats sum[Q][Vectors];
     for (int q = 0; q < Q; ++q) {
       for (int v = 0; v < Vectors; ++v) sum[q][v] = Isa::broadcast(0.0f);
     }
     for (int b = 0; b < n_blocks; ++b) {
+      const auto* values =
+          reinterpret_cast<const uint8_t*>(cache.pages[b / kPageBlocks] + cache.values) +
+          group_bytes * kBlockGroups * (b % kPageBlocks) + 64 * first;
       Isa::Bits8::Dot dot[Q][Vectors];
       for (int q = 0; q < Q; ++q) {
         const int32_t start = tile.starts[blocks_stride * q + b];
         for (int v = 0; v < Vectors; ++v) dot[q][v] = Isa::Bits8::start(start);
       }
-      for (int g = 0; g < kBlockPositions / 4; ++g, values += group_bytes) {
+      for (int g = 0; g < kBlockGroups; ++g, values += group_bytes) {
         for (int v = 0; v < Vectors; ++v) {
           const Isa::Bits8::Codes codes = Isa::Bits8::load(values + 64 * v);
           for (int q = 0; q < Q; ++q) {

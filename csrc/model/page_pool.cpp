@@ -1,0 +1,57 @@
+#include "model/page_pool.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace gpt2edge {
+
+PagePool::Slab& PagePool::slab_with_room() {
+  for (const auto& slab : slabs_) {
+    if (!slab->free.empty()) return *slab;
+  }
+  auto slab = std::make_unique<Slab>();
+  slab->memory = AlignedBuffer(page_bytes_ * static_cast<uint64_t>(slab_pages_));
+  slab->n_fresh = 0;
+  slab->free.reserve(static_cast<size_t>(slab_pages_));
+  for (int i = slab_pages_; i-- > 0;) slab->free.push_back(i);
+  slabs_.push_back(std::move(slab));
+  return *slabs_.back();
+}
+
+Page PagePool::take() {
+  std::byte* data;
+  {
+    const std::lock_guard lock(mutex_);
+    Slab& slab = slab_with_room();
+    const int index = slab.free.back();
+    slab.free.pop_back();
+    data = slab.memory.data() + page_bytes() * static_cast<size_t>(index);
+    // What another sequence left must not reach this one, not even times zero.
+    if (index < slab.n_fresh) std::memset(data, 0, page_bytes());
+    slab.n_fresh = std::max(slab.n_fresh, index + 1);
+  }
+  // Should the owner's bookkeeping find no memory, the deleter runs all the same.
+  return Page(data, [pool = shared_from_this()](std::byte* page) { pool->give_back(page); });
+}
+
+// A slab that nobody uses is kept while it is the only one: the next text is likely to come.
+void PagePool::give_back(std::byte* page) {
+  const std::lock_guard lock(mutex_);
+  const auto owner = std::find_if(slabs_.begin(), slabs_.end(), [&](const auto& slab) {
+    const std::byte* first = slab->memory.data();
+    return first <= page && page < first + slab->memory.size();
+  });
+  Slab& slab = **owner;
+  slab.free.push_back(
+      static_cast<int>(static_cast<size_t>(page - slab.memory.data()) / page_bytes()));
+  if (slab.n_used(slab_pages_) == 0 && slabs_.size() > 1) slabs_.erase(owner);
+}
+
+int PagePool::n_used() const {
+  const std::lock_guard lock(mutex_);
+  int n = 0;
+  for (const auto& slab : slabs_) n += slab->n_used(slab_pages_);
+  return n;
+}
+
+}  // namespace gpt2edge
