@@ -59,6 +59,8 @@ struct MatmulArgs {
   size_t maxima_stride = 0;
   // matmul_scratch(n_in) bytes, which may make many rows faster, or null.
   uint8_t* scratch = nullptr;
+  // Where the caller is likely to go on, which is worth asking memory for, or -1.
+  int next_panel = -1;
 };
 
 // Quantizes one tile of rows.

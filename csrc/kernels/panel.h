@@ -38,15 +38,18 @@
 #include "formats/ggml_blocks.h"
 
 // GPT2EDGE_INLINE: for the parts of an inner loop, since what they pass each other must stay in
-// registers. GPT2EDGE_PREFETCH: asks for a cache line that is needed soon. The empty asm keeps GCC
+// registers. GPT2EDGE_PREFETCH: asks for a cache line that is needed soon,
+// GPT2EDGE_PREFETCH_L2 for one needed later, in the second-level cache. The empty asm keeps GCC
 // from dropping a function that does nothing else, as one without effect.
 #if defined(_MSC_VER) && !defined(__clang__)
 #define GPT2EDGE_INLINE __forceinline
 #if defined(_M_X64)
 #include <immintrin.h>
 #define GPT2EDGE_PREFETCH(p) _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0)
+#define GPT2EDGE_PREFETCH_L2(p) _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T1)
 #else
 #define GPT2EDGE_PREFETCH(p) static_cast<void>(p)
+#define GPT2EDGE_PREFETCH_L2(p) static_cast<void>(p)
 #endif
 #else
 #define GPT2EDGE_INLINE inline __attribute__((always_inline))
@@ -55,6 +58,7 @@
     __builtin_prefetch(p);   \
     asm volatile("");        \
   } while (0)
+#define GPT2EDGE_PREFETCH_L2(p) __builtin_prefetch(p, 0, 2)
 #endif
 
 // GPT2EDGE_UNROLL: before a short loop over what lies in registers, which on Arm only a loop that

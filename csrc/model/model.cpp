@@ -224,6 +224,8 @@ void Model::matmul(const Linear& linear, const Input& input, int n_rows, Epilogu
     part.scratch = reinterpret_cast<uint8_t*>(workspace_.scratch(thread));
     part.first_panel = item * share;
     part.last_panel = std::min(n_panels, part.first_panel + share);
+    const int next = part.first_panel + share * pool_.n_threads();
+    part.next_panel = next < n_panels ? next : -1;
     kernels_.matmul(part);
   });
 }

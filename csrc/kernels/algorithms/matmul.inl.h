@@ -89,7 +89,7 @@ constexpr int kFewRows = 4;
 
 // T rows by P panels, all panels at once if the registers hold their sums.
 template <typename Tile, int P, int T>
-void run_tile(const MatmulArgs& args, int panel, int row) {
+void run_tile(const MatmulArgs& args, int panel, int row, AskingTile asking) {
   // Adding up takes long enough for the outputs' cache lines to arrive meanwhile.
   if (args.out != nullptr) {
     const float* out = args.out + args.out_stride * row + static_cast<size_t>(panel) * kPanelRows;
@@ -99,21 +99,24 @@ void run_tile(const MatmulArgs& args, int panel, int row) {
   }
   Isa::Floats sum[P][T];
   if constexpr (P <= Isa::kMaxPanels && T > kFewRows) {
-    Tile::template add_up<P, T>(args, panel, row, sum);
+    Tile::template add_up<P, T>(args, panel, row, ahead_of(args, panel, asking), sum);
   } else {
-    for (int p = 0; p < P; ++p) Tile::template add_up<1, T>(args, panel + p, row, sum + p);
+    for (int p = 0; p < P; ++p) {
+      const Ahead ahead = ahead_of(args, panel + p, asking);
+      Tile::template add_up<1, T>(args, panel + p, row, ahead, sum + p);
+    }
   }
   finish<P, T>(args, panel, row, sum);
 }
 
 // The last rows, fewer than a full tile: the tile of exactly that many.
 template <typename Tile, int P, int T>
-void rest_of_rows(const MatmulArgs& args, int panel, int row) {
+void rest_of_rows(const MatmulArgs& args, int panel, int row, AskingTile asking) {
   if constexpr (T > 0) {
     if (args.n_rows - row == T) {
-      run_tile<Tile, P, T>(args, panel, row);
+      run_tile<Tile, P, T>(args, panel, row, asking);
     } else {
-      rest_of_rows<Tile, P, T - 1>(args, panel, row);
+      rest_of_rows<Tile, P, T - 1>(args, panel, row, asking);
     }
   }
 }
@@ -121,9 +124,12 @@ void rest_of_rows(const MatmulArgs& args, int panel, int row) {
 template <typename Tile, int P>
 void all_rows(const MatmulArgs& args, int panel) {
   constexpr int T = Isa::kMaxTokens;
+  const int n_tiles = (args.n_rows + T - 1) / T;
   int row = 0;
-  for (; row + T <= args.n_rows; row += T) run_tile<Tile, P, T>(args, panel, row);
-  rest_of_rows<Tile, P, T - 1>(args, panel, row);
+  for (int tile = 0; row + T <= args.n_rows; row += T, ++tile) {
+    run_tile<Tile, P, T>(args, panel, row, {tile, n_tiles});
+  }
+  rest_of_rows<Tile, P, T - 1>(args, panel, row, {n_tiles - 1, n_tiles});
 }
 
 template <typename Tile>
@@ -141,6 +147,7 @@ void all_panels_unpacked(const MatmulArgs& args) {
   MatmulArgs block = args;
   block.weights.layout.panel_bytes = unpacked_panel_bytes<Unpacked>(args.weights);
   block.weights.panels = args.scratch;
+  block.next_panel = -1;
   for (int panel = args.first_panel; panel < args.last_panel; panel = block.last_panel) {
     block.weights.first_panel = block.first_panel = panel;
     block.last_panel =

@@ -4,6 +4,7 @@
 // and scales meet.
 #pragma once
 
+#include "kernels/algorithms/look_ahead.inl.h"
 #include "kernels/kernel_table.h"
 
 namespace gpt2edge::kernels {
@@ -47,7 +48,7 @@ struct BF16Weights {
 template <typename Weights>
 struct FloatTile {
   template <int P, int T>
-  static GPT2EDGE_INLINE void add_up(const MatmulArgs& args, int panel, int row,
+  static GPT2EDGE_INLINE void add_up(const MatmulArgs& args, int panel, int row, const Ahead& ahead,
                                      Isa::Floats (*out)[T]) {
     const size_t panel_bytes = args.weights.layout.panel_bytes;
     const uint8_t* w = args.weights.panels + panel_bytes * (panel - args.weights.first_panel);
@@ -56,8 +57,10 @@ struct FloatTile {
     for (int t = 0; t < T; ++t) x[t] = args.values + args.values_stride * (row + t);
     Isa::Floats sum[P][T];
     clear<P, T>(sum);
+    constexpr int kLineInputs = 64 / Weights::kStep;
     const int n_in = args.weights.layout.n_in;
     for (int k = 0; k < n_in; ++k, w += Weights::kStep) {
+      if (k % kLineInputs == 0) ahead.ask<P, 64>(w, panel_bytes);
       Isa::Floats weights[P];
       GPT2EDGE_UNROLL
       for (int p = 0; p < P; ++p) weights[p] = Weights::load(w + panel_bytes * p);
@@ -284,7 +287,7 @@ struct IntegerTile {
   static constexpr size_t kUnitBytes = kCodesOffset + Form::kUnitBlocks * Form::kCodeBytes;
 
   template <int P, int T>
-  static GPT2EDGE_INLINE void add_up(const MatmulArgs& args, int panel, int row,
+  static GPT2EDGE_INLINE void add_up(const MatmulArgs& args, int panel, int row, const Ahead& ahead,
                                      Isa::Floats (*out)[T]) {
     const PanelLayout& layout = args.weights.layout;
     const uint8_t* unit =
@@ -309,6 +312,7 @@ struct IntegerTile {
       block.unit = unit;
       block.scales = unit + Form::kScalesOffset + Form::kScaleBytes * i;
       block.codes = unit + kCodesOffset + Form::kCodeBytes * i;
+      ahead.ask<P, Form::kCodeBytes>(block.codes, layout.panel_bytes);
       Form::template accumulate<P, T>(block, sum);
       if (i == Form::kUnitBlocks - 1) unit += kUnitBytes;
       block.x += kBlockInputs * T;
