@@ -9,8 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pygpt2edge import _core
+from pygpt2edge.errors import ContextLengthError
 from pygpt2edge.results import Completion, FinishReason, Piece, Timings, TokenLogprob
 from pygpt2edge.tokenizer import Tokenizer
+from pygpt2edge.window import Window
+
+OVERFLOWS = ("stop", "error", "slide")
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,9 @@ class GenerateOptions:
     stop: Sequence[str] = ()
     logprobs: int = 0
     ignore_eos: bool = False
+    context_overflow: str = "stop"
+    keep: int = 512
+    pin: int = 0
 
     def __post_init__(self) -> None:
         if self.max_tokens is not None and self.max_tokens < 0:
@@ -38,32 +45,46 @@ class GenerateOptions:
             raise ValueError(f"logprobs is {self.logprobs}; give 0 or more")
         if self.seed is not None and not 0 <= self.seed < 2**64:
             raise ValueError(f"seed is {self.seed}; give 0 to 2^64 - 1, or None to draw one")
+        if self.context_overflow not in OVERFLOWS:
+            raise ValueError(
+                f'context_overflow is "{self.context_overflow}"; give "stop", "error" or "slide"'
+            )
+
+    def sampler(self, seed: int) -> _core.Sampler:
+        """A sampler of these options."""
+        return _core.Sampler(
+            temperature=self.temperature,
+            top_k=self.top_k,
+            top_p=self.top_p,
+            min_p=self.min_p,
+            repetition_penalty=self.repetition_penalty,
+            logit_bias=dict(self.logit_bias),
+            seed=seed,
+        )
 
 
 class Generation(Iterator[Piece]):
-    """Yields pieces of text as they come; `completion()` sums up what there is so far."""
+    """Yields pieces of text as they come; `completion()` sums up what there is so far.
+
+    Iterating computes as it goes. What computes many texts at once drives each by hand instead:
+    while it is not `finished`, the window is given the `pending` tokens, and then `advance()`
+    chooses the next one.
+    """
 
     def __init__(
         self,
-        session: _core.Session,
+        window: Window,
         tokenizer: Tokenizer,
         prompt: Sequence[int],
         options: GenerateOptions,
         load_s: float = 0.0,
     ) -> None:
-        self._session = session
+        self.window = window
+        self.pending: list[int] = list(prompt)
         self._tokenizer = tokenizer
         self._options = options
         self._seed = secrets.randbits(64) if options.seed is None else options.seed
-        self._sampler = _core.Sampler(
-            temperature=options.temperature,
-            top_k=options.top_k,
-            top_p=options.top_p,
-            min_p=options.min_p,
-            repetition_penalty=options.repetition_penalty,
-            logit_bias=dict(options.logit_bias),
-            seed=self._seed,
-        )
+        self._sampler = options.sampler(self._seed)
         self._matcher = _core.StopMatcher([stop.encode() for stop in options.stop])
         self._prompt = list(prompt)
         self._tokens: list[int] = []
@@ -71,10 +92,18 @@ class Generation(Iterator[Piece]):
         self._logprobs: list[TokenLogprob] = []
         self._finish_reason: FinishReason | None = None
         self._timings = Timings(load_s=load_s)
+        self._sampling_s = 0.0
         self._pieces = self._run()
+        for token in prompt:
+            self._sampler.accept(token)
 
     def __next__(self) -> Piece:
         return next(self._pieces)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the text has ended."""
+        return self._finish_reason is not None
 
     def completion(self) -> Completion:
         """The text so far, with its tokens and timings."""
@@ -91,41 +120,57 @@ class Generation(Iterator[Piece]):
         )
 
     def _run(self) -> Iterator[Piece]:
-        self._prefill()
-        limit = self._options.max_tokens
-        while limit is None or len(self._tokens) < limit:
+        while not self.finished:
             start = time.perf_counter()
-            token = self._session.sample(self._sampler)
-            sampling_s = time.perf_counter() - start
-            if token == self._tokenizer.eos_token and not self._options.ignore_eos:
-                self._finish_reason = "stop"
-                break
-            self._tokens.append(token)
-            yield self._piece(token, self._logprob(token))
-            if self._matcher.stopped:
-                self._finish_reason = "stop"
-                return
-            if len(self._session) == self._session.n_ctx or len(self._tokens) == limit:
-                break
-            start = time.perf_counter()  # not before: the caller has had the piece for a while
-            self._sampler.accept(token)
-            self._session.append([token])
-            self._timings.decode_tokens += 1
-            self._timings.decode_s += sampling_s + time.perf_counter() - start
-        self._finish_reason = self._finish_reason or "length"
-        rest = self._decoded(self._matcher.finish())
-        if rest:
-            yield Piece(rest, None)
+            self.window.append(self.pending)
+            self.note_computed(time.perf_counter() - start)
+            yield from self.advance()
+
+    def note_computed(self, seconds: float) -> None:
+        """The pending tokens took so long."""
+        if self._tokens:
+            self._timings.decode_tokens += len(self.pending)
+            self._timings.decode_s += seconds + self._sampling_s
+        else:
+            self._timings.prefill_tokens += len(self.pending)
+            self._timings.prefill_s += seconds
+
+    def advance(self) -> list[Piece]:
+        """Chooses the next token, once the window's logits are those after the pending ones.
+
+        Raises ContextLengthError where the text is to go on and its context is full, if the options
+        say so.
+        """
+        limit = self._options.max_tokens
+        if len(self._tokens) == limit:
+            return self._finish("length")
+        start = time.perf_counter()
+        token = self.window.session.sample(self._sampler)
+        self._sampling_s = time.perf_counter() - start
+        if token == self._tokenizer.eos_token and not self._options.ignore_eos:
+            return self._finish("stop")
+        self._tokens.append(token)
+        piece = self._piece(token, self._logprob(token))
         if self._matcher.stopped:
             self._finish_reason = "stop"
+            return [piece]
+        if len(self._tokens) == limit:
+            return [piece, *self._finish("length")]
+        if self.window.room < 1:
+            if self._options.context_overflow == "error":
+                raise ContextLengthError(
+                    f"the context of {self.window.session.n_ctx} tokens is full: shorten the "
+                    'prompt, lower max_tokens, or let it slide (context_overflow="slide")'
+                )
+            return [piece, *self._finish("length")]
+        self._sampler.accept(token)
+        self.pending = [token]
+        return [piece]
 
-    def _prefill(self) -> None:
-        start = time.perf_counter()
-        for token in self._prompt:
-            self._sampler.accept(token)
-        self._session.append(self._prompt)
-        self._timings.prefill_tokens = len(self._prompt)
-        self._timings.prefill_s = time.perf_counter() - start
+    def _finish(self, reason: FinishReason) -> list[Piece]:
+        rest = self._decoded(self._matcher.finish())
+        self._finish_reason = "stop" if self._matcher.stopped else reason
+        return [Piece(rest, None)] if rest else []
 
     def _piece(self, token: int, logprob: TokenLogprob | None) -> Piece:
         if logprob is not None:
@@ -143,5 +188,5 @@ class Generation(Iterator[Piece]):
         n_top = self._options.logprobs
         if n_top == 0:
             return None
-        chosen, top = _core.top_logprobs(self._session.logits, token, n_top)
+        chosen, top = _core.top_logprobs(self.window.session.logits, token, n_top)
         return TokenLogprob(token, self._tokenizer.decode([token]), chosen, top)

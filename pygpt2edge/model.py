@@ -19,6 +19,7 @@ from pygpt2edge.errors import UnsupportedError
 from pygpt2edge.generation import GenerateOptions, Generation
 from pygpt2edge.results import Completion
 from pygpt2edge.tokenizer import Tokenizer
+from pygpt2edge.window import SlidingWindow, Window
 
 if TYPE_CHECKING:  # generating text needs no numpy, whose import takes a tenth of a second
     import numpy as np
@@ -166,6 +167,9 @@ class GPT2:
         stop: str | Sequence[str] = (),
         logprobs: int = 0,
         ignore_eos: bool = False,
+        context_overflow: str = "stop",
+        keep: int = 512,
+        pin: int = 0,
         allow_special: bool = False,
     ) -> Generation:
         """Generates text piece by piece.
@@ -173,7 +177,8 @@ class GPT2:
         Args:
           prompt: text, or token ids. An empty one starts from the end-of-text token, which GPT-2
             was trained to see before every document.
-          max_tokens: the most tokens to add; None goes on until the context is full.
+          max_tokens: the most tokens to add; None goes on until the context is full, or for ever
+            where it slides.
           temperature: divides the logits; 0 always takes the most likely token.
           top_k: keeps only the k most likely tokens; 0 keeps all.
           top_p: keeps the fewest most likely tokens that hold this share of the probability.
@@ -184,6 +189,12 @@ class GPT2:
           stop: strings that end the text, which does not include them.
           logprobs: report the log-probability of each token and of this many most likely ones.
           ignore_eos: go on after an end-of-text token.
+          context_overflow: what happens when the context is full: "stop" ends the text, "error"
+            raises ContextLengthError, "slide" goes on, seeing the end of the text only; prompts may
+            be longer than the context then.
+          keep: how many of the last tokens a new context begins with; where the default is more than
+            half of the context, half of it.
+          pin: how many of the prompt's first tokens every context begins with.
           allow_special: read "<|endoftext|>" in the prompt as the token, not as plain text.
 
         Yields:
@@ -194,6 +205,9 @@ class GPT2:
           ValueError: an option is out of its range.
         """
         options = GenerateOptions(
+            context_overflow=context_overflow,
+            keep=keep,
+            pin=pin,
             max_tokens=max_tokens,
             temperature=temperature,
             top_k=top_k,
@@ -207,7 +221,7 @@ class GPT2:
             ignore_eos=ignore_eos,
         )
         tokens = self._prompt_tokens(prompt, allow_special)
-        return Generation(self.session(), self.tokenizer, tokens, options, self.load_s)
+        return Generation(self._window(options), self.tokenizer, tokens, options, self.load_s)
 
     def generate(self, prompt: str | Sequence[int], **options: Any) -> Completion:
         """Generates a text and returns it whole, with its tokens, timings and finish reason.
@@ -241,6 +255,14 @@ class GPT2:
             chosen = logits[np.arange(len(chunk)), chunk]
             scores[first : first + step] = chosen - np.log(np.exp(logits).sum(axis=1))
         return scores
+
+    def _window(self, options: GenerateOptions) -> Window:
+        if options.context_overflow != "slide":
+            return Window(self.session)
+        keep = options.keep
+        if keep == GenerateOptions.keep:  # nobody's choice, and too much for a short context
+            keep = min(keep, max(1, (self.n_ctx - options.pin) // 2))
+        return SlidingWindow(self.session, keep, options.pin)
 
     def _prompt_tokens(self, prompt: str | Sequence[int], allow_special: bool) -> list[int]:
         if isinstance(prompt, str):

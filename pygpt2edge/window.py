@@ -1,0 +1,126 @@
+"""What the model sees of a text: one context, or one that slides along without a pause.
+
+GPT-2's positions are learned and absolute, and every key and value in a cache is made with them:
+what is cached cannot be moved to another position. A text that outgrows its context is therefore
+encoded anew, from position 0, for as much of its end as is kept. `SlidingWindow` does so beforehand,
+a token at a time, in the passes that the text takes anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pygpt2edge import _core
+
+Parts = list[tuple[_core.Session, list[int]]]
+
+
+class Window:
+    """A text within one context.
+
+    More tokens are added in two steps, so that several texts can be computed in one pass: `plan`
+    says what each session has to append, and once that is done `commit` makes it so. `append` does
+    both.
+    """
+
+    def __init__(self, new_session: Callable[[], _core.Session]) -> None:
+        self._new_session = new_session
+        self.session = new_session()  # whose logits follow the text
+
+    @property
+    def room(self) -> float:
+        """How many more tokens there is room for."""
+        return self.session.n_ctx - len(self.session)
+
+    def plan(self, tokens: Sequence[int]) -> Parts:
+        """What to append to which session so that the text has these tokens more."""
+        return [(self.session, list(tokens))]
+
+    def commit(self) -> None:
+        """The parts of the last plan are computed."""
+
+    def append(self, tokens: Sequence[int]) -> None:
+        """Adds tokens. Raises what `Session.append` does; then nothing has changed."""
+        _core.append_together(self.plan(tokens))
+        self.commit()
+
+
+class SlidingWindow(Window):
+    """A text of any length, of which the model sees the first `pin` tokens and the last ones.
+
+    When a context of n_ctx tokens is full, the next begins: the `pin` first tokens of the text, then
+    its last `keep`. That next context is filled while the full one is still in use: it gets every
+    token from the one on that it will begin with, in the same pass over the weights. The logits are
+    bit for bit those of encoding the tokens in view from nothing at every change of contexts.
+
+    Raises ValueError where `pin` and `keep` leave no room for more text.
+    """
+
+    def __init__(
+        self, new_session: Callable[[], _core.Session], keep: int = 512, pin: int = 0
+    ) -> None:
+        super().__init__(new_session)
+        n_ctx = self.session.n_ctx
+        if keep < 1 or pin < 0 or keep + pin >= n_ctx:
+            raise ValueError(
+                f"keep is {keep} and pin {pin}; give 1 or more and 0 or more, together less than "
+                f"the context of {n_ctx} tokens"
+            )
+        self._pin, self._stride = pin, n_ctx - pin - keep
+        self._pinned: list[int] = []
+        self._index = 0  # of the context in use
+        self._next: _core.Session | None = None  # the context after it, once it has begun
+        self._n = 0  # tokens of the text
+        self._tail: list[int] = []  # those from `_start(_index)` on
+        self._planned: tuple[int, _core.Session, _core.Session | None, list[int]] | None = None
+
+    @property
+    def room(self) -> float:
+        """There is always room."""
+        return float("inf")
+
+    def plan(self, tokens: Sequence[int]) -> Parts:
+        """What to append to which session so that the text has these tokens more."""
+        n = self._n + len(tokens)
+        # Context i ends at n_ctx + i * stride; those that the tokens only pass through are left out.
+        index = max(0, -((self.session.n_ctx - n) // self._stride))
+        if self._n < self._pin:
+            self._pinned = (self._pinned[: self._n] + list(tokens))[: self._pin]
+        text = self._tail + list(tokens[max(0, self._start(self._index) - self._n) :])
+        active = self._context(index)
+        following = self._context(index + 1) if n > self._start(index + 1) else None
+        parts = [(active, self._missing(active, index, text))]
+        if following is not None:
+            parts.append((following, self._missing(following, index + 1, text)))
+        tail = text[self._start(index) - self._start(self._index) :]
+        self._planned = (index, active, following, tail)
+        self._planned_n = n
+        return parts
+
+    def commit(self) -> None:
+        """The parts of the last plan are computed."""
+        assert self._planned is not None
+        self._index, self.session, self._next, self._tail = self._planned
+        self._n, self._planned = self._planned_n, None
+
+    def _start(self, index: int) -> int:
+        """Where in the text a context goes on after the pinned tokens."""
+        return self._pin + index * self._stride
+
+    def _context(self, index: int) -> _core.Session:
+        if index == self._index:
+            return self.session
+        if index == self._index + 1 and self._next is not None:
+            return self._next
+        if self._pin == 0 or len(self.session) < self._pin:
+            return self._new_session()
+        begun = self.session.fork()  # every context begins with the pinned tokens
+        begun.truncate(self._pin)
+        return begun
+
+    def _missing(self, session: _core.Session, index: int, text: list[int]) -> list[int]:
+        """What a context has yet to be given; `text` begins at the start of the one in use."""
+        offset = self._start(index) - self._start(self._index)
+        if len(session) < self._pin:
+            return self._pinned[len(session) :] + text[offset:]
+        return text[offset + len(session) - self._pin :]
