@@ -21,6 +21,7 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
+    from pygpt2edge.engine import Engine, QueueFullError, Request
     from pygpt2edge.errors import (
         ContextLengthError,
         FormatError,
@@ -39,11 +40,14 @@ __all__ = [
     "GPT2",
     "Completion",
     "ContextLengthError",
+    "Engine",
     "FormatError",
     "Generation",
     "Gpt2EdgeError",
     "MissingDependencyError",
     "Piece",
+    "QueueFullError",
+    "Request",
     "Timings",
     "TokenLogprob",
     "Tokenizer",
@@ -53,7 +57,7 @@ __all__ = [
 ]
 
 # The names come when they are asked for, so that the command line's --help need not load the core.
-_MODULES = ("errors", "results", "tokenizer", "generation", "model")
+_MODULES = ("errors", "results", "tokenizer", "generation", "model", "engine")
 
 
 def __getattr__(name: str) -> object:

@@ -215,6 +215,8 @@ class Session:
     def __init__(self, model: Model, n_ctx: int = 0, kv_type: str = "f16") -> None: ...
     def append(self, tokens: Sequence[int] | NDArray[np.integer[Any]]) -> None:
         """Computes tokens. Raises ContextLengthError, ValueError; then nothing has changed."""
+    def check(self, tokens: Sequence[int] | NDArray[np.integer[Any]]) -> None:
+        """Raises what `append` would for these tokens, memory apart."""
     def append_all_logits(
         self, tokens: Sequence[int] | NDArray[np.integer[Any]]
     ) -> NDArray[np.float32]:
@@ -239,6 +241,9 @@ class Session:
     def cache_bytes_used(self) -> int:
         """Of its pages so far, those shared with other sessions counted in full."""
     def __len__(self) -> int: ...
+
+def available_memory() -> int:
+    """Bytes this process can still take without swapping, control groups heeded."""
 
 def append_together(
     parts: Sequence[tuple[Session, Sequence[int] | NDArray[np.integer[Any]]]],

@@ -82,7 +82,7 @@ class Generation(Iterator[Piece]):
         self.window = window
         self.pending: list[int] = list(prompt)
         self._tokenizer = tokenizer
-        self._options = options
+        self.options = options
         self._seed = secrets.randbits(64) if options.seed is None else options.seed
         self._sampler = options.sampler(self._seed)
         self._matcher = _core.StopMatcher([stop.encode() for stop in options.stop])
@@ -99,6 +99,11 @@ class Generation(Iterator[Piece]):
 
     def __next__(self) -> Piece:
         return next(self._pieces)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is a token after the prompt."""
+        return bool(self._tokens)
 
     @property
     def finished(self) -> bool:
@@ -141,13 +146,13 @@ class Generation(Iterator[Piece]):
         Raises ContextLengthError where the text is to go on and its context is full, if the options
         say so.
         """
-        limit = self._options.max_tokens
+        limit = self.options.max_tokens
         if len(self._tokens) == limit:
             return self._finish("length")
         start = time.perf_counter()
         token = self.window.session.sample(self._sampler)
         self._sampling_s = time.perf_counter() - start
-        if token == self._tokenizer.eos_token and not self._options.ignore_eos:
+        if token == self._tokenizer.eos_token and not self.options.ignore_eos:
             return self._finish("stop")
         self._tokens.append(token)
         piece = self._piece(token, self._logprob(token))
@@ -157,7 +162,7 @@ class Generation(Iterator[Piece]):
         if len(self._tokens) == limit:
             return [piece, *self._finish("length")]
         if self.window.room < 1:
-            if self._options.context_overflow == "error":
+            if self.options.context_overflow == "error":
                 raise ContextLengthError(
                     f"the context of {self.window.session.n_ctx} tokens is full: shorten the "
                     'prompt, lower max_tokens, or let it slide (context_overflow="slide")'
@@ -185,7 +190,7 @@ class Generation(Iterator[Piece]):
         return text
 
     def _logprob(self, token: int) -> TokenLogprob | None:
-        n_top = self._options.logprobs
+        n_top = self.options.logprobs
         if n_top == 0:
             return None
         chosen, top = _core.top_logprobs(self.window.session.logits, token, n_top)

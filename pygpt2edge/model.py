@@ -148,6 +148,11 @@ class GPT2:
             "workspace": self._model.workspace_bytes,
         }
 
+    @property
+    def cache_bytes_used(self) -> int:
+        """Bytes that the keys and values of all sessions take now; shared ones count once."""
+        return self._model.cache_bytes_used
+
     def session(self) -> _core.Session:
         """An empty sequence with a cache of its own, for those who drive the model by hand."""
         return _core.Session(self._model, self.n_ctx, self.kv_type)
@@ -192,8 +197,8 @@ class GPT2:
           context_overflow: what happens when the context is full: "stop" ends the text, "error"
             raises ContextLengthError, "slide" goes on, seeing the end of the text only; prompts may
             be longer than the context then.
-          keep: how many of the last tokens a new context begins with; where the default is more than
-            half of the context, half of it.
+          keep: how many of the last tokens a new context begins with; where the default is more
+            than half of the context, half of it.
           pin: how many of the prompt's first tokens every context begins with.
           allow_special: read "<|endoftext|>" in the prompt as the token, not as plain text.
 
@@ -232,6 +237,22 @@ class GPT2:
         for _ in generation:
             pass
         return generation.completion()
+
+    def generate_batch(
+        self, prompts: Sequence[str | Sequence[int]], *, max_batch: int = 16, **options: Any
+    ) -> list[Completion]:
+        """Generates the continuations of many prompts, up to `max_batch` of them at once.
+
+        Takes the options of `stream` for all of them; each text is exactly what `generate` gives
+        for its prompt. For requests that come and go, or to stream them, use `Engine`.
+        """
+        from pygpt2edge.engine import Engine
+
+        if not prompts:
+            return []
+        with Engine(self, max_batch=max_batch, max_queue=len(prompts)) as engine:
+            requests = [engine.submit(prompt, **options) for prompt in prompts]
+            return [request.result() for request in requests]
 
     def logits(self, tokens: Sequence[int]) -> NDArray[np.float32]:
         """The logits after each token: float32 (len(tokens), n_vocab), row i for token i + 1."""

@@ -2,8 +2,8 @@
 
 GPT-2's positions are learned and absolute, and every key and value in a cache is made with them:
 what is cached cannot be moved to another position. A text that outgrows its context is therefore
-encoded anew, from position 0, for as much of its end as is kept. `SlidingWindow` does so beforehand,
-a token at a time, in the passes that the text takes anyway.
+encoded anew, from position 0, for as much of its end as is kept. `SlidingWindow` does so in
+advance, a token at a time, in the passes that the text takes anyway.
 """
 
 from __future__ import annotations
@@ -39,6 +39,27 @@ class Window:
     def commit(self) -> None:
         """The parts of the last plan are computed."""
 
+    def check(self, tokens: Sequence[int]) -> None:
+        """Raises what adding these tokens would: ContextLengthError or ValueError."""
+        self.session.check(tokens)
+
+    def adopt(self, session: _core.Session) -> None:
+        """The text, of which there is nothing yet, begins with what a session has computed."""
+        self.session = session
+
+    @property
+    def in_one_context(self) -> bool:
+        """Whether the session has the text from its first token on."""
+        return True
+
+    def n_contexts(self, n_tokens: float) -> int:
+        """How many contexts are in memory at a time, for a text of so many tokens."""
+        return 1
+
+    def release(self) -> None:
+        """Gives up the memory: nothing more will be added."""
+        self.session.truncate(0)
+
     def append(self, tokens: Sequence[int]) -> None:
         """Adds tokens. Raises what `Session.append` does; then nothing has changed."""
         _core.append_together(self.plan(tokens))
@@ -48,10 +69,11 @@ class Window:
 class SlidingWindow(Window):
     """A text of any length, of which the model sees the first `pin` tokens and the last ones.
 
-    When a context of n_ctx tokens is full, the next begins: the `pin` first tokens of the text, then
-    its last `keep`. That next context is filled while the full one is still in use: it gets every
-    token from the one on that it will begin with, in the same pass over the weights. The logits are
-    bit for bit those of encoding the tokens in view from nothing at every change of contexts.
+    When a context of n_ctx tokens is full, the next begins: the `pin` first tokens of the text,
+    then its last `keep`. That next context is filled while the full one is still in use: it gets
+    every token from the one on that it will begin with, in the same pass over the weights. The
+    logits are bit for bit those of encoding the tokens in view from nothing at every change of
+    contexts.
 
     Raises ValueError where `pin` and `keep` leave no room for more text.
     """
@@ -72,17 +94,45 @@ class SlidingWindow(Window):
         self._next: _core.Session | None = None  # the context after it, once it has begun
         self._n = 0  # tokens of the text
         self._tail: list[int] = []  # those from `_start(_index)` on
-        self._planned: tuple[int, _core.Session, _core.Session | None, list[int]] | None = None
+        self._planned: tuple[int, _core.Session, _core.Session | None, list[int], int]
 
     @property
     def room(self) -> float:
         """There is always room."""
         return float("inf")
 
+    def check(self, tokens: Sequence[int]) -> None:
+        """Raises ValueError for a token that is not in the vocabulary; any number has room."""
+        step = self.session.n_ctx
+        empty = self._new_session()
+        for first in range(0, len(tokens), step):
+            empty.check(tokens[first : first + step])
+
+    def adopt(self, session: _core.Session) -> None:
+        """The text, of which there is nothing yet, begins with what a session has computed."""
+        tokens = session.tokens
+        self.session, self._n = session, len(tokens)
+        self._pinned, self._tail = tokens[: self._pin], tokens[self._pin :]
+
+    @property
+    def in_one_context(self) -> bool:
+        """Whether the session has the text from its first token on."""
+        return self._index == 0
+
+    def n_contexts(self, n_tokens: float) -> int:
+        """How many contexts are in memory at a time, for a text of so many tokens."""
+        return 1 if n_tokens <= self._start(1) else 2
+
+    def release(self) -> None:
+        """Gives up the memory: nothing more will be added."""
+        super().release()
+        self._next, self._tail = None, []
+
     def plan(self, tokens: Sequence[int]) -> Parts:
         """What to append to which session so that the text has these tokens more."""
         n = self._n + len(tokens)
-        # Context i ends at n_ctx + i * stride; those that the tokens only pass through are left out.
+        # Context i ends at n_ctx + i * stride; those that the tokens only pass through are not
+        # computed.
         index = max(0, -((self.session.n_ctx - n) // self._stride))
         if self._n < self._pin:
             self._pinned = (self._pinned[: self._n] + list(tokens))[: self._pin]
@@ -93,15 +143,12 @@ class SlidingWindow(Window):
         if following is not None:
             parts.append((following, self._missing(following, index + 1, text)))
         tail = text[self._start(index) - self._start(self._index) :]
-        self._planned = (index, active, following, tail)
-        self._planned_n = n
+        self._planned = (index, active, following, tail, n)
         return parts
 
     def commit(self) -> None:
         """The parts of the last plan are computed."""
-        assert self._planned is not None
-        self._index, self.session, self._next, self._tail = self._planned
-        self._n, self._planned = self._planned_n, None
+        self._index, self.session, self._next, self._tail, self._n = self._planned
 
     def _start(self, index: int) -> int:
         """Where in the text a context goes on after the pinned tokens."""

@@ -36,8 +36,7 @@ class Sequence::Use {
 Sequence::Sequence(std::shared_ptr<Model> model, int n_ctx, kernels::CacheType cache_type)
     : model_(std::move(model)),
       cache_(model_->config(), checked_n_ctx(n_ctx, model_->config()), cache_type,
-             model_->page_pool(cache_type)),
-      logits_(static_cast<size_t>(model_->config().n_vocab)) {}
+             model_->page_pool(cache_type)) {}
 
 void Sequence::check(std::span<const int32_t> tokens) const {
   const size_t room = static_cast<size_t>(n_ctx() - length());
@@ -63,6 +62,7 @@ void Sequence::add_rows(const Part& part, std::vector<Row>& rows) {
   const auto n_vocab = static_cast<size_t>(model_->config().n_vocab);
   const int first = length(), n = static_cast<int>(part.tokens.size());
   cache_.make_room(first, first + n);
+  logits_.resize(n_vocab);
   tokens_.reserve(static_cast<size_t>(first + n));
   for (int i = 0; i < n; ++i) {
     const auto at = static_cast<size_t>(i);
@@ -127,6 +127,9 @@ void Sequence::truncate(int n) {
   has_logits_ = has_logits_ && n == length();
   tokens_.resize(static_cast<size_t>(n));
   cache_.truncate(n);
+  if (n > 0) return;
+  std::vector<float>().swap(logits_);
+  std::vector<float>().swap(maxima_);
 }
 
 std::unique_ptr<Sequence> Sequence::fork() {

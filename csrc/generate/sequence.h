@@ -26,6 +26,9 @@ class Sequence {
   // sequence is as it was before.
   void append(std::span<const int32_t> tokens, float* all_logits, const Interrupt& interrupt);
 
+  // Throws what append would for these tokens, memory apart.
+  void check(std::span<const int32_t> tokens) const;
+
   // The same for several sequences of one model, in one pass over its weights. Throws for all when
   // it would for one; std::invalid_argument when one comes twice or has another model.
   struct Part {
@@ -35,7 +38,8 @@ class Sequence {
   };
   static void append_together(std::span<const Part> parts, const Interrupt& interrupt);
 
-  // Forgets all but the first n tokens. logits() are unknown until the next append.
+  // Forgets all but the first n tokens. logits() are unknown until the next append. Without tokens
+  // a sequence holds no memory to speak of.
   void truncate(int n);
 
   // Another sequence of the same tokens. They share the memory of what they have in common.
@@ -52,7 +56,6 @@ class Sequence {
 
  private:
   class Use;  // refuses a second thread, for the time of a call
-  void check(std::span<const int32_t> tokens) const;
   void add_rows(const Part& part, std::vector<Row>& rows);
   void accept(const Part& part);
 

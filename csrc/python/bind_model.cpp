@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/available_memory.h"
 #include "base/thread_count.h"
 #include "generate/sampler.h"
 #include "generate/sequence.h"
@@ -155,6 +156,9 @@ void bind_model(py::module_& m) {
            }),
            py::arg("model"), py::arg("n_ctx") = 0, py::arg("kv_type") = "f16")
       .def("append", &append, py::arg("tokens"))
+      .def(
+          "check", [](const Sequence& sequence, const Tokens& tokens) { sequence.check(tokens); },
+          py::arg("tokens"))
       .def("append_all_logits", &append_all_logits, py::arg("tokens"))
       .def("truncate", &Sequence::truncate, py::arg("n"))
       .def("fork", &Sequence::fork)
@@ -172,6 +176,7 @@ void bind_model(py::module_& m) {
       .def_property_readonly("cache_bytes_used", &Sequence::cache_bytes_used)
       .def("__len__", &Sequence::length);
 
+  m.def("available_memory", &available_memory);
   m.def("append_together", &append_together, py::arg("parts"));
 
   m.def("memory_estimate", &memory_estimate, py::arg("path"), py::arg("n_ctx") = 0,
