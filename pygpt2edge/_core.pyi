@@ -193,6 +193,9 @@ class Model:
     @property
     def isa(self) -> str: ...
     @property
+    def code_bias(self) -> int:
+        """What its kernels add to int8 codes: 0 or 128."""
+    @property
     def weight_bytes(self) -> int: ...
     @property
     def workspace_bytes(self) -> int: ...
@@ -225,6 +228,16 @@ class Session:
         """Forgets all but the first n tokens."""
     def fork(self) -> Session:
         """Another session of the same tokens; both share the memory of what they have in common."""
+    def page(self, index: int) -> bytes:
+        """The keys and values of 64 tokens, as they lie in memory. Raises IndexError."""
+    @property
+    def n_pages(self) -> int: ...
+    def restore(self, tokens: Sequence[int], pages: Any, code_bias: int) -> None:
+        """Fills an empty session with the tokens and joined pages of another, of the same model.
+
+        code_bias: that of the model the pages come from. There are no logits until the next append.
+        Raises ContextLengthError, MemoryError, and ValueError where sizes do not match.
+        """
     @property
     def logits(self) -> NDArray[np.float32]:
         """A copy of those that follow the last token: (n_vocab)."""

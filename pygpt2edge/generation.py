@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import codecs
+import os
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pygpt2edge import _core
+from pygpt2edge import _core, saved
 from pygpt2edge.errors import ContextLengthError
 from pygpt2edge.results import Completion, FinishReason, Piece, Timings, TokenLogprob
-from pygpt2edge.tokenizer import Tokenizer
 from pygpt2edge.window import Window
+
+if TYPE_CHECKING:
+    from pygpt2edge.model import GPT2
 
 OVERFLOWS = ("stop", "error", "slide")
 
@@ -72,16 +77,12 @@ class Generation(Iterator[Piece]):
     """
 
     def __init__(
-        self,
-        window: Window,
-        tokenizer: Tokenizer,
-        prompt: Sequence[int],
-        options: GenerateOptions,
-        load_s: float = 0.0,
+        self, model: GPT2, window: Window, prompt: Sequence[int], options: GenerateOptions
     ) -> None:
         self.window = window
         self.pending: list[int] = list(prompt)
-        self._tokenizer = tokenizer
+        self._model = model
+        self._tokenizer = model.tokenizer
         self.options = options
         self._seed = secrets.randbits(64) if options.seed is None else options.seed
         self._sampler = options.sampler(self._seed)
@@ -91,7 +92,7 @@ class Generation(Iterator[Piece]):
         self._text: list[str] = []
         self._logprobs: list[TokenLogprob] = []
         self._finish_reason: FinishReason | None = None
-        self._timings = Timings(load_s=load_s)
+        self._timings = Timings(load_s=model.load_s)
         self._sampling_s = 0.0
         self._pieces = self._run()
         for token in prompt:
@@ -123,6 +124,41 @@ class Generation(Iterator[Piece]):
             logprobs=list(self._logprobs),
             timings=self._timings,
         )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Saves the text and all that it takes to go on; `GPT2.resume` does, another day.
+
+        The file appears whole or not at all. It holds the keys and values computed so far: a few
+        tens of kilobytes for each token.
+
+        Raises ValueError for a text that has come to its end ("length" is none), OSError.
+        """
+        text = self._prompt + self._tokens
+        if self.window.n_tokens == len(text) or self._matcher.stopped:
+            raise ValueError("the text has come to its end: there is nothing to go on with")
+        header = {
+            "model": self._model.fingerprint,
+            "model_name": self._model.path.name,
+            "kv_type": self._model.kv_type,
+            "n_ctx": self.window.session.n_ctx,
+            "code_bias": self._model.code_bias,
+            "options": asdict(self.options) | {"logit_bias": list(self.options.logit_bias.items())},
+            "seed": self._seed,
+            "prompt": self._prompt,
+            "tokens": self._tokens,
+            "logprobs": [asdict(logprob) for logprob in self._logprobs],
+        }
+        saved.write(Path(path), header, self.window.sessions)
+
+    def replay(self, tokens: Sequence[int], logprobs: Sequence[TokenLogprob]) -> None:
+        """Writes tokens that were chosen before; the window has all of the text but the last."""
+        for token in tokens:
+            self._tokens.append(token)
+            self._piece(token, None)
+            self._sampler.accept(token)
+        self._logprobs += logprobs
+        self._sampler.draw_index = len(self._tokens)
+        self.pending = [self._tokens[-1]] if tokens else self.pending
 
     def _run(self) -> Iterator[Piece]:
         while not self.finished:

@@ -21,10 +21,10 @@ from urllib.parse import quote
 from pygpt2edge.convert import convert
 from pygpt2edge.convert.json_file import read_json
 from pygpt2edge.convert.model_config import read_hugging_face_config
-from pygpt2edge.convert.output_file import TEMPORARY_SUFFIX
 from pygpt2edge.convert.plan import output_type
 from pygpt2edge.errors import Gpt2EdgeError, MissingDependencyError
 from pygpt2edge.file_lock import locked
+from pygpt2edge.output_file import TEMPORARY_SUFFIX
 
 # Names from before the hub had owners, which people still type.
 _OFFICIAL = {

@@ -6,6 +6,7 @@ A prompt's way: text -> tokenizer -> ids -> session (the core's forward pass) ->
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pygpt2edge import _core
+from pygpt2edge import _core, saved
 from pygpt2edge.errors import UnsupportedError
 from pygpt2edge.generation import GenerateOptions, Generation
 from pygpt2edge.results import Completion
@@ -118,6 +119,16 @@ class GPT2:
 
         path = cached_gguf(name, type, progress=progress, revision=revision)
         return cls(path, n_threads=n_threads, n_ctx=n_ctx, kv_type=kv_type)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """A hash that tells this model from others, whatever its file is called."""
+        return saved.fingerprint(self.path)
+
+    @property
+    def code_bias(self) -> int:
+        """What the kernels of this machine add to the codes of an int8 cache: 0 or 128."""
+        return self._model.code_bias
 
     @property
     def bytes_per_token(self) -> int:
@@ -226,7 +237,7 @@ class GPT2:
             ignore_eos=ignore_eos,
         )
         tokens = self._prompt_tokens(prompt, allow_special)
-        return Generation(self._window(options), self.tokenizer, tokens, options, self.load_s)
+        return Generation(self, self.window(options), tokens, options)
 
     def generate(self, prompt: str | Sequence[int], **options: Any) -> Completion:
         """Generates a text and returns it whole, with its tokens, timings and finish reason.
@@ -237,6 +248,22 @@ class GPT2:
         for _ in generation:
             pass
         return generation.completion()
+
+    def resume(self, path: str | os.PathLike[str], max_tokens: int | None = None) -> Generation:
+        """Goes on with a text that `Generation.save` has put in a file, exactly as it would have.
+
+        Args:
+          path: the file.
+          max_tokens: the most tokens to add to what is there; None leaves it to the options that
+            the text was begun with.
+
+        Its completion has the whole text, from the prompt on. Raises OSError; FormatError for a
+        file that is damaged or none of ours; UnsupportedError where it was saved with another
+        model, another context or another kv_type.
+        """
+        from pygpt2edge.resume import resume
+
+        return resume(self, Path(path), max_tokens)
 
     def generate_batch(
         self, prompts: Sequence[str | Sequence[int]], *, max_batch: int = 16, **options: Any
@@ -277,7 +304,8 @@ class GPT2:
             scores[first : first + step] = chosen - np.log(np.exp(logits).sum(axis=1))
         return scores
 
-    def _window(self, options: GenerateOptions) -> Window:
+    def window(self, options: GenerateOptions) -> Window:
+        """An empty window, as the options want it."""
         if options.context_overflow != "slide":
             return Window(self.session)
         keep = options.keep

@@ -56,6 +56,23 @@ class Window:
         """How many contexts are in memory at a time, for a text of so many tokens."""
         return 1
 
+    @property
+    def n_tokens(self) -> int:
+        """How many tokens the text has."""
+        return len(self.session)
+
+    @property
+    def sessions(self) -> list[_core.Session]:
+        """All that is computed: what `restore` wants."""
+        return [self.session]
+
+    def restore(self, tokens: Sequence[int], sessions: Sequence[_core.Session]) -> None:
+        """Fills an empty window with a text and its sessions. Raises ValueError if they differ."""
+        (session,) = sessions
+        if session.tokens != list(tokens):
+            raise ValueError("the context is not that of the text")
+        self.session = session
+
     def release(self) -> None:
         """Gives up the memory: nothing more will be added."""
         self.session.truncate(0)
@@ -123,6 +140,28 @@ class SlidingWindow(Window):
         """How many contexts are in memory at a time, for a text of so many tokens."""
         return 1 if n_tokens <= self._start(1) else 2
 
+    @property
+    def n_tokens(self) -> int:
+        """How many tokens the text has."""
+        return self._n
+
+    @property
+    def sessions(self) -> list[_core.Session]:
+        """All that is computed: what `restore` wants."""
+        return [self.session] if self._next is None else [self.session, self._next]
+
+    def restore(self, tokens: Sequence[int], sessions: Sequence[_core.Session]) -> None:
+        """Fills an empty window with a text and its sessions. Raises ValueError if they differ."""
+        self._pinned, self._tail = list(tokens[: self._pin]), list(tokens[self._pin :])
+        parts = self._plan_for(len(tokens), self._tail)
+        contexts = [session.tokens + missing for session, missing in parts]
+        if contexts != [session.tokens for session in sessions]:
+            raise ValueError("the contexts are not those of the text")
+        index, _, _, tail, n = self._planned
+        following = sessions[1] if len(sessions) > 1 else None
+        self._planned = (index, sessions[0], following, tail, n)
+        self.commit()
+
     def release(self) -> None:
         """Gives up the memory: nothing more will be added."""
         super().release()
@@ -130,13 +169,16 @@ class SlidingWindow(Window):
 
     def plan(self, tokens: Sequence[int]) -> Parts:
         """What to append to which session so that the text has these tokens more."""
-        n = self._n + len(tokens)
+        if self._n < self._pin:
+            self._pinned = (self._pinned[: self._n] + list(tokens))[: self._pin]
+        tail = self._tail + list(tokens[max(0, self._start(self._index) - self._n) :])
+        return self._plan_for(self._n + len(tokens), tail)
+
+    def _plan_for(self, n: int, text: list[int]) -> Parts:
+        """A plan for `n` tokens of text; `text` are those from the start of the context in use."""
         # Context i ends at n_ctx + i * stride; those that the tokens only pass through are not
         # computed.
         index = max(0, -((self.session.n_ctx - n) // self._stride))
-        if self._n < self._pin:
-            self._pinned = (self._pinned[: self._n] + list(tokens))[: self._pin]
-        text = self._tail + list(tokens[max(0, self._start(self._index) - self._n) :])
         active = self._context(index)
         following = self._context(index + 1) if n > self._start(index + 1) else None
         parts = [(active, self._missing(active, index, text))]

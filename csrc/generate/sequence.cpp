@@ -132,6 +132,22 @@ void Sequence::truncate(int n) {
   std::vector<float>().swap(maxima_);
 }
 
+void Sequence::restore(std::span<const int32_t> tokens, std::span<const std::byte> pages,
+                       int code_bias) {
+  const Use use(in_use_);
+  if (length() > 0) throw std::invalid_argument("only an empty session can be restored");
+  check(tokens);
+  const int n = static_cast<int>(tokens.size());
+  const auto n_pages = static_cast<size_t>(KvCache::page_count(n));
+  if (pages.size() != n_pages * cache_.page_bytes()) {
+    throw std::invalid_argument(message(n, " tokens have ", n_pages * cache_.page_bytes(),
+                                        " bytes of keys and values; there are ", pages.size()));
+  }
+  cache_.make_room(0, n);
+  tokens_.assign(tokens.begin(), tokens.end());
+  cache_.write(pages, code_bias != model_->kernels().code_bias);
+}
+
 std::unique_ptr<Sequence> Sequence::fork() {
   const Use use(in_use_);
   auto other = std::make_unique<Sequence>(model_, n_ctx(), cache_.type());

@@ -45,6 +45,15 @@ class Sequence {
   // Another sequence of the same tokens. They share the memory of what they have in common.
   std::unique_ptr<Sequence> fork();
 
+  // The keys and values of the tokens, a page after the other, and how to have them again: `pages`
+  // are those of a sequence with these tokens, of the same model and cache type, computed by
+  // kernels that add `code_bias` to codes. Only for a sequence without tokens. Throws
+  // ContextLengthError, std::invalid_argument for tokens that are none or pages that are not as
+  // many bytes as theirs are, and std::bad_alloc; then there are still no tokens.
+  const std::vector<std::byte*>& pages() const { return cache_.pages(); }
+  size_t page_bytes() const { return cache_.page_bytes(); }
+  void restore(std::span<const int32_t> tokens, std::span<const std::byte> pages, int code_bias);
+
   Logits logits() const;
   const std::vector<int32_t>& tokens() const { return tokens_; }
   int length() const { return static_cast<int>(tokens_.size()); }

@@ -75,6 +75,18 @@ void KvCache::make_room(int first, int end) {
   }
 }
 
+void KvCache::write(std::span<const std::byte> pages, bool flips_codes) {
+  for (size_t i = 0; i < pages_.size(); ++i) {
+    std::byte* page = addresses_[i];
+    std::memcpy(page, pages.data() + page_bytes() * i, page_bytes());
+    if (!flips_codes || type_ != kernels::CacheType::kInt8) continue;
+    for (size_t head = 0; head < page_bytes(); head += layout_.bytes) {
+      // Keys and values, up to their scales.
+      for (size_t at = head; at < head + layout_.key_scales; ++at) page[at] ^= std::byte{0x80};
+    }
+  }
+}
+
 void KvCache::truncate(int n) {
   const auto n_pages = static_cast<size_t>(page_count(n));
   if (n_pages >= pages_.size()) return;

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "kernels/kernel_table.h"
@@ -29,6 +30,10 @@ class KvCache {
   // Makes positions [first, end) this cache's own to write. Throws std::bad_alloc; then no position
   // has changed.
   void make_room(int first, int end);
+
+  // Overwrites all pages. With `flips_codes`, int8 codes come from kernels that add 128 to them
+  // where ours do not, or the other way round.
+  void write(std::span<const std::byte> pages, bool flips_codes);
 
   // Gives up the pages that hold nothing of the first n positions.
   void truncate(int n);

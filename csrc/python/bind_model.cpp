@@ -102,6 +102,21 @@ void append_together(const std::vector<std::pair<Sequence*, Tokens>>& parts) {
   Sequence::append_together(borrowed, check_signals());
 }
 
+py::bytes page(const Sequence& sequence, size_t index) {
+  if (index >= sequence.pages().size()) throw py::index_error("there is no such page");
+  return {reinterpret_cast<const char*>(sequence.pages()[index]), sequence.page_bytes()};
+}
+
+void restore(Sequence& sequence, const Tokens& tokens, const py::buffer& pages, int code_bias) {
+  const py::buffer_info info = pages.request();
+  if (info.itemsize != 1 || info.ndim != 1 || info.strides[0] != 1) {
+    throw py::value_error("pages must be one row of bytes");
+  }
+  const std::span bytes(static_cast<const std::byte*>(info.ptr), static_cast<size_t>(info.size));
+  const py::gil_scoped_release unlocked;
+  sequence.restore(tokens, bytes, code_bias);
+}
+
 py::dict memory_estimate(const std::string& path, int n_ctx, const std::string& kv_type,
                          int n_threads) {
   const GgufFile file = GgufFile::open(path);
@@ -141,6 +156,8 @@ void bind_model(py::module_& m) {
            py::arg("path"), py::arg("n_threads") = 0, py::arg("n_ctx") = 0, py::arg("kv_type") = "")
       .def_property_readonly("config", &config_dict)
       .def_property_readonly("n_threads", &Model::n_threads)
+      .def_property_readonly("code_bias",
+                             [](const Model& model) { return model.kernels().code_bias; })
       .def_property_readonly("isa", [](const Model& model) { return model.kernels().name; })
       .def_property_readonly("weight_bytes", &Model::weight_bytes)
       .def_property_readonly("workspace_bytes", &Model::workspace_bytes)
@@ -162,6 +179,9 @@ void bind_model(py::module_& m) {
       .def("append_all_logits", &append_all_logits, py::arg("tokens"))
       .def("truncate", &Sequence::truncate, py::arg("n"))
       .def("fork", &Sequence::fork)
+      .def("page", &page, py::arg("index"))
+      .def_property_readonly("n_pages", [](const Sequence& s) { return s.pages().size(); })
+      .def("restore", &restore, py::arg("tokens"), py::arg("pages"), py::arg("code_bias"))
       .def_property_readonly("logits", &last_logits)
       // The GIL stays held, as by Sampler.sample.
       .def(

@@ -98,8 +98,8 @@ def convert(
       ValueError: an unknown type.
     """
     from pygpt2edge.convert.gguf_writer import append_tensors, write_head
-    from pygpt2edge.convert.output_file import check_target, replaced_when_whole
     from pygpt2edge.convert.plan import output_type, plan_conversion
+    from pygpt2edge.output_file import check_target, replaced_when_whole
 
     started = time.monotonic()
     output_type(type)  # before a download of gigabytes

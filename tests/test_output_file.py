@@ -11,7 +11,8 @@ import sys
 
 import pytest
 
-from pygpt2edge.convert import convert, output_file
+from pygpt2edge import output_file
+from pygpt2edge.convert import convert
 
 
 def test_replaces_what_was_there(tmp_path, data):
