@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,22 @@ def away_from_the_checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator
     os.chdir(tmp_path_factory.mktemp("elsewhere"))
     yield
     os.chdir(before)
+
+
+@pytest.fixture
+def data() -> Path:
+    """The folder of the tiny checkpoints."""
+    return _ROOT / "tests" / "data" / "convert"
+
+
+@pytest.fixture
+def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs code in a process of its own, away from the source tree."""
+
+    def run(code: str, *args: object, **env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", code, *map(str, args)],
+            env=os.environ | env, capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+
+    return run

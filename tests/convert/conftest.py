@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,11 +15,6 @@ from safetensors.numpy import load_file, save_file
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "convert"
 NUMPY_TYPES = {"f32": np.float32, "f16": np.float16, "f64": np.float64}
-
-
-@pytest.fixture
-def data() -> Path:
-    return DATA
 
 
 @pytest.fixture(scope="session")
@@ -135,16 +127,3 @@ def expected_tensors(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
             module, kind = rest.rsplit(".", 1)
             expected[f"blk.{layer}.{names[module]}.{kind}"] = value.T
     return expected
-
-
-@pytest.fixture
-def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs code in a process of its own, away from the source tree."""
-
-    def run(code: str, *args: object, **env: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", code, *map(str, args)],
-            env=os.environ | env, capture_output=True, text=True, timeout=300, check=False,
-        )  # fmt: skip
-
-    return run
