@@ -216,8 +216,11 @@ class Session:
     """One sequence and its cache. n_ctx 0 means the model's; kv_type is "int8", "f16" or "f32"."""
 
     def __init__(self, model: Model, n_ctx: int = 0, kv_type: str = "f16") -> None: ...
-    def append(self, tokens: Sequence[int] | NDArray[np.integer[Any]]) -> None:
-        """Computes tokens. Raises ContextLengthError, ValueError; then nothing has changed."""
+    def append(self, tokens: Sequence[int] | NDArray[np.integer[Any]], n_logits: int = 1) -> None:
+        """Computes tokens, and keeps the logits that follow each of the last n_logits of them.
+
+        Raises ContextLengthError, ValueError; then nothing has changed.
+        """
     def check(self, tokens: Sequence[int] | NDArray[np.integer[Any]]) -> None:
         """Raises what `append` would for these tokens, memory apart."""
     def append_all_logits(
@@ -241,8 +244,10 @@ class Session:
     @property
     def logits(self) -> NDArray[np.float32]:
         """A copy of those that follow the last token: (n_vocab)."""
-    def sample(self, sampler: Sampler) -> int:
-        """sampler.sample(self.logits), without the copy."""
+    def logits_after(self, n: int) -> NDArray[np.float32]:
+        """The same after the first n tokens. Raises ValueError where they were not kept."""
+    def sample(self, sampler: Sampler, n: int | None = None) -> int:
+        """sampler.sample(self.logits_after(n)), without the copy; n None means all tokens."""
     @property
     def tokens(self) -> list[int]: ...
     @property
@@ -259,9 +264,14 @@ def available_memory() -> int:
     """Bytes this process can still take without swapping, control groups heeded."""
 
 def append_together(
-    parts: Sequence[tuple[Session, Sequence[int] | NDArray[np.integer[Any]]]],
+    parts: Sequence[
+        tuple[Session, Sequence[int] | NDArray[np.integer[Any]]]
+        | tuple[Session, Sequence[int] | NDArray[np.integer[Any]], int]
+    ],
 ) -> None:
     """Session.append for several sessions of one model, in one pass over its weights.
+
+    A part is (session, tokens) or (session, tokens, n_logits).
 
     Raises what `append` does, and ValueError for a session that comes twice or has another model;
     then no session has changed.

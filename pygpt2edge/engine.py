@@ -269,7 +269,7 @@ class Engine:
         shares = self._shares()
         for request, n in shares:
             tokens = request._generation.pending[request._n_given : request._n_given + n]
-            parts += request._generation.window.plan(tokens)
+            parts += request._generation.window.plan(tokens, request._generation.n_logits)
         self._make_room()
         start = time.perf_counter()
         try:
@@ -291,11 +291,14 @@ class Engine:
         Prompts share what there is for them evenly, so that a short one does not wait for a long
         one that came before.
         """
-        left = {r: len(r._generation.pending) - r._n_given for r in self._running}
-        reading = [request for request, n in left.items() if n > 1]
-        writes = len(reading) < len(left)
+        reading = [r for r in self._running if not r._generation.has_begun]
+        writes = len(reading) < len(self._running)
         share = (_PREFILL_BESIDE if writes else _PREFILL_ALONE) // max(1, len(reading))
-        return [(request, min(n, max(1, share))) for request, n in left.items()]
+        shares = []
+        for request in self._running:
+            left = len(request._generation.pending) - request._n_given
+            shares.append((request, min(left, max(1, share)) if request in reading else left))
+        return shares
 
     def _advance(self, request: Request) -> None:
         """The pending tokens of a request are computed: on to the next."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pygpt2edge import _core, saved
 from pygpt2edge.errors import ContextLengthError
 from pygpt2edge.results import Completion, FinishReason, Piece, Timings, TokenLogprob
+from pygpt2edge.speculation import Speculation
 from pygpt2edge.window import Window
 
 if TYPE_CHECKING:
@@ -72,15 +73,22 @@ class Generation(Iterator[Piece]):
     """Yields pieces of text as they come; `completion()` sums up what there is so far.
 
     Iterating computes as it goes. What computes many texts at once drives each by hand instead:
-    while it is not `finished`, the window is given the `pending` tokens, and then `advance()`
-    chooses the next one.
+    while it is not `finished`, the window is given the `pending` tokens, with logits after
+    `n_logits` of them, and then `advance()` chooses the next one, or several where the last of the
+    pending ones are guesses.
     """
 
     def __init__(
-        self, model: GPT2, window: Window, prompt: Sequence[int], options: GenerateOptions
+        self,
+        model: GPT2,
+        window: Window,
+        prompt: Sequence[int],
+        options: GenerateOptions,
     ) -> None:
         self.window = window
         self.pending: list[int] = list(prompt)
+        self._n_guesses = 0  # of the pending tokens, the last ones
+        self.speculation: Speculation | None = None  # may be set before the text has begun
         self._model = model
         self._tokenizer = model.tokenizer
         self.options = options
@@ -93,7 +101,7 @@ class Generation(Iterator[Piece]):
         self._logprobs: list[TokenLogprob] = []
         self._finish_reason: FinishReason | None = None
         self._timings = Timings(load_s=model.load_s)
-        self._sampling_s = 0.0
+        self._pass_s = self._sampling_s = 0.0
         self._pieces = self._run()
         for token in prompt:
             self._sampler.accept(token)
@@ -105,6 +113,11 @@ class Generation(Iterator[Piece]):
     def has_begun(self) -> bool:
         """Whether there is a token after the prompt."""
         return bool(self._tokens)
+
+    @property
+    def n_logits(self) -> int:
+        """After how many of the pending tokens, the last ones, logits are needed."""
+        return 1 + self._n_guesses
 
     @property
     def finished(self) -> bool:
@@ -163,50 +176,91 @@ class Generation(Iterator[Piece]):
     def _run(self) -> Iterator[Piece]:
         while not self.finished:
             start = time.perf_counter()
-            self.window.append(self.pending)
+            self.window.append(self.pending, self.n_logits)
             self.note_computed(time.perf_counter() - start)
             yield from self.advance()
 
     def note_computed(self, seconds: float) -> None:
         """The pending tokens took so long."""
+        self._pass_s = seconds
         if self._tokens:
-            self._timings.decode_tokens += len(self.pending)
+            self._timings.decode_tokens += len(self.pending) - self._n_guesses
+            self._timings.decode_passes += 1
             self._timings.decode_s += seconds + self._sampling_s
         else:
             self._timings.prefill_tokens += len(self.pending)
             self._timings.prefill_s += seconds
 
     def advance(self) -> list[Piece]:
-        """Chooses the next token, once the window's logits are those after the pending ones.
+        """Chooses the next token, once the window's logits are those after the pending ones, and
+        those after it as far as the guesses were right.
 
         Raises ContextLengthError where the text is to go on and its context is full, if the options
         say so.
         """
+        start = time.perf_counter()
+        guesses = self.pending[len(self.pending) - self._n_guesses :]
+        right = 0
+        try:
+            pieces = self._choose(len(guesses))
+            while not self.finished and guesses[right : right + 1] == self._tokens[-1:]:
+                right += 1
+                pieces += self._choose(len(guesses) - right)
+        finally:
+            self._settle(len(guesses), right)
+        if not self.finished:
+            self._look_ahead()
+        self._sampling_s = time.perf_counter() - start
+        return pieces
+
+    def _choose(self, n_later: int) -> list[Piece]:
+        """Chooses a token, n_later tokens before the end of what the window has."""
         limit = self.options.max_tokens
         if len(self._tokens) == limit:
             return self._finish("length")
-        start = time.perf_counter()
-        token = self.window.session.sample(self._sampler)
-        self._sampling_s = time.perf_counter() - start
+        session = self.window.session
+        place = len(session) - n_later
+        token = session.sample(self._sampler, place)
         if token == self._tokenizer.eos_token and not self.options.ignore_eos:
             return self._finish("stop")
         self._tokens.append(token)
-        piece = self._piece(token, self._logprob(token))
+        piece = self._piece(token, self._logprob(token, place))
         if self._matcher.stopped:
             self._finish_reason = "stop"
             return [piece]
         if len(self._tokens) == limit:
             return [piece, *self._finish("length")]
-        if self.window.room < 1:
+        if self.window.room + n_later < 1:
             if self.options.context_overflow == "error":
                 raise ContextLengthError(
-                    f"the context of {self.window.session.n_ctx} tokens is full: shorten the "
-                    'prompt, lower max_tokens, or let it slide (context_overflow="slide")'
+                    f"the context of {session.n_ctx} tokens is full: shorten the prompt, lower "
+                    'max_tokens, or let it slide (context_overflow="slide")'
                 )
             return [piece, *self._finish("length")]
         self._sampler.accept(token)
-        self.pending = [token]
         return [piece]
+
+    def _settle(self, n_guesses: int, n_right: int) -> None:
+        """The first guesses were right: the others are no part of the text."""
+        self.window.take_back(n_guesses - n_right)
+        self._timings.decode_tokens += n_right
+        self._timings.guessed_tokens += n_guesses
+        self._timings.accepted_tokens += n_right
+        if self.speculation is not None and self._timings.decode_passes:
+            self.speculation.note_pass(n_guesses, n_right, self._pass_s)
+
+    def _look_ahead(self) -> None:
+        """What is to be computed next: the token that was chosen, and guesses of those after it."""
+        self.pending, self._n_guesses = self._tokens[-1:], 0
+        if self.speculation is None:
+            return
+        limit = self.window.guessable
+        if self.options.max_tokens is not None:
+            limit = min(limit, self.options.max_tokens - len(self._tokens) - 1)
+        text = self._prompt + self._tokens
+        guesses = self.speculation.guesses(text, limit, self._sampler)
+        self.pending += guesses
+        self._n_guesses = len(guesses)
 
     def _finish(self, reason: FinishReason) -> list[Piece]:
         rest = self._decoded(self._matcher.finish())
@@ -225,9 +279,11 @@ class Generation(Iterator[Piece]):
         self._text.append(text)
         return text
 
-    def _logprob(self, token: int) -> TokenLogprob | None:
+    def _logprob(self, token: int, place: int) -> TokenLogprob | None:
+        """Of a token that was chosen after the window's first `place` tokens."""
         n_top = self.options.logprobs
         if n_top == 0:
             return None
-        chosen, top = _core.top_logprobs(self.window.session.logits, token, n_top)
+        logits = self.window.session.logits_after(place)
+        chosen, top = _core.top_logprobs(logits, token, n_top)
         return TokenLogprob(token, self._tokenizer.decode([token]), chosen, top)

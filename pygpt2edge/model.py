@@ -19,6 +19,7 @@ from pygpt2edge import _core, saved
 from pygpt2edge.errors import UnsupportedError
 from pygpt2edge.generation import GenerateOptions, Generation
 from pygpt2edge.results import Completion
+from pygpt2edge.speculation import MAX_GUESSES, speculation
 from pygpt2edge.tokenizer import Tokenizer
 from pygpt2edge.window import SlidingWindow, Window
 
@@ -187,6 +188,9 @@ class GPT2:
         keep: int = 512,
         pin: int = 0,
         allow_special: bool = False,
+        draft: GPT2 | None = None,
+        prompt_lookup: bool = False,
+        max_guesses: int = MAX_GUESSES,
     ) -> Generation:
         """Generates text piece by piece.
 
@@ -212,6 +216,12 @@ class GPT2:
             than half of the context, half of it.
           pin: how many of the prompt's first tokens every context begins with.
           allow_special: read "<|endoftext|>" in the prompt as the token, not as plain text.
+          draft: a smaller model of the same vocabulary that guesses the next tokens, of which those
+            that this model would have chosen anyway are computed in one pass. The text stays the
+            same in every bit; it comes faster where guesses are often right, and guessing rests
+            where they are not.
+          prompt_lookup: guess that the text repeats itself: with documents, lists, code.
+          max_guesses: the most tokens to guess at a time, 1 to 15.
 
         Yields:
           Pieces whose texts joined are the completion's text; no character is ever split.
@@ -237,7 +247,11 @@ class GPT2:
             ignore_eos=ignore_eos,
         )
         tokens = self._prompt_tokens(prompt, allow_special)
-        return Generation(self, self.window(options), tokens, options)
+        generation = Generation(self, self.window(options), tokens, options)
+        generation.speculation = speculation(
+            self, options, draft=draft, prompt_lookup=prompt_lookup, max_guesses=max_guesses
+        )
+        return generation
 
     def generate(self, prompt: str | Sequence[int], **options: Any) -> Completion:
         """Generates a text and returns it whole, with its tokens, timings and finish reason.
@@ -249,13 +263,22 @@ class GPT2:
             pass
         return generation.completion()
 
-    def resume(self, path: str | os.PathLike[str], max_tokens: int | None = None) -> Generation:
+    def resume(
+        self,
+        path: str | os.PathLike[str],
+        max_tokens: int | None = None,
+        *,
+        draft: GPT2 | None = None,
+        prompt_lookup: bool = False,
+        max_guesses: int = MAX_GUESSES,
+    ) -> Generation:
         """Goes on with a text that `Generation.save` has put in a file, exactly as it would have.
 
         Args:
           path: the file.
           max_tokens: the most tokens to add to what is there; None leaves it to the options that
             the text was begun with.
+          draft, prompt_lookup, max_guesses: as for `stream`; they are not part of the file.
 
         Its completion has the whole text, from the prompt on. Raises OSError; FormatError for a
         file that is damaged or none of ours; UnsupportedError where it was saved with another
@@ -263,7 +286,15 @@ class GPT2:
         """
         from pygpt2edge.resume import resume
 
-        return resume(self, Path(path), max_tokens)
+        generation = resume(self, Path(path), max_tokens)
+        generation.speculation = speculation(
+            self,
+            generation.options,
+            draft=draft,
+            prompt_lookup=prompt_lookup,
+            max_guesses=max_guesses,
+        )
+        return generation
 
     def generate_batch(
         self, prompts: Sequence[str | Sequence[int]], *, max_batch: int = 16, **options: Any

@@ -44,6 +44,9 @@ class Timings:
     prefill_s: float = 0.0
     decode_tokens: int = 0
     decode_s: float = 0.0
+    decode_passes: int = 0  # fewer than decode_tokens where guesses were right
+    guessed_tokens: int = 0
+    accepted_tokens: int = 0  # guesses that were right
 
     @property
     def prefill_tokens_per_s(self) -> float:

@@ -120,6 +120,11 @@ class Tokenizer:
                     tokens.append(piece)
         return tokens
 
+    def is_same_as(self, other: Tokenizer) -> bool:
+        """Whether both have the same tokens under the same ids."""
+        ends = (self.bos_token, self.eos_token) == (other.bos_token, other.eos_token)
+        return ends and self._bytes == other._bytes
+
     def count(self, text: str) -> int:
         """How many tokens `encode` makes of a text."""
         return len(self.encode(text))

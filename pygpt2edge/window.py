@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 
 from pygpt2edge import _core
 
-Parts = list[tuple[_core.Session, list[int]]]
+# What each session has to append, and after how many of the last of it logits are wanted.
+Parts = list[tuple[_core.Session, list[int], int]]
 
 
 class Window:
@@ -32,9 +33,15 @@ class Window:
         """How many more tokens there is room for."""
         return self.session.n_ctx - len(self.session)
 
-    def plan(self, tokens: Sequence[int]) -> Parts:
-        """What to append to which session so that the text has these tokens more."""
-        return [(self.session, list(tokens))]
+    @property
+    def guessable(self) -> float:
+        """How many tokens may follow the next one and still be taken back."""
+        return self.room - 1
+
+    def plan(self, tokens: Sequence[int], n_logits: int = 1) -> Parts:
+        """What to append so that the text has these tokens more; the window's session will have
+        the logits after the last n_logits of them."""
+        return [(self.session, list(tokens), n_logits)]
 
     def commit(self) -> None:
         """The parts of the last plan are computed."""
@@ -77,10 +84,14 @@ class Window:
         """Gives up the memory: nothing more will be added."""
         self.session.truncate(0)
 
-    def append(self, tokens: Sequence[int]) -> None:
+    def append(self, tokens: Sequence[int], n_logits: int = 1) -> None:
         """Adds tokens. Raises what `Session.append` does; then nothing has changed."""
-        _core.append_together(self.plan(tokens))
+        _core.append_together(self.plan(tokens, n_logits))
         self.commit()
+
+    def take_back(self, n: int) -> None:
+        """The last n tokens were no part of the text. Only `guessable` ones can be taken back."""
+        self.session.truncate(len(self.session) - n)
 
 
 class SlidingWindow(Window):
@@ -154,7 +165,7 @@ class SlidingWindow(Window):
         """Fills an empty window with a text and its sessions. Raises ValueError if they differ."""
         self._pinned, self._tail = list(tokens[: self._pin]), list(tokens[self._pin :])
         parts = self._plan_for(len(tokens), self._tail)
-        contexts = [session.tokens + missing for session, missing in parts]
+        contexts = [session.tokens + missing for session, missing, _ in parts]
         if contexts != [session.tokens for session in sessions]:
             raise ValueError("the contexts are not those of the text")
         index, _, _, tail, n = self._planned
@@ -167,23 +178,43 @@ class SlidingWindow(Window):
         super().release()
         self._next, self._tail = None, []
 
-    def plan(self, tokens: Sequence[int]) -> Parts:
-        """What to append to which session so that the text has these tokens more."""
+    @property
+    def guessable(self) -> float:
+        """How many tokens may follow the next one and still be taken back.
+
+        None that begin a context or end one: those change more than the sessions' lengths.
+        """
+        n = self._n + 1
+        index = self._index_for(n)
+        begins, ends = self._start(index + 1), self._end(index)
+        return (begins if n <= begins else ends) - n
+
+    def take_back(self, n: int) -> None:
+        """The last n tokens were no part of the text. Only `guessable` ones can be taken back."""
+        if n == 0:
+            return
+        for session in self.sessions:
+            session.truncate(len(session) - n)
+        self._n -= n
+        self._tail = self._tail[: max(0, len(self._tail) - n)]  # the pinned ones are not in it
+
+    def plan(self, tokens: Sequence[int], n_logits: int = 1) -> Parts:
+        """What to append so that the text has these tokens more; the window's session will have
+        the logits after the last n_logits of them."""
         if self._n < self._pin:
             self._pinned = (self._pinned[: self._n] + list(tokens))[: self._pin]
         tail = self._tail + list(tokens[max(0, self._start(self._index) - self._n) :])
-        return self._plan_for(self._n + len(tokens), tail)
+        return self._plan_for(self._n + len(tokens), tail, n_logits)
 
-    def _plan_for(self, n: int, text: list[int]) -> Parts:
+    def _plan_for(self, n: int, text: list[int], n_logits: int = 1) -> Parts:
         """A plan for `n` tokens of text; `text` are those from the start of the context in use."""
-        # Context i ends at n_ctx + i * stride; those that the tokens only pass through are not
-        # computed.
-        index = max(0, -((self.session.n_ctx - n) // self._stride))
+        # Contexts that the tokens only pass through are not computed.
+        index = self._index_for(n)
         active = self._context(index)
         following = self._context(index + 1) if n > self._start(index + 1) else None
-        parts = [(active, self._missing(active, index, text))]
+        parts = [(active, self._missing(active, index, text), n_logits)]
         if following is not None:
-            parts.append((following, self._missing(following, index + 1, text)))
+            parts.append((following, self._missing(following, index + 1, text), 1))
         tail = text[self._start(index) - self._start(self._index) :]
         self._planned = (index, active, following, tail, n)
         return parts
@@ -195,6 +226,14 @@ class SlidingWindow(Window):
     def _start(self, index: int) -> int:
         """Where in the text a context goes on after the pinned tokens."""
         return self._pin + index * self._stride
+
+    def _end(self, index: int) -> int:
+        """Where in the text a context is full."""
+        return self.session.n_ctx + index * self._stride
+
+    def _index_for(self, n: int) -> int:
+        """The context that is in use once the text has n tokens."""
+        return max(0, -((self.session.n_ctx - n) // self._stride))
 
     def _context(self, index: int) -> _core.Session:
         if index == self._index:

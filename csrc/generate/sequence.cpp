@@ -57,25 +57,38 @@ void Sequence::check(std::span<const int32_t> tokens) const {
   }
 }
 
+namespace {
+
+// Rows of logits that a part leaves with its sequence.
+size_t kept_rows(const Sequence::Part& part) {
+  const size_t wanted = part.all_logits != nullptr ? 1 : static_cast<size_t>(part.n_logits);
+  return std::min(wanted, part.tokens.size());
+}
+
+}  // namespace
+
 // Room in the cache for the part's tokens, and a row for each.
 void Sequence::add_rows(const Part& part, std::vector<Row>& rows) {
   const auto n_vocab = static_cast<size_t>(model_->config().n_vocab);
-  const int first = length(), n = static_cast<int>(part.tokens.size());
-  cache_.make_room(first, first + n);
-  logits_.resize(n_vocab);
-  tokens_.reserve(static_cast<size_t>(first + n));
-  for (int i = 0; i < n; ++i) {
-    const auto at = static_cast<size_t>(i);
-    float* logits = part.all_logits == nullptr ? nullptr : part.all_logits + n_vocab * at;
-    rows.push_back({part.tokens[at], first + i, &cache_, logits});
+  const size_t n_maxima = maxima_count(model_->config().n_vocab);
+  const int first = length();
+  const size_t n = part.tokens.size(), n_kept = kept_rows(part);
+  cache_.make_room(first, first + static_cast<int>(n));
+  logits_from_ = kNowhere;
+  logits_.resize(n_vocab * n_kept);
+  maxima_.resize(part.all_logits == nullptr ? n_maxima * n_kept : 0);
+  tokens_.reserve(tokens_.size() + n);
+  for (size_t i = 0; i < n; ++i) {
+    Row row{part.tokens[i], first + static_cast<int>(i), &cache_, nullptr};
+    if (part.all_logits != nullptr) {
+      row.logits = part.all_logits + n_vocab * i;
+    } else if (i + n_kept >= n) {
+      const size_t at = i + n_kept - n;
+      row.logits = logits_.data() + n_vocab * at;
+      row.maxima = maxima_.data() + n_maxima * at;
+    }
+    rows.push_back(row);
   }
-  maxima_.clear();
-  if (part.all_logits == nullptr) {
-    maxima_.resize(maxima_count(model_->config().n_vocab));
-    rows.back().logits = logits_.data();
-    rows.back().maxima = maxima_.data();
-  }
-  has_logits_ = false;
 }
 
 void Sequence::accept(const Part& part) {
@@ -84,16 +97,10 @@ void Sequence::accept(const Part& part) {
     std::copy_n(last, logits_.size(), logits_.begin());
   }
   tokens_.insert(tokens_.end(), part.tokens.begin(), part.tokens.end());
-  has_logits_ = true;
+  logits_from_ = length() - static_cast<int>(kept_rows(part)) + 1;
 }
 
-void Sequence::append(std::span<const int32_t> tokens, float* all_logits,
-                      const Interrupt& interrupt) {
-  const Part part{this, tokens, all_logits};
-  append_together({&part, 1}, interrupt);
-}
-
-void Sequence::append_together(std::span<const Part> parts, const Interrupt& interrupt) {
+void Sequence::append(std::span<const Part> parts, const Interrupt& interrupt) {
   std::vector<std::unique_ptr<Use>> uses;
   for (const Part& part : parts) {
     if (part.sequence->model_ != parts.front().sequence->model_) {
@@ -107,6 +114,9 @@ void Sequence::append_together(std::span<const Part> parts, const Interrupt& int
     }
     uses.push_back(std::make_unique<Use>(part.sequence->in_use_));
     part.sequence->check(part.tokens);
+    if (part.n_logits < 1) {
+      throw std::invalid_argument(message("n_logits is ", part.n_logits, "; give 1 or more"));
+    }
   }
   std::vector<Row> rows;
   for (const Part& part : parts) {
@@ -124,10 +134,10 @@ void Sequence::truncate(int n) {
   if (n < 0 || n > length()) {
     throw std::invalid_argument(message("cannot truncate to ", n, " tokens: there are ", length()));
   }
-  has_logits_ = has_logits_ && n == length();
   tokens_.resize(static_cast<size_t>(n));
   cache_.truncate(n);
   if (n > 0) return;
+  logits_from_ = kNowhere;
   std::vector<float>().swap(logits_);
   std::vector<float>().swap(maxima_);
 }
@@ -155,7 +165,7 @@ std::unique_ptr<Sequence> Sequence::fork() {
   other->tokens_ = tokens_;
   other->logits_ = logits_;
   other->maxima_ = maxima_;
-  other->has_logits_ = has_logits_;
+  other->logits_from_ = logits_from_;
   return other;
 }
 
@@ -163,11 +173,19 @@ size_t Sequence::cache_bytes() const {
   return static_cast<size_t>(KvCache::bytes_needed(model_->config(), n_ctx(), cache_.type()));
 }
 
-Logits Sequence::logits() const {
-  if (!has_logits_) {
-    throw std::invalid_argument("there are no logits yet: append at least one token first");
+Logits Sequence::logits_after(int n) const {
+  if (n < logits_from_ || n > length()) {
+    throw std::invalid_argument(n == length()
+                                    ? "there are no logits yet: append at least one token first"
+                                    : message("there are no logits after ", n, " of ", length(),
+                                              " tokens: append them with enough n_logits first"));
   }
-  return {logits_, maxima_};
+  const auto n_vocab = static_cast<size_t>(model_->config().n_vocab);
+  const size_t n_maxima = maxima_count(model_->config().n_vocab);
+  const auto row = static_cast<size_t>(n - logits_from_);
+  const std::span<const float> maxima(maxima_);
+  return {std::span<const float>(logits_).subspan(n_vocab * row, n_vocab),
+          maxima.empty() ? maxima : maxima.subspan(n_maxima * row, n_maxima)};
 }
 
 }  // namespace gpt2edge

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <vector>
@@ -19,27 +20,26 @@ class Sequence {
   // otherwise.
   Sequence(std::shared_ptr<Model> model, int n_ctx, kernels::CacheType cache_type);
 
-  // Appends tokens and computes them. Afterwards logits() are those that follow the last one. With
-  // all_logits, which has room for (tokens.size(), n_vocab), those after every token go there too.
-  // Throws ContextLengthError when they do not fit, std::invalid_argument for a token that is not
-  // in the vocabulary and std::bad_alloc without memory for them; then, and when interrupted, the
-  // sequence is as it was before.
-  void append(std::span<const int32_t> tokens, float* all_logits, const Interrupt& interrupt);
+  // Tokens to append. Afterwards the sequence has the logits that follow the last n_logits of them,
+  // 1 or more, as far as there are so many. With all_logits, which has room for (tokens.size(),
+  // n_vocab), those after every token go there, and the sequence has the last ones.
+  struct Part {
+    Sequence* sequence;
+    std::span<const int32_t> tokens;
+    int n_logits = 1;
+    float* all_logits = nullptr;
+  };
+
+  // Appends tokens to several sequences of one model, in one pass over its weights. Throws
+  // ContextLengthError when they do not fit, std::invalid_argument for a token that is not in the
+  // vocabulary, a sequence that comes twice or one of another model, and std::bad_alloc without
+  // memory for them; then, and when interrupted, all sequences are as they were before.
+  static void append(std::span<const Part> parts, const Interrupt& interrupt);
 
   // Throws what append would for these tokens, memory apart.
   void check(std::span<const int32_t> tokens) const;
 
-  // The same for several sequences of one model, in one pass over its weights. Throws for all when
-  // it would for one; std::invalid_argument when one comes twice or has another model.
-  struct Part {
-    Sequence* sequence;
-    std::span<const int32_t> tokens;
-    float* all_logits = nullptr;
-  };
-  static void append_together(std::span<const Part> parts, const Interrupt& interrupt);
-
-  // Forgets all but the first n tokens. logits() are unknown until the next append. Without tokens
-  // a sequence holds no memory to speak of.
+  // Forgets all but the first n tokens. Without tokens a sequence holds no memory to speak of.
   void truncate(int n);
 
   // Another sequence of the same tokens. They share the memory of what they have in common.
@@ -54,7 +54,9 @@ class Sequence {
   size_t page_bytes() const { return cache_.page_bytes(); }
   void restore(std::span<const int32_t> tokens, std::span<const std::byte> pages, int code_bias);
 
-  Logits logits() const;
+  // Those that follow the first n tokens, if the last append left them. Throws
+  // std::invalid_argument otherwise.
+  Logits logits_after(int n) const;
   const std::vector<int32_t>& tokens() const { return tokens_; }
   int length() const { return static_cast<int>(tokens_.size()); }
   int n_ctx() const { return cache_.n_ctx(); }
@@ -64,6 +66,7 @@ class Sequence {
   const Model& model() const { return *model_; }
 
  private:
+  static constexpr int kNowhere = std::numeric_limits<int>::max();
   class Use;  // refuses a second thread, for the time of a call
   void add_rows(const Part& part, std::vector<Row>& rows);
   void accept(const Part& part);
@@ -71,8 +74,9 @@ class Sequence {
   std::shared_ptr<Model> model_;
   KvCache cache_;
   std::vector<int32_t> tokens_;
-  std::vector<float> logits_, maxima_;  // no maxima where they were not noted
-  bool has_logits_ = false;
+  // A row for each length of the text from logits_from_ on; no maxima where they were not noted.
+  std::vector<float> logits_, maxima_;
+  int logits_from_ = kNowhere;
   std::atomic<bool> in_use_{false};
 };
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/available_memory.h"
@@ -72,34 +73,46 @@ CacheOptions cache_options(int n_ctx, const std::string& kv_type) {
   return options;
 }
 
-py::array_t<float> last_logits(const Sequence& sequence) {
-  const auto logits = sequence.logits().all;
+// n none: after all tokens.
+Logits logits_of(const Sequence& sequence, std::optional<int> n) {
+  return sequence.logits_after(n.value_or(sequence.length()));
+}
+
+py::array_t<float> logits_after(const Sequence& sequence, std::optional<int> n) {
+  const auto logits = logits_of(sequence, n).all;
   return py::array_t<float>(static_cast<py::ssize_t>(logits.size()), logits.data());
 }
 
-void append(Sequence& sequence, const Tokens& tokens) {
+void append(Sequence& sequence, const Tokens& tokens, int n_logits) {
   const py::gil_scoped_release unlocked;
-  sequence.append(tokens, nullptr, check_signals());
+  const Sequence::Part part{&sequence, tokens, n_logits};
+  Sequence::append({&part, 1}, check_signals());
 }
 
 py::array_t<float> append_all_logits(Sequence& sequence, const Tokens& tokens) {
   const auto n_rows = static_cast<py::ssize_t>(tokens.size());
   py::array_t<float> logits({n_rows, py::ssize_t{sequence.model().config().n_vocab}});
-  float* out = logits.mutable_data();
+  const Sequence::Part part{&sequence, tokens, 1, logits.mutable_data()};
   const py::gil_scoped_release unlocked;
-  sequence.append(tokens, out, check_signals());
+  Sequence::append({&part, 1}, check_signals());
   return logits;
 }
 
-// A list of (session, tokens).
-void append_together(const std::vector<std::pair<Sequence*, Tokens>>& parts) {
+// A list of (session, tokens) or (session, tokens, n_logits).
+void append_together(const std::vector<py::tuple>& parts) {
+  std::vector<Tokens> tokens;
   std::vector<Sequence::Part> borrowed;
-  for (const auto& [sequence, tokens] : parts) {
-    if (sequence == nullptr) throw py::type_error("parts are pairs of a Session and its tokens");
-    borrowed.push_back({sequence, tokens});
+  tokens.reserve(parts.size());
+  for (const py::tuple& part : parts) {
+    if (part.size() < 2 || part.size() > 3 || !py::isinstance<Sequence>(part[0])) {
+      throw py::type_error("a part is a Session, its tokens and, maybe, n_logits");
+    }
+    tokens.push_back(part[1].cast<Tokens>());
+    const int n_logits = part.size() == 3 ? part[2].cast<int>() : 1;
+    borrowed.push_back({part[0].cast<Sequence*>(), tokens.back(), n_logits});
   }
   const py::gil_scoped_release unlocked;
-  Sequence::append_together(borrowed, check_signals());
+  Sequence::append(borrowed, check_signals());
 }
 
 py::bytes page(const Sequence& sequence, size_t index) {
@@ -172,7 +185,7 @@ void bind_model(py::module_& m) {
              return std::make_unique<Sequence>(std::move(model), n, cache_type(kv_type));
            }),
            py::arg("model"), py::arg("n_ctx") = 0, py::arg("kv_type") = "f16")
-      .def("append", &append, py::arg("tokens"))
+      .def("append", &append, py::arg("tokens"), py::arg("n_logits") = 1)
       .def(
           "check", [](const Sequence& sequence, const Tokens& tokens) { sequence.check(tokens); },
           py::arg("tokens"))
@@ -182,14 +195,16 @@ void bind_model(py::module_& m) {
       .def("page", &page, py::arg("index"))
       .def_property_readonly("n_pages", [](const Sequence& s) { return s.pages().size(); })
       .def("restore", &restore, py::arg("tokens"), py::arg("pages"), py::arg("code_bias"))
-      .def_property_readonly("logits", &last_logits)
+      .def_property_readonly(
+          "logits", [](const Sequence& sequence) { return logits_after(sequence, std::nullopt); })
+      .def("logits_after", &logits_after, py::arg("n"))
       // The GIL stays held, as by Sampler.sample.
       .def(
           "sample",
-          [](const Sequence& sequence, Sampler& sampler) {
-            return sampler.sample(sequence.logits());
+          [](const Sequence& sequence, Sampler& sampler, std::optional<int> n) {
+            return sampler.sample(logits_of(sequence, n));
           },
-          py::arg("sampler"))
+          py::arg("sampler"), py::arg("n") = std::nullopt)
       .def_property_readonly("tokens", &Sequence::tokens)
       .def_property_readonly("n_ctx", &Sequence::n_ctx)
       .def_property_readonly("cache_bytes", &Sequence::cache_bytes)
