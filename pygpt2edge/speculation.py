@@ -118,6 +118,7 @@ class Pace:
 
     _WEIGHT = 0.15  # of the newest figure in its mean
     _LONGEST_REST = 128  # passes without guesses before the next attempt
+    _PASSES = 4  # for which a choice stands: making it takes time, too
 
     def __init__(self, max_guesses: int) -> None:
         self._max = max_guesses
@@ -125,22 +126,31 @@ class Pace:
         self._pass_s: dict[int, float] = {}  # seconds of a pass, by its number of guesses
         self._guess_s = 0.0  # seconds of a guess
         self._is_behind = True  # the guesser may have much of the text to read first
-        self._rest = self._rested = 0
+        self._rest = 2  # passes without guesses, where they do not pay
+        self._n, self._left = 0, 0  # guesses for so many passes more
 
     def n_guesses(self) -> int:
         """How many guesses to make now."""
+        if self._left == 0:
+            self._choose()
+        self._left -= 1
+        return self._n
+
+    def _choose(self) -> None:
         if 0 not in self._pass_s:
-            return 0  # the plain pass is what all others are measured by
-        best = max(range(self._max + 1), key=self._tokens_per_s)
+            self._n, self._left = 0, 1  # the plain pass is what all others are measured by
+            return
+        # What was never measured is tried in small steps.
+        most = min(self._max, 2 + max(self._pass_s))
+        best = max(range(most + 1), key=self._tokens_per_s)
         if best > 0:
-            self._rest = 0
-            return best
-        self._is_behind = True
-        self._rested += 1
-        if self._rested <= self._rest:
-            return 0
-        self._rest, self._rested = min(2 * self._rest + 8, self._LONGEST_REST), 0
-        return min(2, self._max)
+            self._n, self._left, self._rest = best, self._PASSES, 2
+        elif self._n > 0:
+            self._n, self._left = 0, self._rest
+            self._rest = min(2 * self._rest, self._LONGEST_REST)
+            self._is_behind = True
+        else:
+            self._n, self._left = min(2, self._max), 1
 
     def note_guesses(self, n: int, seconds: float) -> None:
         """So many guesses took so long to make."""
@@ -153,6 +163,8 @@ class Pace:
         self._pass_s[n_guesses] = self._mean(self._pass_s.get(n_guesses, seconds), seconds)
         for i in range(min(n_right + 1, n_guesses)):
             self._right = self._mean(self._right, float(i < n_right))
+        if n_guesses > 0 and n_right == 0:
+            self._left = 0  # a good time to think again
 
     def _mean(self, mean: float, value: float) -> float:
         return mean + self._WEIGHT * (value - mean)
