@@ -68,6 +68,7 @@ void Sequence::add_rows(const Part& part, std::vector<Row>& rows) {
     const auto at = static_cast<size_t>(i);
     float* logits = part.all_logits == nullptr ? nullptr : part.all_logits + n_vocab * at;
     rows.push_back({part.tokens[at], first + i, &cache_, logits});
+    rows.back().weights = part.weights;
   }
   maxima_.clear();
   if (part.all_logits == nullptr) {
@@ -107,6 +108,11 @@ void Sequence::append_together(std::span<const Part> parts, const Interrupt& int
     }
     uses.push_back(std::make_unique<Use>(part.sequence->in_use_));
     part.sequence->check(part.tokens);
+    const auto n_positions = static_cast<size_t>(part.sequence->length()) + part.tokens.size();
+    if (part.weights != nullptr && part.weights->n_positions != static_cast<int>(n_positions)) {
+      throw std::runtime_error(
+          "another thread has changed this session: make one session a thread");
+    }
   }
   std::vector<Row> rows;
   for (const Part& part : parts) {

@@ -35,6 +35,9 @@ class Sequence {
     Sequence* sequence;
     std::span<const int32_t> tokens;
     float* all_logits = nullptr;
+    // To be filled; of as many rows as there are tokens, and positions as there will be. Throws
+    // std::runtime_error where that has changed since.
+    const AttentionWeights* weights = nullptr;
   };
   static void append_together(std::span<const Part> parts, const Interrupt& interrupt);
 
