@@ -139,7 +139,7 @@ def picture(shown: AttentionMap) -> bytes:
     axes.set_xlabel("looks at")
     axes.set_ylabel("token")
     axes.set_title(f"{shown.title}\n{shown.model}", fontsize=10, parse_math=False)
-    figure.colorbar(image, ax=axes, label="weight", shrink=0.7)
+    figure.colorbar(image, ax=axes, label="weight", shrink=0.7, aspect=30)
     out = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # characters that the font lacks
