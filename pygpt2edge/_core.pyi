@@ -227,6 +227,15 @@ class Session:
         self, tokens: Sequence[int] | NDArray[np.integer[Any]]
     ) -> NDArray[np.float32]:
         """The same, and the logits after each token: (len(tokens), n_vocab)."""
+    def append_attention(
+        self, tokens: Sequence[int] | NDArray[np.integer[Any]], layers: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """`append`, and the attention weights of these layers, in the order given.
+
+        Returns (len(layers), n_head, len(tokens), len(self)): how each of the tokens looks at all
+        of the session's from its first on, these included; zeros for those that come after it.
+        Raises ValueError too for a layer that is not there or comes twice.
+        """
     def truncate(self, n: int) -> None:
         """Forgets all but the first n tokens."""
     def fork(self) -> Session:

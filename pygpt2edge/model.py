@@ -335,6 +335,35 @@ class GPT2:
             scores[first : first + step] = chosen - np.log(np.exp(logits).sum(axis=1))
         return scores
 
+    def attention(
+        self, text: str | Sequence[int], *, layers: Sequence[int] | None = None
+    ) -> NDArray[np.float32]:
+        """How the tokens of a text look at one another: the attention weights of a pass over it.
+
+        Args:
+          text: text, or token ids; an empty one is the token that `stream` would start from.
+          layers: numbers from 0 on; None means all. Weights of other layers take no memory.
+
+        Returns:
+          float32 (number of layers, n_head, n_tokens, n_tokens), layers in the order given. There,
+          row i says how token i looks at tokens 0 to i: it adds up to 1, and has zeros after i.
+
+        Raises:
+          ContextLengthError: the text does not fit the context.
+          ValueError: a layer is not there, or comes twice.
+          MemoryError: the weights do not fit the memory that is free; said before it is taken.
+        """
+        tokens = self.tokens_of(text)
+        chosen = list(range(self.config["n_layer"]) if layers is None else layers)
+        session = self.session()
+        session.check(tokens)
+        _check_weights_fit(len(chosen), self.config["n_head"], len(tokens))
+        return session.append_attention(tokens, chosen)
+
+    def tokens_of(self, text: str | Sequence[int]) -> list[int]:
+        """The tokens that stand for a text: its own, or for an empty one the start token."""
+        return self._prompt_tokens(text, allow_special=False)
+
     def window(self, options: GenerateOptions) -> Window:
         """An empty window, as the options want it."""
         if options.context_overflow != "slide":
@@ -372,3 +401,17 @@ def _refuse_what_is_not_a_file(path: Path) -> None:
             f"{path} is a folder; convert the checkpoint in it first: "
             f"pygpt2edge convert {path} model.gguf"
         )
+
+
+def _check_weights_fit(n_layers: int, n_head: int, n_tokens: int) -> None:
+    layer_bytes = 4 * n_head * n_tokens**2
+    available = _core.available_memory()
+    if n_layers * layer_bytes <= available:
+        return
+    fitting = available // layer_bytes
+    fewer = f"ask for at most {fitting} of the layers, or for " if fitting else "ask for "
+    raise MemoryError(
+        f"the attention weights of {n_tokens} tokens in {n_layers} layers take "
+        f"{n_layers * layer_bytes / 1e6:.0f} MB of memory, and {available / 1e6:.0f} MB are "
+        f"available: {fewer}those of a shorter text"
+    )

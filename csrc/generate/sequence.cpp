@@ -87,6 +87,7 @@ void Sequence::add_rows(const Part& part, std::vector<Row>& rows) {
       row.logits = logits_.data() + n_vocab * at;
       row.maxima = maxima_.data() + n_maxima * at;
     }
+    row.weights = part.weights;
     rows.push_back(row);
   }
 }
@@ -116,6 +117,11 @@ void Sequence::append(std::span<const Part> parts, const Interrupt& interrupt) {
     part.sequence->check(part.tokens);
     if (part.n_logits < 1) {
       throw std::invalid_argument(message("n_logits is ", part.n_logits, "; give 1 or more"));
+    }
+    const auto n_positions = static_cast<size_t>(part.sequence->length()) + part.tokens.size();
+    if (part.weights != nullptr && part.weights->n_positions != static_cast<int>(n_positions)) {
+      throw std::runtime_error(
+          "another thread has changed this session: make one session a thread");
     }
   }
   std::vector<Row> rows;

@@ -28,6 +28,9 @@ class Sequence {
     std::span<const int32_t> tokens;
     int n_logits = 1;
     float* all_logits = nullptr;
+    // To be filled; of as many rows as there are tokens, and positions as there will be. Throws
+    // std::runtime_error where that has changed since.
+    const AttentionWeights* weights = nullptr;
   };
 
   // Appends tokens to several sequences of one model, in one pass over its weights. Throws

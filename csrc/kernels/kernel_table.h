@@ -128,6 +128,12 @@ struct AttentionArgs {
   float* scratch;  // attention_scratch(n_ctx, d_head) floats
   float* out;      // (n_queries, out_stride), d_head of each
   size_t out_stride;
+  // The softmax's weights, for those who want to look at them: (n_queries, weights_stride), or
+  // null. Each row is filled, with zeros for positions that its query does not see; the stride is
+  // at least first_position + n_queries and need be no multiple of 16. With an int8 cache they are
+  // the weights before they become codes.
+  float* weights = nullptr;
+  size_t weights_stride = 0;
 };
 
 constexpr int kMaxQueryTile = 8;

@@ -34,6 +34,15 @@ std::array<std::shared_ptr<PagePool>, 3> make_page_pools(const Config& config, i
 
 }  // namespace
 
+float* AttentionWeights::of(int layer, int head, int position) const {
+  float* out = layers[static_cast<size_t>(layer)];
+  if (out == nullptr) return nullptr;
+  const int first_position = n_positions - n_rows;
+  const auto row = static_cast<size_t>(head) * static_cast<size_t>(n_rows) +
+                   static_cast<size_t>(position - first_position);
+  return out + static_cast<size_t>(n_positions) * row;
+}
+
 Model::Model(const std::string& path, int n_threads, const CacheOptions& cache)
     : Model(GgufFile::open(path), checked_thread_count(n_threads), cache) {}
 
@@ -129,11 +138,20 @@ void Model::attend(int layer, std::span<const Row> rows) {
     const float* query = workspace_.qkv + workspace_.qkv_stride * run.first_row + head * d_head;
     kernels_.append({cache, query + n_embd, query + 2 * n_embd, workspace_.qkv_stride, run.n_rows,
                      first.position});
-    kernels_.attention(
-        {cache, query, workspace_.qkv_stride, run.n_rows, first.position,
-         workspace_.scratch(thread),
-         workspace_.attended + workspace_.embd_stride * run.first_row + head * d_head,
-         workspace_.embd_stride});
+    kernels::AttentionArgs args = {
+        cache,
+        query,
+        workspace_.qkv_stride,
+        run.n_rows,
+        first.position,
+        workspace_.scratch(thread),
+        workspace_.attended + workspace_.embd_stride * run.first_row + head * d_head,
+        workspace_.embd_stride};
+    if (first.weights != nullptr) {
+      args.weights = first.weights->of(layer, head, first.position);
+      args.weights_stride = static_cast<size_t>(first.weights->n_positions);
+    }
+    kernels_.attention(args);
   });
 }
 

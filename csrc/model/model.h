@@ -22,6 +22,17 @@
 
 namespace gpt2edge {
 
+// Where the attention weights of a sequence's rows go: for each layer that is wanted (n_head,
+// n_rows, n_positions) floats, how each row looks at the positions from 0 on.
+struct AttentionWeights {
+  std::vector<float*> layers;  // one of every layer of the model, null where it is not wanted
+  int n_rows;
+  int n_positions;  // the rows' own are the last of them
+
+  // Where those of the row at `position` begin, and after them those of the next; or null.
+  float* of(int layer, int head, int position) const;
+};
+
 // One token to compute.
 struct Row {
   int32_t token;
@@ -32,6 +43,8 @@ struct Row {
   // The greatest of every kMaximaBlock logits, NaN where one is not finite, for a block at the end
   // that is not whole any number; or null where the logits are, or these are not wanted.
   float* maxima = nullptr;
+  // For those who want to look at the weights, else null; the same for all rows of a sequence.
+  const AttentionWeights* weights = nullptr;
 };
 
 // Called now and then during a long pass; stops it by throwing.

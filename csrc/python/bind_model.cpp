@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/available_memory.h"
+#include "base/error.h"
 #include "base/thread_count.h"
 #include "generate/sampler.h"
 #include "generate/sequence.h"
@@ -96,6 +97,31 @@ py::array_t<float> append_all_logits(Sequence& sequence, const Tokens& tokens) {
   const py::gil_scoped_release unlocked;
   Sequence::append({&part, 1}, check_signals());
   return logits;
+}
+
+// (layers, heads, tokens, positions)
+py::array_t<float> append_attention(Sequence& sequence, const Tokens& tokens,
+                                    const std::vector<int>& layers) {
+  const Config& config = sequence.model().config();
+  sequence.check(tokens);
+  const int n_rows = static_cast<int>(tokens.size()), n_positions = sequence.length() + n_rows;
+  AttentionWeights weights{std::vector<float*>(static_cast<size_t>(config.n_layer)), n_rows,
+                           n_positions};
+  py::array_t<float> out({static_cast<py::ssize_t>(layers.size()), py::ssize_t{config.n_head},
+                          py::ssize_t{n_rows}, py::ssize_t{n_positions}});
+  for (size_t i = 0; i < layers.size(); ++i) {
+    if (layers[i] < 0 || layers[i] >= config.n_layer) {
+      throw py::value_error(message(
+          "layer ", layers[i], " is not there: this model has layers 0 to ", config.n_layer - 1));
+    }
+    float*& layer = weights.layers[static_cast<size_t>(layers[i])];
+    if (layer != nullptr) throw py::value_error(message("layer ", layers[i], " comes twice"));
+    layer = out.mutable_data(static_cast<py::ssize_t>(i));
+  }
+  const Sequence::Part part{&sequence, tokens, 1, nullptr, &weights};
+  const py::gil_scoped_release unlocked;
+  Sequence::append({&part, 1}, check_signals());
+  return out;
 }
 
 // A list of (session, tokens) or (session, tokens, n_logits).
@@ -190,6 +216,7 @@ void bind_model(py::module_& m) {
           "check", [](const Sequence& sequence, const Tokens& tokens) { sequence.check(tokens); },
           py::arg("tokens"))
       .def("append_all_logits", &append_all_logits, py::arg("tokens"))
+      .def("append_attention", &append_attention, py::arg("tokens"), py::arg("layers"))
       .def("truncate", &Sequence::truncate, py::arg("n"))
       .def("fork", &Sequence::fork)
       .def("page", &page, py::arg("index"))

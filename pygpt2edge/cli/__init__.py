@@ -25,6 +25,7 @@ _MODULES = {
     "inspect": "inspect",
     "tokenize": "tokenize",
     "eval": "evaluate",
+    "attention": "attention",
     "bench": "bench",
     "doctor": "doctor",
 }

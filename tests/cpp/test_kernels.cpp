@@ -537,6 +537,74 @@ std::vector<float> rounded_to_int8(std::vector<float> qkv, size_t d) {
   return qkv;
 }
 
+// e^x as the kernels define it, for one number.
+float exponential_naively(float x) {
+  const float shift = 12582912.0f;  // rounds to an integer
+  const float n = std::fmaf(x, 1.44269504f, shift) - shift;
+  const float r = std::fmaf(n, 2.12194440e-4f, std::fmaf(n, -0.693359375f, x));
+  float p = 1.9875691500e-4f;
+  for (const float c :
+       {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f}) {
+    p = std::fmaf(p, r, c);
+  }
+  return std::ldexp(std::fmaf(p * r, r, r) + 1.0f, static_cast<int>(n));
+}
+
+// A query's score with one key, from what a cache of this type keeps of it.
+float score_naively(CacheType type, const float* query, const float* key, int d) {
+  const float root = std::sqrt(static_cast<float>(d));
+  if (type != CacheType::kInt8) {
+    float sum = 0;
+    for (int k = 0; k < d; ++k) {
+      const bool is_f16 = type == CacheType::kF16;
+      sum = std::fmaf(is_f16 ? half_to_float(float_to_half(key[k])) : key[k], query[k], sum);
+    }
+    return sum * (1.0f / root);
+  }
+  float largest[2] = {};
+  for (int k = 0; k < d; ++k) {
+    largest[0] = std::max(largest[0], std::fabs(query[k]));
+    largest[1] = std::max(largest[1], std::fabs(key[k]));
+  }
+  int sum = 0;
+  for (int k = 0; k < d; ++k) {
+    sum += static_cast<int>(std::nearbyintf(query[k] * (127.0f / largest[0]))) *
+           static_cast<int>(std::nearbyintf(key[k] * (127.0f / largest[1])));
+  }
+  return static_cast<float>(sum) * (largest[1] / 127.0f * (largest[0] / 127.0f / root));
+}
+
+// The weights that the softmax makes of scores, which add up in 16 lanes.
+std::vector<float> softmax_naively(std::vector<float> x) {
+  const float largest = *std::max_element(x.begin(), x.end());
+  float lane[16] = {};
+  for (size_t i = 0; i < x.size(); ++i) {
+    x[i] = exponential_naively(x[i] - largest);
+    lane[i % 16] += x[i];
+  }
+  for (int half = 8; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
+  }
+  for (float& weight : x) weight /= lane[0];
+  return x;
+}
+
+// The weights of n queries as (n, n) floats, of rows [query, key, value].
+std::vector<float> weights_naively(CacheType type, const std::vector<float>& qkv, int d_head,
+                                   int n) {
+  const auto d = static_cast<size_t>(d_head), rows = static_cast<size_t>(n);
+  std::vector<float> weights(rows * rows);
+  for (size_t i = 0; i < rows; ++i) {
+    std::vector<float> scores;
+    for (size_t j = 0; j <= i; ++j) {
+      scores.push_back(score_naively(type, &qkv[3 * d * i], &qkv[3 * d * j + d], d_head));
+    }
+    const std::vector<float> row = softmax_naively(scores);
+    std::copy(row.begin(), row.end(), weights.begin() + static_cast<ptrdiff_t>(rows * i));
+  }
+  return weights;
+}
+
 void test_attention(const KernelTable& table, CacheType type, int d_head, int n) {
   const auto stride = static_cast<size_t>(3 * d_head);
   std::vector<float> qkv(stride * static_cast<size_t>(n) + 16);  // and what vectors overrun
@@ -544,15 +612,24 @@ void test_attention(const KernelTable& table, CacheType type, int d_head, int n)
   for (auto& v : qkv) v = d_head > 128 ? uniform(0.25f, 0.5f) : uniform(-2, 2);
   const auto d = static_cast<size_t>(d_head), rows = static_cast<size_t>(n);
   std::vector<float> scratch(attention_scratch(rows, d));
-  const auto run = [&](const KernelTable& t, int chunk) {
+  const auto run = [&](const KernelTable& t, int chunk, float* weights = nullptr) {
     Cache cache(type, d_head, n);
     std::vector<float> out(rows * d);
     for (int first = 0; first < n; first += chunk) {
       const int count = std::min(chunk, n - first);
       const float* query = qkv.data() + stride * static_cast<size_t>(first);
       t.append({cache.head, query + d, query + 2 * d, stride, count, first});
-      t.attention({cache.head, query, stride, count, first, scratch.data(),
-                   out.data() + d * static_cast<size_t>(first), d});
+      AttentionArgs args = {cache.head,
+                            query,
+                            stride,
+                            count,
+                            first,
+                            scratch.data(),
+                            out.data() + d * static_cast<size_t>(first),
+                            d};
+      if (weights != nullptr) args.weights = weights + rows * static_cast<size_t>(first);
+      args.weights_stride = rows;
+      t.attention(args);
     }
     return out;
   };
@@ -560,6 +637,12 @@ void test_attention(const KernelTable& table, CacheType type, int d_head, int n)
   CHECK(whole == run(table, 1));
   CHECK(whole == run(table, 7));
   CHECK(whole == run(table_named("scalar"), n));
+  const std::vector<float> expected = weights_naively(type, qkv, d_head, n);
+  for (const int chunk : {n, 1, 7}) {
+    std::vector<float> weights(rows * rows, -1.0f);
+    CHECK(whole == run(table, chunk, weights.data()));
+    CHECK(weights == expected);
+  }
 
   // What rounding is left: of the cache for f16; of the softmax's weights, to 127 steps up to the
   // largest of 32, for int8.

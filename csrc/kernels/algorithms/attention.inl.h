@@ -18,6 +18,7 @@ Tile working_tile(const AttentionArgs& args) {
   Tile tile{};
   tile.query_stride = args.query_stride;
   tile.out_stride = args.out_stride;
+  tile.weights_stride = args.weights_stride;
   tile.d_padded = static_cast<size_t>(padded_to_16(args.cache.d_head));
   tile.scores_stride = static_cast<size_t>(padded_to_block(args.first_position + args.n_queries));
   const size_t n_blocks = kMaxQueryTile * tile.scores_stride / kBlockPositions;
@@ -36,6 +37,7 @@ void attend(const AttentionArgs& args) {
     tile.first_position = args.first_position + i;
     tile.query = args.queries + args.query_stride * i;
     tile.out = args.out + args.out_stride * i;
+    if (args.weights != nullptr) tile.weights = args.weights + args.weights_stride * i;
     for (int next = i + Isa::kQueries; next < i + 2 * Isa::kQueries && next < args.n_queries;
          ++next) {
       prefetch_row(args.queries + args.query_stride * next, args.cache.d_head);

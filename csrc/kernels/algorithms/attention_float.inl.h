@@ -113,6 +113,9 @@ struct FloatAttention {
       const int n = tile.n_keys(q);
       total[q] = exponentiate(tile.scores + tile.scores_stride * q, n, padded_to_16(n));
     }
+    if (tile.weights != nullptr) {
+      for (int q = 0; q < Q; ++q) hand_out_weights(tile, q, total[q]);
+    }
 
     const int n_vectors = padded_to_16(cache.d_head) / 16;
     int v = 0;

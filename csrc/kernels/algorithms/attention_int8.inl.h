@@ -35,6 +35,7 @@ struct Int8Attention {
     for (int q = 0; q < Q; ++q) {
       total[q] = exponentiate(tile.scores + tile.scores_stride * q, tile.n_keys(q),
                               n_blocks * kBlockPositions);
+      if (tile.weights != nullptr) hand_out_weights(tile, q, total[q]);
       quantize_weights(tile, cache, q, n_blocks);
     }
 

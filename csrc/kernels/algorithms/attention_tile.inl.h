@@ -13,6 +13,8 @@ struct Tile {
   size_t query_stride;
   float* out;  // (n, out_stride), d_head of each
   size_t out_stride;
+  float* weights;  // (n, weights_stride) for those who look, or null
+  size_t weights_stride;
   // Room for the work in between:
   float* scores;  // (n, scores_stride)
   size_t scores_stride;
@@ -23,6 +25,15 @@ struct Tile {
   size_t d_padded;  // d_head, padded to 16
   int n_keys(int q) const { return first_position + q + 1; }
 };
+
+// Hands out the weights of query q, whose exponentials and their sum are known.
+void hand_out_weights(const Tile& tile, int q, float total) {
+  const float* scores = tile.scores + tile.scores_stride * q;
+  float* weights = tile.weights + tile.weights_stride * q;
+  const size_t n = static_cast<size_t>(tile.n_keys(q));
+  for (size_t j = 0; j < n; ++j) weights[j] = scores[j] / total;
+  for (size_t j = n; j < tile.weights_stride; ++j) weights[j] = 0.0f;
+}
 
 // out = sums / total
 void divide(const Tile& tile, int d_head, int q, float total) {
