@@ -166,6 +166,7 @@ class SlidingWindow(Window):
         """Gives up the memory: nothing more will be added."""
         super().release()
         self._next, self._tail = None, []
+        self._planned = (self._index, self.session, None, [], self._n)  # which held the next too
 
     def plan(self, tokens: Sequence[int]) -> Parts:
         """What to append to which session so that the text has these tokens more."""
