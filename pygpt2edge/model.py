@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pygpt2edge import _core, saved
 from pygpt2edge.errors import UnsupportedError
 from pygpt2edge.generation import GenerateOptions, Generation
-from pygpt2edge.results import Completion
+from pygpt2edge.results import Completion, Ranked
 from pygpt2edge.tokenizer import Tokenizer
 from pygpt2edge.window import SlidingWindow, Window
 
@@ -281,6 +281,42 @@ class GPT2:
             requests = [engine.submit(prompt, **options) for prompt in prompts]
             return [request.result() for request in requests]
 
+    def rank(
+        self,
+        prompt: str | Sequence[int],
+        candidates: Sequence[str | Sequence[int]],
+        *,
+        allow_special: bool = False,
+    ) -> list[Ranked]:
+        """How probable each candidate is as what follows a prompt, the most probable first.
+
+        The prompt is computed once, and what follows it for up to 16 candidates in a pass. As for
+        `score`, an end-of-text token comes before the prompt. Equals keep their order; no
+        candidates give an empty list.
+
+        A candidate is encoded together with the prompt, as any text is, and where they meet the
+        tokens may be others than the prompt has alone. Scores therefore begin, for all alike, at
+        the first token where any candidate's text differs from the prompt's own tokens: the
+        differences between scores are those between the whole texts. Where the prompt or a
+        candidate is given as token ids, they are simply put together.
+
+        Args:
+          prompt: text, or token ids; may be empty.
+          candidates: texts, or token ids.
+          allow_special: read "<|endoftext|>" in a text as the token, not as plain text.
+
+        Raises:
+          ContextLengthError: a candidate does not fit the context with the prompt; says which.
+          ValueError: a token is not in the vocabulary.
+
+        >>> ranked = GPT2().rank("It is a truth universally", [" banana", " acknowledged"])
+        >>> [candidate.index for candidate in ranked]
+        [1, 0]
+        """
+        from pygpt2edge.rank import rank
+
+        return rank(self, self._start_token(), prompt, candidates, allow_special)
+
     def logits(self, tokens: Sequence[int]) -> NDArray[np.float32]:
         """The logits after each token: float32 (len(tokens), n_vocab), row i for token i + 1."""
         return self.session().append_all_logits(tokens)
@@ -292,17 +328,14 @@ class GPT2:
         """
         import numpy as np
 
+        from pygpt2edge.scoring import logprobs
+
         tokens = self.tokenizer.encode(text) if isinstance(text, str) else list(text)
-        session, scores = self.session(), np.empty(len(tokens), np.float32)
-        inputs = [self._start_token(), *tokens[:-1]]
-        step = 128  # rows of logits held at a time
-        for first in range(0, len(tokens), step):
-            chunk = tokens[first : first + step]
-            logits = session.append_all_logits(inputs[first : first + step])
-            logits -= logits.max(axis=1, keepdims=True)
-            chosen = logits[np.arange(len(chunk)), chunk]
-            scores[first : first + step] = chosen - np.log(np.exp(logits).sum(axis=1))
-        return scores
+        inputs = [self._start_token(), *tokens][:-1]
+        session = self.session()
+        session.check(inputs)
+        (scores,) = logprobs([(session, inputs, tokens)])
+        return np.array(scores, np.float32)
 
     def window(self, options: GenerateOptions) -> Window:
         """An empty window, as the options want it."""
