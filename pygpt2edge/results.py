@@ -69,9 +69,12 @@ class Completion:
     prompt_tokens: list[int]
     finish_reason: FinishReason | None
     stop_string: str | None
-    seed: int  # give it again, with the same options, for the same text
+    seed: int  # give it again, with the same options, for the same text; 0 where nothing is drawn
     logprobs: list[TokenLogprob] = field(default_factory=list)
     timings: Timings = field(default_factory=Timings)
+    # Of a beam search: the log-probability of the text, end-of-text token included, divided by its
+    # number of tokens to the power of length_penalty.
+    score: float | None = None
 
 
 @dataclass(frozen=True)
