@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
     from pygpt2edge.generation import Generation
     from pygpt2edge.model import GPT2, demo_model_path
-    from pygpt2edge.results import Completion, Piece, Timings, TokenLogprob
+    from pygpt2edge.results import Completion, Piece, Ranked, Timings, TokenLogprob
     from pygpt2edge.tokenizer import Tokenizer
 
 __version__ = "0.1.0"
@@ -47,6 +47,7 @@ __all__ = [
     "MissingDependencyError",
     "Piece",
     "QueueFullError",
+    "Ranked",
     "Request",
     "Timings",
     "TokenLogprob",

@@ -286,6 +286,17 @@ def append_together(
     then no session has changed.
     """
 
+def append_and_score(
+    parts: Sequence[tuple[Session, Sequence[int], Sequence[int]]],
+) -> list[list[float]]:
+    """append_together for (session, tokens, targets), and how probable each target is.
+
+    Gives, for every part, the log-probability of each target after its token, as `top_logprobs`
+    has it. Holds a row of logits for every token. Raises what `append_together` does; ValueError
+    where tokens and targets are not as many, IndexError for a target that is none; then no session
+    has changed.
+    """
+
 def memory_estimate(
     path: str, n_ctx: int = 0, kv_type: str = "", n_threads: int = 0
 ) -> dict[str, int]:

@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 
 from pygpt2edge import _core
 from pygpt2edge.model import GPT2
+from pygpt2edge.scoring import ROWS
 from pygpt2edge.tokenizer import END_OF_TEXT
 
 Floats = NDArray[np.float32]
 
-# Rows of logits held at a time: 26 MB for each model with GPT-2's vocabulary.
-_ROWS = 128
 _SEPARATOR = re.compile(rf"\n?{re.escape(END_OF_TEXT)}\n?")
 
 
@@ -111,8 +110,8 @@ def _chunks(n_tokens: int, n_window: int) -> Iterator[tuple[int, int, bool]]:
     predict first + 1 .. last. A window's last token predicts none."""
     for start in range(0, n_tokens, n_window):
         end = min(start + n_window, n_tokens) - 1
-        for first in range(start, end, _ROWS):
-            yield first, min(first + _ROWS, end), first == start
+        for first in range(start, end, ROWS):
+            yield first, min(first + ROWS, end), first == start
 
 
 def _append(sequence: _core.Session, tokens: NDArray[np.int32], begins_window: bool) -> Floats:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pygpt2edge import _core, saved
 from pygpt2edge.errors import UnsupportedError
 from pygpt2edge.generation import GenerateOptions, Generation
-from pygpt2edge.results import Completion
+from pygpt2edge.results import Completion, Ranked
 from pygpt2edge.speculation import MAX_GUESSES, speculation
 from pygpt2edge.tokenizer import Tokenizer
 from pygpt2edge.window import SlidingWindow, Window
@@ -26,6 +27,8 @@ from pygpt2edge.window import SlidingWindow, Window
 if TYPE_CHECKING:  # generating text needs no numpy, whose import takes a tenth of a second
     import numpy as np
     from numpy.typing import NDArray
+
+    from pygpt2edge.beam_search import EarlyStopping
 
 
 def demo_model_path() -> Path:
@@ -256,8 +259,11 @@ class GPT2:
     def generate(self, prompt: str | Sequence[int], **options: Any) -> Completion:
         """Generates a text and returns it whole, with its tokens, timings and finish reason.
 
-        Takes the options of `stream`, and raises what it raises.
+        Takes the options of `stream`, and raises what it raises. With `num_beams` it is the best
+        text of `beam_search`, and takes the options of that.
         """
+        if "num_beams" in options:
+            return self.beam_search(prompt, n=1, **options)[0]
         generation = self.stream(prompt, **options)
         for _ in generation:
             pass
@@ -312,6 +318,125 @@ class GPT2:
             requests = [engine.submit(prompt, **options) for prompt in prompts]
             return [request.result() for request in requests]
 
+    def generate_n(
+        self, prompt: str | Sequence[int], n: int, *, max_batch: int = 16, **options: Any
+    ) -> list[Completion]:
+        """Generates n texts after one prompt, which is read once, up to `max_batch` at a time.
+
+        Takes the options of `stream`, and raises what it raises. Text i is exactly what `generate`
+        gives with `seed + i` (modulo 2^64) as its seed; with none, one is drawn for the first text.
+        With `num_beams` they are the n best texts of `beam_search`, and the options are those of
+        that.
+
+        All texts share the memory of the prompt. Only where the context slides and its next window
+        has begun within the prompt does each text read the part in that window for itself.
+        """
+        from pygpt2edge.engine import Engine
+
+        if n < 1:
+            raise ValueError(f"n is {n}; give 1 or more")
+        if "num_beams" in options:
+            return self.beam_search(prompt, n=n, **options)
+        seed = options.pop("seed", None)
+        seed = secrets.randbits(64) if seed is None else seed
+        prompt = self._prompt_tokens(prompt, options.pop("allow_special", False))
+        with Engine(self, max_batch=max_batch, max_queue=n) as engine:
+            # The engine keeps what it has read, here the prompt, for texts that begin with it.
+            engine.submit(prompt, seed=seed, **options | {"max_tokens": 0}).result()
+            requests = [engine.submit(prompt, seed=(seed + i) % 2**64, **options) for i in range(n)]
+            return [request.result() for request in requests]
+
+    def beam_search(
+        self,
+        prompt: str | Sequence[int],
+        num_beams: int = 4,
+        n: int = 1,
+        *,
+        max_tokens: int | None = 64,
+        length_penalty: float = 1.0,
+        early_stopping: EarlyStopping = False,
+        stop: str | Sequence[str] = (),
+        ignore_eos: bool = False,
+        allow_special: bool = False,
+    ) -> list[Completion]:
+        """The n most probable texts after a prompt that a beam search finds, best first.
+
+        At every step the `num_beams` most probable beginnings go on, side by side in one pass over
+        the weights; the memory of what they have in common is shared. Nothing is drawn: the same
+        options give the same texts on every machine. The search is that of Hugging Face's
+        `generate(num_beams=..., do_sample=False)`, and `score` its `sequences_scores`.
+
+        Args:
+          prompt: as for `stream`.
+          num_beams: how many beginnings are kept; 1 is greedy.
+          n: how many texts to return, 1 to num_beams.
+          max_tokens: the most tokens to add, at least 1; None fills the context, which ends a text
+            in any case.
+          length_penalty: a text's score is its log-probability divided by its number of tokens to
+            this power, -50 to 50: above 0 favours long texts, below 0 short ones.
+          early_stopping: when to end, once there are num_beams texts. True: at once. False: when
+            the best beginning would score no better than the worst of them if it ended now.
+            "never": when it could not even at the length that scores best.
+          stop: strings that end a text, which does not include them.
+          ignore_eos: go on after an end-of-text token.
+          allow_special: read "<|endoftext|>" in the prompt as the token, not as plain text.
+
+        Raises:
+          ContextLengthError: the prompt does not fit the context.
+          ValueError: an option is out of its range.
+
+        >>> [text.finish_reason for text in GPT2().beam_search("It is", 3, 2, max_tokens=2)]
+        ['length', 'length']
+        """
+        from pygpt2edge.beam_search import BeamOptions, BeamSearch
+
+        options = BeamOptions(
+            num_beams=num_beams,
+            n=n,
+            max_tokens=max_tokens,
+            length_penalty=length_penalty,
+            early_stopping=early_stopping,
+            stop=(stop,) if isinstance(stop, str) else tuple(stop),
+            ignore_eos=ignore_eos,
+        )
+        return BeamSearch(self, self._prompt_tokens(prompt, allow_special), options).run()
+
+    def rank(
+        self,
+        prompt: str | Sequence[int],
+        candidates: Sequence[str | Sequence[int]],
+        *,
+        allow_special: bool = False,
+    ) -> list[Ranked]:
+        """How probable each candidate is as what follows a prompt, the most probable first.
+
+        The prompt is computed once, and what follows it for up to 16 candidates in a pass. As for
+        `score`, an end-of-text token comes before the prompt. Equals keep their order; no
+        candidates give an empty list.
+
+        A candidate is encoded together with the prompt, as any text is, and where they meet the
+        tokens may be others than the prompt has alone. Scores therefore begin, for all alike, at
+        the first token where any candidate's text differs from the prompt's own tokens: the
+        differences between scores are those between the whole texts. Where the prompt or a
+        candidate is given as token ids, they are simply put together.
+
+        Args:
+          prompt: text, or token ids; may be empty.
+          candidates: texts, or token ids.
+          allow_special: read "<|endoftext|>" in a text as the token, not as plain text.
+
+        Raises:
+          ContextLengthError: a candidate does not fit the context with the prompt; says which.
+          ValueError: a token is not in the vocabulary.
+
+        >>> ranked = GPT2().rank("It is a truth universally", [" banana", " acknowledged"])
+        >>> [candidate.index for candidate in ranked]
+        [1, 0]
+        """
+        from pygpt2edge.rank import rank
+
+        return rank(self, self._start_token(), prompt, candidates, allow_special)
+
     def logits(self, tokens: Sequence[int]) -> NDArray[np.float32]:
         """The logits after each token: float32 (len(tokens), n_vocab), row i for token i + 1."""
         return self.session().append_all_logits(tokens)
@@ -323,17 +448,14 @@ class GPT2:
         """
         import numpy as np
 
+        from pygpt2edge.scoring import logprobs
+
         tokens = self.tokenizer.encode(text) if isinstance(text, str) else list(text)
-        session, scores = self.session(), np.empty(len(tokens), np.float32)
-        inputs = [self._start_token(), *tokens[:-1]]
-        step = 128  # rows of logits held at a time
-        for first in range(0, len(tokens), step):
-            chunk = tokens[first : first + step]
-            logits = session.append_all_logits(inputs[first : first + step])
-            logits -= logits.max(axis=1, keepdims=True)
-            chosen = logits[np.arange(len(chunk)), chunk]
-            scores[first : first + step] = chosen - np.log(np.exp(logits).sum(axis=1))
-        return scores
+        inputs = [self._start_token(), *tokens][:-1]
+        session = self.session()
+        session.check(inputs)
+        (scores,) = logprobs([(session, inputs, tokens)])
+        return np.array(scores, np.float32)
 
     def attention(
         self, text: str | Sequence[int], *, layers: Sequence[int] | None = None

@@ -177,6 +177,7 @@ class SlidingWindow(Window):
         """Gives up the memory: nothing more will be added."""
         super().release()
         self._next, self._tail = None, []
+        self._planned = (self._index, self.session, None, [], self._n)  # which held the next too
 
     @property
     def guessable(self) -> float:

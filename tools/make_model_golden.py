@@ -18,7 +18,8 @@ sys.path.append(str(ROOT / "tests"))
 from tiny_models import MODELS, TinyModel, draw_weights, some_tokens  # noqa: E402
 
 
-def reference_logits(model: TinyModel, tokens: np.ndarray) -> np.ndarray:
+def reference_model(model: TinyModel) -> GPT2LMHeadModel:
+    """Hugging Face's model with the drawn weights."""
     config = GPT2Config(
         vocab_size=model.n_vocab,
         n_positions=model.n_ctx,
@@ -37,8 +38,13 @@ def reference_logits(model: TinyModel, tokens: np.ndarray) -> np.ndarray:
     assert not unexpected, unexpected
     assert set(missing) <= {"lm_head.weight"}, missing
     reference.tie_weights()
+    return reference
+
+
+def reference_logits(model: TinyModel, tokens: np.ndarray) -> np.ndarray:
+    inputs = torch.from_numpy(tokens[None].astype(np.int64))
     with torch.no_grad():
-        return reference(torch.from_numpy(tokens[None].astype(np.int64))).logits[0].numpy()
+        return reference_model(model)(inputs).logits[0].numpy()
 
 
 def main() -> None:

@@ -14,8 +14,8 @@ namespace gpt2edge {
 
 static_assert(FLT_EVAL_METHOD == 0, "doubles must be rounded to double after every operation");
 
-// e^x for x <= 0; exactly 0 below -700, -infinity included.
-inline double portable_exp(double x) {
+// e^x for x from -700 to 0, without a branch.
+inline double portable_exp_in_range(double x) {
   // x = n ln 2 + r with |r| <= ln(2)/2. Adding 1.5 * 2^52 rounds to an integer and leaves it in the
   // low bits of the sum. The high part of ln 2 has few enough bits for n times it to be exact.
   constexpr double kLog2E = 0x1.71547652b82fep+0;
@@ -41,8 +41,11 @@ inline double portable_exp(double x) {
 
   const double power_of_two =
       std::bit_cast<double>((std::bit_cast<uint64_t>(shifted) + 1023) << 52);
-  return x < -700.0 ? 0.0 : sum * power_of_two;
+  return sum * power_of_two;
 }
+
+// e^x for x <= 0; exactly 0 below -700, -infinity included.
+inline double portable_exp(double x) { return x < -700.0 ? 0.0 : portable_exp_in_range(x); }
 
 // ln x for a positive, finite x.
 inline double portable_log(double x) {

@@ -7,12 +7,14 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <tuple>
 #include <vector>
 
 #include "base/available_memory.h"
 #include "base/error.h"
 #include "base/thread_count.h"
 #include "generate/sampler.h"
+#include "generate/score.h"
 #include "generate/sequence.h"
 #include "model/model.h"
 #include "python/bindings.h"
@@ -141,6 +143,18 @@ void append_together(const std::vector<py::tuple>& parts) {
   Sequence::append(borrowed, check_signals());
 }
 
+// A list of (session, tokens, targets).
+std::vector<std::vector<float>> append_and_score_parts(
+    const std::vector<std::tuple<Sequence*, Tokens, Tokens>>& parts) {
+  std::vector<ScoredPart> borrowed;
+  for (const auto& [sequence, tokens, targets] : parts) {
+    if (sequence == nullptr) throw py::type_error("parts begin with a Session");
+    borrowed.push_back({sequence, tokens, targets});
+  }
+  const py::gil_scoped_release unlocked;
+  return append_and_score(borrowed, check_signals());
+}
+
 py::bytes page(const Sequence& sequence, size_t index) {
   if (index >= sequence.pages().size()) throw py::index_error("there is no such page");
   return {reinterpret_cast<const char*>(sequence.pages()[index]), sequence.page_bytes()};
@@ -240,6 +254,7 @@ void bind_model(py::module_& m) {
 
   m.def("available_memory", &available_memory);
   m.def("append_together", &append_together, py::arg("parts"));
+  m.def("append_and_score", &append_and_score_parts, py::arg("parts"));
 
   m.def("memory_estimate", &memory_estimate, py::arg("path"), py::arg("n_ctx") = 0,
         py::arg("kv_type") = "", py::arg("n_threads") = 0);

@@ -23,6 +23,7 @@ _MODULES = {
     "generate": "generate",
     "convert": "convert",
     "inspect": "inspect",
+    "rank": "rank",
     "tokenize": "tokenize",
     "eval": "evaluate",
     "attention": "attention",

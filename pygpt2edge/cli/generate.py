@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pygpt2edge.cli import several
 from pygpt2edge.cli.options import (
     ModelSource,
     Runtime,
@@ -74,6 +75,12 @@ def _logit_bias(text: str) -> tuple[int, float]:
 @click.option("--ignore-eos", is_flag=True, help="Go on after an end-of-text token.")
 @click.option("--allow-special", is_flag=True,
               help='Read "<|endoftext|>" in the prompt as the token, not as text.')  # fmt: skip
+@click.option("--n", "n", metavar="N", type=number(int, 1, 2**31 - 1), default=1,
+              show_default=True, help="How many texts to write, with the seeds from --seed on, or "
+              "the N best of a beam search.")  # fmt: skip
+@click.option("--num-beams", metavar="N", type=number(int, 1, 2**31 - 1), default=1,
+              show_default=True, help="Above 1, search for the most probable text, keeping this "
+              "many beginnings.")  # fmt: skip
 @runtime_options
 @click.option("--logprobs", metavar="N", type=number(int, 0, 2**31 - 1), default=0,
               help="Report each token's log-probability and the N most likely tokens: on stderr, "
@@ -96,6 +103,8 @@ def command(
     quiet: bool,
     max_tokens: int,
     seed: int,
+    n: int,
+    num_beams: int,
     logit_bias: tuple[tuple[int, float], ...],
     **options: Any,
 ) -> None:
@@ -104,7 +113,7 @@ def command(
     The prompt and its continuation stream to stdout; timings go to stderr. "-" reads the prompt
     from stdin, as does no PROMPT at all when something is piped in; a newline at its end is
     dropped. An empty prompt lets the model begin a text of its own. Ctrl-C stops at once and keeps
-    the text so far.
+    the text so far. Several texts (--n) come when all are written, with "---" between them.
 
     \b
     Examples:
@@ -113,6 +122,7 @@ def command(
       pygpt2edge generate -m openai-community/gpt2 --temp 0 -f prompt.txt --stop "\\n\\n"
       cat letter.txt | pygpt2edge generate --no-echo -q > reply.txt
       pygpt2edge generate "Call me" --logprobs 5 --json
+      pygpt2edge generate "Call me" --n 3 --num-beams 8
     """
     text = _prompt(prompt, prompt_option, file)
     note_on_demo_model(source, quiet or as_json)
@@ -123,6 +133,18 @@ def command(
         "logit_bias": dict(logit_bias),
         "stop": [_unescaped(stop) for stop in options["stop"]],
     }
+    if n > 1 or num_beams > 1:
+        completions, options = several.write(ctx, model, text, n, num_beams, options)
+        if as_json:
+            each = [
+                _as_json(model, text, one, options) | {"score": one.score} for one in completions
+            ]
+            print_json(several.as_json(each))
+        else:
+            several.show(completions, text if echo else "", quiet)
+            for one in completions if options.get("logprobs") else ():
+                _print_logprobs(model, one)
+        return
     generation = model.stream(text, **options)
     shows_prompt = echo and not as_json
     interrupted = _print_text(generation, text if shows_prompt else "", model.n_ctx, not as_json)
@@ -188,7 +210,7 @@ def _as_json(
     timings = completion.timings
     biases = {
         str(token): bias if math.isfinite(bias) else str(bias)
-        for token, bias in options["logit_bias"].items()
+        for token, bias in options.get("logit_bias", {}).items()
     }
     return {
         "prompt": prompt,

@@ -1,0 +1,26 @@
+// How probable given tokens are as what follows given texts.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "generate/sequence.h"
+
+namespace gpt2edge {
+
+struct ScoredPart {
+  Sequence* sequence;
+  std::span<const int32_t> tokens;   // to append
+  std::span<const int32_t> targets;  // what is to be scored after each of them, as many
+};
+
+// Appends the tokens of all parts in one pass, and gives for every part the log-probability of each
+// target after its token, as log_softmax_top does. Holds a row of logits for every token meanwhile.
+// Throws what Sequence::append does, std::invalid_argument where tokens and targets are
+// not as many and std::out_of_range for a target that is not in the vocabulary; then no sequence
+// has changed. A logit that is no number throws std::runtime_error after the pass.
+std::vector<std::vector<float>> append_and_score(std::span<const ScoredPart> parts,
+                                                 const Interrupt& interrupt);
+
+}  // namespace gpt2edge

@@ -1,0 +1,62 @@
+"""Several texts of `pygpt2edge generate`, one after the other."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pygpt2edge.cli.output import note
+
+if TYPE_CHECKING:
+    from pygpt2edge import GPT2, Completion
+
+# What beam search has an option for. The others say how tokens are drawn.
+_OF_BEAMS = ("max_tokens", "stop", "ignore_eos", "allow_special")
+# Parameters of the command that say nothing of how a text is written.
+_NEUTRAL = {
+    "model", "type_", "revision", "threads", "ctx_size", "kv_type", "prompt", "prompt_option",
+    "file", "echo", "as_json", "quiet", "n", "num_beams",
+}  # fmt: skip
+
+
+def write(
+    ctx: click.Context, model: GPT2, prompt: str, n: int, num_beams: int, options: dict[str, Any]
+) -> tuple[list[Completion], dict[str, Any]]:
+    """The texts, and the options that they were written with."""
+    if num_beams == 1:
+        return model.generate_n(prompt, n, **options), options
+    for name in ctx.params:
+        given = ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
+        if given and name not in _NEUTRAL and name not in _OF_BEAMS:
+            raise click.UsageError(
+                f"--{name.replace('_', '-')} does not go with --num-beams: beam search draws no "
+                "tokens, and takes --max-tokens, --stop, --ignore-eos and --allow-special"
+            )
+    if n > num_beams:
+        raise click.UsageError(f"--n is {n}; of {num_beams} beams there are 1 to {num_beams} texts")
+    options = {name: options[name] for name in _OF_BEAMS} | {"num_beams": num_beams}
+    return model.beam_search(prompt, n=n, **options), options
+
+
+def show(completions: Sequence[Completion], prompt: str, quiet: bool) -> None:
+    """Prints the texts with "---" between them, and where each came from on stderr."""
+    for i, completion in enumerate(completions):
+        if i > 0:
+            sys.stdout.write("---\n")
+        text = prompt + completion.text
+        sys.stdout.write(text if text.endswith("\n") or not text else text + "\n")
+        sys.stdout.flush()
+        if completion.score is None:
+            note(f"seed {completion.seed}", quiet)
+        else:
+            note(f"score {completion.score:.4f}", quiet)
+
+
+def as_json(each: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One object of the objects of all texts: what they have in common is told once."""
+    common = ("prompt", "prompt_tokens", "options", "model")
+    texts = [{name: one[name] for name in one if name not in common} for one in each]
+    return {name: each[0][name] for name in common} | {"completions": texts}

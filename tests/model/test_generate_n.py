@@ -1,0 +1,99 @@
+"""Several texts after one prompt: each is what it would be alone, and the prompt is read once."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pygpt2edge import GPT2, Completion, ContextLengthError, _core
+
+PROMPT = "It is a truth universally acknowledged, that"
+
+
+@pytest.fixture(scope="module")
+def model() -> GPT2:
+    return GPT2(n_threads=2, n_ctx=256)
+
+
+def same(found: Completion, expected: Completion) -> bool:
+    what = ("text", "tokens", "finish_reason", "stop_string", "seed", "prompt_tokens", "logprobs")
+    return all(getattr(found, name) == getattr(expected, name) for name in what)
+
+
+SLIDE = {"context_overflow": "slide", "keep": 100, "pin": 3, "ignore_eos": True}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "options"),
+    [
+        (PROMPT, {"temperature": 1.3, "logprobs": 2}),
+        (PROMPT, {"stop": [" the", "\n"], "repetition_penalty": 1.2}),
+        (PROMPT, {"temperature": 0}),
+        ("", {"max_tokens": 0}),
+        ("<|endoftext|>It", {"allow_special": True}),
+        ([7], {"max_tokens": None}),
+        (PROMPT, {**SLIDE, "max_tokens": 400}),
+        (PROMPT * 22, {**SLIDE, "max_tokens": 150}),  # the next window has begun
+        (PROMPT * 60, {**SLIDE, "max_tokens": 100}),  # the window has slid
+    ],
+)
+def test_texts_are_those_of_single_calls(
+    model: GPT2, prompt: str | list[int], options: dict
+) -> None:
+    options = {"max_tokens": 20, **options}
+    before = model.cache_bytes_used
+    found = model.generate_n(prompt, 3, seed=2**64 - 2, max_batch=2, **options)
+    seeds = [2**64 - 2, 2**64 - 1, 0]
+    for text, seed in zip(found, seeds, strict=True):
+        assert same(text, model.generate(prompt, seed=seed, **options))
+    assert model.cache_bytes_used == before
+
+
+@settings(deadline=None, max_examples=15)
+@given(n=st.integers(1, 7), n_prompt=st.integers(1, 140), max_batch=st.integers(1, 8))
+def test_any_number(model: GPT2, n: int, n_prompt: int, max_batch: int) -> None:
+    prompt = (model.tokenizer.encode(PROMPT) * 20)[:n_prompt]
+    found = model.generate_n(prompt, n, max_batch=max_batch, max_tokens=5, seed=n_prompt)
+    assert len(found) == n
+    for i, text in enumerate(found):
+        assert same(text, model.generate(prompt, max_tokens=5, seed=n_prompt + i))
+
+
+def test_a_drawn_seed_is_told(model: GPT2) -> None:
+    first, second = model.generate_n(PROMPT, 2, max_tokens=9)
+    assert second.seed == (first.seed + 1) % 2**64
+    assert same(model.generate(PROMPT, max_tokens=9, seed=second.seed), second)
+
+
+def test_the_prompt_is_read_once(model: GPT2, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompt = model.tokenizer.encode(PROMPT) * 20
+    page = model.memory["cache"] * 64 // model.n_ctx
+    rows, most, together = [], [], _core.append_together
+
+    def noted(parts: list) -> None:
+        together(parts)
+        rows.append(sum(len(tokens) for _, tokens in parts))
+        most.append(model.cache_bytes_used)
+
+    monkeypatch.setattr(_core, "append_together", noted)
+    before = model.cache_bytes_used
+    model.generate_n(prompt, 8, max_tokens=6, ignore_eos=True, seed=1)
+    # The prompt, its last token for each text, and all tokens of the texts but the last ones.
+    assert sum(rows) == len(prompt) + 8 + 8 * 5
+    assert max(rows[1:]) == 8
+    # Two pages of the prompt are shared; each text has the third and may begin a fourth.
+    assert max(most) - before <= (3 + 2 * 8) * page
+
+
+def test_refusals(model: GPT2) -> None:
+    with pytest.raises(ValueError, match="n is 0; give 1 or more"):
+        model.generate_n(PROMPT, 0)
+    with pytest.raises(ValueError, match="seed is -1"):
+        model.generate_n(PROMPT, 2, seed=-1)
+    with pytest.raises(ValueError, match="max_tokens is -1"):
+        model.generate_n(PROMPT, 2, max_tokens=-1)
+    with pytest.raises(ValueError, match="max_batch is 0"):
+        model.generate_n(PROMPT, 2, max_batch=0)
+    with pytest.raises(ContextLengthError, match="do not fit a context of 256"):
+        model.generate_n([5] * 257, 2)
