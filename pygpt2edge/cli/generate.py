@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import re
 import sys
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pygpt2edge.cli import several
+from pygpt2edge.cli.generate_options import context_options, guessing_options, sampling_options
 from pygpt2edge.cli.options import (
     ModelSource,
     Runtime,
@@ -21,27 +24,10 @@ from pygpt2edge.cli.options import (
     runtime_options,
 )
 from pygpt2edge.cli.output import INTERRUPTED, memory_line, note, plural, print_json, print_table
+from pygpt2edge.output_file import check_target
 
 if TYPE_CHECKING:
     from pygpt2edge import GPT2, Completion, Generation
-
-
-# The least and the greatest positive number the sampler takes: those of a 32-bit float.
-_MIN, _MAX = 1.2e-38, 3.4e38
-
-
-def _logit_bias(text: str) -> tuple[int, float]:
-    # 198=-inf, and as llama.cpp has it, 198-inf or 198+1.5
-    match = re.fullmatch(r"(\d{1,9})(?:=|(?=[+-]))(\S+)", text)
-    try:
-        token, bias = int(match[1]), float(match[2])  # type: ignore[index]
-    except (TypeError, ValueError):
-        token, bias = 0, math.nan
-    if not bias <= _MAX:
-        raise click.BadParameter(
-            f"{text!r} is not of the form ID=VALUE, such as 198=-1.5 or 198=-inf"
-        )
-    return token, bias
 
 
 @click.command("generate")
@@ -50,37 +36,9 @@ def _logit_bias(text: str) -> tuple[int, float]:
 @click.option("-p", "--prompt", "prompt_option", metavar="TEXT", help="The prompt, as an option.")
 @click.option("-f", "--file", "file", metavar="FILE", type=click.Path(),
               help="Read the prompt from a file; a newline at its end is dropped.")  # fmt: skip
-@click.option("-n", "--max-tokens", "--n-predict", metavar="N", default=64,
-              type=number(int, -1, 2**31 - 1), show_default=True,
-              help="Most tokens to write; -1 goes on until the context is full.")  # fmt: skip
-@click.option("--temp", "--temperature", "temperature", metavar="X", type=number(float, 0, _MAX),
-              default=0.8, show_default=True,
-              help="Divides the logits; 0 always takes the most likely token.")  # fmt: skip
-@click.option("--top-k", metavar="N", type=number(int, 0, 2**31 - 1), default=40, show_default=True,
-              help="Keep the K most likely tokens; 0 keeps all.")  # fmt: skip
-@click.option("--top-p", metavar="X", type=number(float, 0, 1), default=1.0, show_default=True,
-              help="Keep the fewest tokens that hold this share of the probability.")  # fmt: skip
-@click.option("--min-p", metavar="X", type=number(float, 0, 1), default=0.0, show_default=True,
-              help="Keep tokens at least this likely relative to the most likely.")  # fmt: skip
-@click.option("--repetition-penalty", "--repeat-penalty", metavar="X",
-              type=number(float, _MIN, _MAX), default=1.0, show_default=True,
-              help="Above 1 makes tokens of the text less likely to come again.")  # fmt: skip
-@click.option("--logit-bias", metavar="ID=VALUE", type=_logit_bias, multiple=True,
-              help="Add VALUE to a token's logit; -inf bans it. Repeatable.")  # fmt: skip
-@click.option("-s", "--seed", metavar="N", type=number(int, -1, 2**64 - 1), default=-1,
-              help="The same seed gives the same text on every machine; -1 draws one.  "
-              "[default: -1]")  # fmt: skip
-@click.option("--stop", "-r", "--reverse-prompt", metavar="TEXT", multiple=True,
-              help="End at this text, which is not printed. Repeatable.")  # fmt: skip
-@click.option("--ignore-eos", is_flag=True, help="Go on after an end-of-text token.")
-@click.option("--allow-special", is_flag=True,
-              help='Read "<|endoftext|>" in the prompt as the token, not as text.')  # fmt: skip
-@click.option("--n", "n", metavar="N", type=number(int, 1, 2**31 - 1), default=1,
-              show_default=True, help="How many texts to write, with the seeds from --seed on, or "
-              "the N best of a beam search.")  # fmt: skip
-@click.option("--num-beams", metavar="N", type=number(int, 1, 2**31 - 1), default=1,
-              show_default=True, help="Above 1, search for the most probable text, keeping this "
-              "many beginnings.")  # fmt: skip
+@sampling_options
+@context_options
+@guessing_options
 @runtime_options
 @click.option("--logprobs", metavar="N", type=number(int, 0, 2**31 - 1), default=0,
               help="Report each token's log-probability and the N most likely tokens: on stderr, "
@@ -101,12 +59,11 @@ def command(
     echo: bool,
     as_json: bool,
     quiet: bool,
-    max_tokens: int,
-    seed: int,
     n: int,
     num_beams: int,
-    logit_bias: tuple[tuple[int, float], ...],
-    **options: Any,
+    save: str | None,
+    resume: str | None,
+    **given: Any,
 ) -> None:
     """Write text that continues PROMPT.
 
@@ -114,6 +71,10 @@ def command(
     from stdin, as does no PROMPT at all when something is piped in; a newline at its end is
     dropped. An empty prompt lets the model begin a text of its own. Ctrl-C stops at once and keeps
     the text so far. Several texts (--n) come when all are written, with "---" between them.
+
+    With --endless the text outgrows the context, of which a new one begins, without a pause, with
+    the last tokens of the old. --save and --resume go on with a text another day, exactly as if
+    nothing had come between: give the same model, -c and --kv-type, and -n for how much more.
 
     \b
     Examples:
@@ -123,41 +84,113 @@ def command(
       cat letter.txt | pygpt2edge generate --no-echo -q > reply.txt
       pygpt2edge generate "Call me" --logprobs 5 --json
       pygpt2edge generate "Call me" --n 3 --num-beams 8
+      pygpt2edge generate -m gpt2-xl.gguf --draft gpt2.gguf --endless --save tale.p2e "Long ago"
+      pygpt2edge generate -m gpt2-xl.gguf --resume tale.p2e -n 500
     """
-    text = _prompt(prompt, prompt_option, file)
+    options = _options(ctx, given)
+    _check_files(ctx, save, resume, (prompt, prompt_option, file))
+    text = "" if resume is not None else _prompt(prompt, prompt_option, file)
     note_on_demo_model(source, quiet or as_json)
     model = source.load(runtime)
-    options |= {
-        "max_tokens": None if max_tokens == -1 else max_tokens,
-        "seed": None if seed == -1 else seed,
-        "logit_bias": dict(logit_bias),
-        "stop": [_unescaped(stop) for stop in options["stop"]],
-    }
+    if options["draft"] is not None:
+        options["draft"] = ModelSource(options["draft"]).load(Runtime(runtime.n_threads))
     if n > 1 or num_beams > 1:
         completions, options = several.write(ctx, model, text, n, num_beams, options)
-        if as_json:
-            each = [
-                _as_json(model, text, one, options) | {"score": one.score} for one in completions
-            ]
-            print_json(several.as_json(each))
-        else:
-            several.show(completions, text if echo else "", quiet)
-            for one in completions if options.get("logprobs") else ():
-                _print_logprobs(model, one)
+        _show_several(model, text, completions, options, echo=echo, as_json=as_json, quiet=quiet)
         return
-    generation = model.stream(text, **options)
-    shows_prompt = echo and not as_json
-    interrupted = _print_text(generation, text if shows_prompt else "", model.n_ctx, not as_json)
+    if resume is None:
+        generation = model.stream(text, **options)
+    else:
+        how = {name: options[name] for name in ("max_tokens", *_GUESSING)}
+        generation = model.resume(resume, **how)
+        options = asdict(generation.options) | how
+        text = model.tokenizer.decode(generation.completion().prompt_tokens)
+    so_far = text + generation.completion().text if echo and not as_json else ""
+    slides = options["context_overflow"] == "slide"
+    interrupted = _print_text(generation, so_far, math.inf if slides else model.n_ctx, not as_json)
     completion = generation.completion()
+    if save is not None:
+        _save(generation, Path(save))
     if as_json:
         print_json(_as_json(model, text, completion, options))
     elif options["logprobs"]:
         sys.stdout.flush()
         _print_logprobs(model, completion)
-    note(_timings(model, completion, drew_seed=seed == -1 and options["temperature"] > 0),
-         quiet or as_json)  # fmt: skip
+    drew_seed = resume is None and options["seed"] is None and options["temperature"] > 0
+    note(_timings(model, completion, drew_seed), quiet or as_json)
     if interrupted:
         ctx.exit(INTERRUPTED)
+
+
+def _show_several(
+    model: GPT2,
+    prompt: str,
+    completions: list[Completion],
+    options: dict[str, Any],
+    *,
+    echo: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    if as_json:
+        each = [_as_json(model, prompt, one, options) | {"score": one.score} for one in completions]
+        print_json(several.as_json(each))
+        return
+    several.show(completions, prompt if echo else "", quiet)
+    for one in completions if options.get("logprobs") else ():
+        _print_logprobs(model, one)
+
+
+# Options that say how fast a text comes, not what it says.
+_GUESSING = ("draft", "prompt_lookup", "max_guesses")
+# Parameters that go with --resume; the others are those that the text was begun with.
+_WITH_RESUME = {
+    "model", "type_", "revision", "threads", "ctx_size", "kv_type", "max_tokens", "echo", "as_json",
+    "quiet", "save", "resume", *_GUESSING,
+}  # fmt: skip
+
+
+def _options(ctx: click.Context, given: dict[str, Any]) -> dict[str, Any]:
+    """The options of `GPT2.stream`, but for the draft, which is still a name."""
+    endless = given.pop("endless")
+    sets_n = ctx.get_parameter_source("max_tokens") != click.core.ParameterSource.DEFAULT
+    no_limit = given["max_tokens"] == -1 or (endless and not sets_n)
+    return given | {
+        "max_tokens": None if no_limit else given["max_tokens"],
+        "seed": None if given["seed"] == -1 else given["seed"],
+        "logit_bias": dict(given["logit_bias"]),
+        "stop": [_unescaped(stop) for stop in given["stop"]],
+        "context_overflow": "slide" if endless else given["context_overflow"],
+    }
+
+
+def _check_files(
+    ctx: click.Context, save: str | None, resume: str | None, prompts: tuple[str | None, ...]
+) -> None:
+    """What cannot be saved or gone on with is said before the model is loaded."""
+    if save is not None:
+        if ctx.params["n"] > 1 or ctx.params["num_beams"] > 1:
+            raise click.UsageError("--save saves one text: leave out --n and --num-beams")
+        check_target(Path(save), 0)
+    if resume is None:
+        return
+    if any(prompt is not None for prompt in prompts):
+        raise click.UsageError("--resume goes on with the text in the file: give no prompt")
+    for name in ctx.params:
+        given = ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
+        if given and name not in _WITH_RESUME:
+            raise click.UsageError(
+                f"--{name.replace('_', '-')} does not go with --resume: the text goes on with the "
+                "options that it was begun with"
+            )
+
+
+def _save(generation: Generation, path: Path) -> None:
+    """Saves the text, unless it has come to its end by itself."""
+    if generation.completion().finish_reason == "stop":
+        note(f"The text has come to its end: {path} is not written", False)
+        return
+    generation.save(path)
 
 
 def _prompt(prompt: str | None, prompt_option: str | None, file: str | None) -> str:
@@ -179,7 +212,7 @@ def _unescaped(stop: str) -> str:
     return re.sub(r"\\[nt\\]", lambda match: meanings[match[0]], stop)
 
 
-def _print_text(generation: Generation, prompt: str, n_ctx: int, shown: bool) -> bool:
+def _print_text(generation: Generation, prompt: str, n_ctx: float, shown: bool) -> bool:
     """Runs the generation, printing what comes. Returns whether Ctrl-C ended it."""
     ends_line = True
 
@@ -208,6 +241,7 @@ def _as_json(
 ) -> dict[str, Any]:
     """All there is to know, for programs. Temperature and such are under "options"."""
     timings = completion.timings
+    draft = options.get("draft")
     biases = {
         str(token): bias if math.isfinite(bias) else str(bias)
         for token, bias in options.get("logit_bias", {}).items()
@@ -232,7 +266,12 @@ def _as_json(
             for chosen in completion.logprobs
         ],
         "seed": completion.seed,
-        "options": options | {"seed": completion.seed, "logit_bias": biases},
+        "options": options
+        | {
+            "seed": completion.seed,
+            "logit_bias": biases,
+            "draft": None if draft is None else str(draft.path),
+        },
         "timings": {
             "load_s": timings.load_s,
             "prefill_tokens": timings.prefill_tokens,
@@ -241,6 +280,9 @@ def _as_json(
             "decode_tokens": timings.decode_tokens,
             "decode_s": timings.decode_s,
             "decode_tokens_per_s": timings.decode_tokens_per_s,
+            "decode_passes": timings.decode_passes,
+            "guessed_tokens": timings.guessed_tokens,
+            "accepted_tokens": timings.accepted_tokens,
         },
         "model": {
             "path": str(model.path),
@@ -273,6 +315,11 @@ def _timings(model: GPT2, completion: Completion, drew_seed: bool) -> str:
         f"load {took.load_s:.2f} s",
         f"memory {memory_line(model.memory)}",
     ]
+    if took.guessed_tokens:
+        parts.append(
+            f"guesses {took.accepted_tokens} of {took.guessed_tokens} right, "
+            f"{took.decode_tokens / took.decode_passes:.2f} tokens a pass"
+        )
     if drew_seed:
         parts.append(f"seed {completion.seed}")
     return " | ".join(parts)
