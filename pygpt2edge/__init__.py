@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     )
     from pygpt2edge.generation import Generation
     from pygpt2edge.model import GPT2, demo_model_path
-    from pygpt2edge.results import Completion, Piece, Timings, TokenLogprob
+    from pygpt2edge.results import Completion, Piece, Suggestion, Timings, TokenLogprob
+    from pygpt2edge.suggest import Suggester
     from pygpt2edge.tokenizer import Tokenizer
 
 __version__ = "0.1.0"
@@ -48,6 +49,8 @@ __all__ = [
     "Piece",
     "QueueFullError",
     "Request",
+    "Suggester",
+    "Suggestion",
     "Timings",
     "TokenLogprob",
     "Tokenizer",
@@ -57,7 +60,7 @@ __all__ = [
 ]
 
 # The names come when they are asked for, so that the command line's --help need not load the core.
-_MODULES = ("errors", "results", "tokenizer", "generation", "model", "engine")
+_MODULES = ("errors", "results", "tokenizer", "generation", "model", "engine", "suggest")
 
 
 def __getattr__(name: str) -> object:

@@ -29,7 +29,7 @@ class PrefixCache:
         """
         best, best_key = 0, None
         for key in self._sessions:
-            n = _common(key, tokens)
+            n = common(key, tokens)
             if n > best:
                 best, best_key = n, key
         best = min(best, len(tokens) - 1)
@@ -65,7 +65,8 @@ class PrefixCache:
         return True
 
 
-def _common(a: Sequence[int], b: Sequence[int]) -> int:
+def common(a: Sequence[int], b: Sequence[int]) -> int:
+    """How many tokens two texts begin with alike."""
     n = min(len(a), len(b))
     for i in range(n):
         if a[i] != b[i]:

@@ -72,3 +72,12 @@ class Completion:
     seed: int  # give it again, with the same options, for the same text
     logprobs: list[TokenLogprob] = field(default_factory=list)
     timings: Timings = field(default_factory=Timings)
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A word that may come next."""
+
+    word: str
+    completion: str  # what the text lacks of it, with a space before it where there is to be one
+    probability: float  # given the text, what is typed of the word included
