@@ -321,7 +321,7 @@ class GPT2:
 
         Args:
           text: plain text up to the cursor; "<|endoftext|>" in it is no token.
-          k: how many words. There may be fewer: a search sees some 32 at most.
+          k: how many words. There may be fewer: a search finds some 24 at most.
 
         Each probability is that of the word given the text, what is typed of it included: the
         probability of its tokens, and of its end after them, over that of all that begins with what

@@ -242,19 +242,20 @@ class Suggester:
 
     Args:
       model: what says which words are probable.
-      max_passes: how many times at most a search computes up to 8 rows in one pass over the
-        weights, apart from those of text that is new. Where it runs out before the search has
-        ended, the words are the best of those found so far.
+      max_passes: how many passes over the weights a search takes at most, each for up to 8
+        sequences of tokens, apart from that for text that is new. Where it runs out before the
+        search has ended, the words are the best of those found so far.
 
-    What it keeps, so that a letter more or less costs little: the session of the text, a second
-    one where the text is longer than half of the context, and what follows the 128 sequences of
-    tokens last looked at, 4 bytes for each token of the vocabulary (26 MB in all for GPT-2's).
+    What it keeps, so that a letter more or less costs little: the session of the text, 8 pages of
+    64 tokens beside it, a second session where the text is longer than half of the context, and
+    what follows the 128 sequences of tokens last looked at, 4 bytes for each token of the
+    vocabulary (26 MB in all for GPT-2's). `clear` gives it back.
     What it answers depends on the text alone.
 
     Several threads may use it; their calls take turns. Raises ValueError for max_passes below 1.
     """
 
-    def __init__(self, model: GPT2, *, max_passes: int = 4) -> None:
+    def __init__(self, model: GPT2, *, max_passes: int = 3) -> None:
         if max_passes < 1:
             raise ValueError(f"max_passes is {max_passes}; give 1 or more")
         # The model holds its suggester, and must not be held in turn.
@@ -292,7 +293,7 @@ class Suggester:
     def _run(self, search: Search, typed: Typed, context: list[int]) -> None:
         path = self._long_word(typed)
         search.look_along(path, self._along(context, path))
-        for _ in range(self._max_passes):
+        for _ in range(self._max_passes - bool(path)):
             nodes = search.best(ROWS_OF_A_PASS)
             if not nodes:
                 break
@@ -308,8 +309,8 @@ class Suggester:
         paths = [path[:n] for n in range(len(path) + 1)]
         view = self._contexts.view(context)
         if path and any(view + part not in self._known for part in paths[1:]):
-            session = self._contexts.session(context).fork()
-            for part, logits in zip(paths[1:], session.append_all_logits(path), strict=True):
+            (fork,) = self._contexts.forks(context, 1)
+            for part, logits in zip(paths[1:], fork.append_all_logits(path), strict=True):
                 self._keep(view + part, logits)
         return self._after(context, paths)
 
@@ -321,8 +322,7 @@ class Suggester:
             missing.remove(())
             self._keep(view, self._contexts.session(context, with_logits=True).logits)
         if missing:
-            session = self._contexts.session(context)
-            forks = [session.fork() for _ in missing]
+            forks = self._contexts.forks(context, len(missing))
             _core.append_together(list(zip(forks, missing, strict=True)))
             for path, fork in zip(missing, forks, strict=True):
                 self._keep(view + path, fork.logits)
@@ -351,6 +351,7 @@ class _Contexts:
         self._most = n_ctx - self.room
         self._step = max(1, self._most // 2)
         self._sessions: dict[int, _core.Session] = {}  # by their starts in the text
+        self._forks: list[_core.Session] = []
 
     def view(self, tokens: list[int]) -> tuple[int, ...]:
         """What the model sees of a text."""
@@ -360,21 +361,35 @@ class _Contexts:
         """A session of what the model sees. It may have logits, or surely has, `with_logits`."""
         start = self._start(len(tokens))
         ahead = start + self._step
+        if start not in self._sessions:
+            self._forks = []
         self._sessions = {
             first: self._sessions.get(first) or self._new_session() for first in (start, ahead)
         }
-        session = self._sessions[start]
-        parts = [
-            (session, self._missing(session, tokens[start:], with_logits)),
-            (self._sessions[ahead], self._missing(self._sessions[ahead], tokens[ahead:])[:_AHEAD]),
-        ]
-        if parts[0][1]:
+        session, following = self._sessions[start], self._sessions[ahead]
+        missing = self._missing(session, tokens[start:], with_logits)
+        if missing:
+            in_advance = self._missing(following, tokens[ahead:])[:_AHEAD]
+            parts = [(session, missing), (following, in_advance)]
+            self._forks = []
             _core.append_together([part for part in parts if part[1]])
         return session
 
+    def forks(self, tokens: list[int], n: int) -> list[_core.Session]:
+        """Sessions of what the model sees, to append to.
+
+        They are the same ones again while the text is: a new one copies a page of memory when it is
+        first appended to.
+        """
+        session = self.session(tokens)
+        self._forks += [session.fork() for _ in range(n - len(self._forks))]
+        for fork in self._forks[:n]:
+            fork.truncate(len(session))
+        return self._forks[:n]
+
     def clear(self) -> None:
         """Gives the memory back."""
-        self._sessions = {}
+        self._sessions, self._forks = {}, []
 
     def _start(self, n_tokens: int) -> int:
         return max(0, -((self._most - n_tokens) // self._step)) * self._step

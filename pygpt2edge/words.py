@@ -140,16 +140,15 @@ class Vocabulary:
     _MAX_KNOWN = 64
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        texts = [
-            (text, token)
-            for token in range(tokenizer.n_vocab)
-            if token not in tokenizer.special_tokens and (text := tokenizer.token_bytes(token))
-        ]
-        texts.sort()
-        self.tokens = np.array([token for _, token in texts], np.int32)
-        self._texts = [text for text, _ in texts]
-        self._indices = {token: i for i, (_, token) in enumerate(texts)}
+        texts = [tokenizer.token_bytes(token) for token in range(tokenizer.n_vocab)]
+        tokens = sorted(range(len(texts)), key=texts.__getitem__)
+        tokens = [i for i in tokens if texts[i] and i not in tokenizer.special_tokens]
+        self.tokens = np.array(tokens, np.int32)
+        self._texts = [texts[token] for token in tokens]
+        self._indices = {token: i for i, token in enumerate(tokens)}
         self._known: OrderedDict[tuple[bytes, bool], NDArray[np.int32]] = OrderedDict()
+        for data, may_space in ((b"", True), (b"", False), (b"a'", False), (b"a", False)):
+            self.continuing(data, may_space)  # soon needed, and the slow ones
 
     def index(self, token: int) -> int:
         """The index of a token. Raises KeyError for one that is not here."""
