@@ -32,6 +32,7 @@ ROWS_OF_A_PASS = 8  # one more costs little up to here
 _MAX_KNOWN = 128  # distributions kept: the root's and a few letters' worth of a word
 _MAX_CHILDREN = 256  # of one node: more than can be looked into
 _UNSETTLED = 0.01  # the share of what is typed that may be left out of its probability
+_NEGLIGIBLE = 0.001  # words less probable than that are not looked for, where there are k others
 _LONG_WORD = 3  # tokens from which a typed word is not left to the search
 _ROOM = 64  # tokens of the context that are left to the word
 _AHEAD = 16  # tokens of the next context that a call computes in advance
@@ -228,10 +229,11 @@ class Search:
         return Node((*node.path, token), node.data + self._vocabulary.text(index), probability)
 
     def _least(self) -> float:
-        """What a word must exceed to be among the best k."""
+        """What a word must exceed to be among the best k, and worth looking for."""
         if len(self._words) < self._k:
             return 0.0
-        return heapq.nlargest(self._k, self._words.values())[-1]
+        kth = heapq.nlargest(self._k, self._words.values())[-1]
+        return max(kth, _NEGLIGIBLE * self._typed_probability)
 
 
 class Suggester:
