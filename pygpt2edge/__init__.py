@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     )
     from pygpt2edge.generation import Generation
     from pygpt2edge.model import GPT2, demo_model_path
-    from pygpt2edge.results import Completion, Piece, Ranked, Timings, TokenLogprob
+    from pygpt2edge.results import Completion, Piece, Ranked, Suggestion, Timings, TokenLogprob
+    from pygpt2edge.suggest import Suggester
     from pygpt2edge.tokenizer import Tokenizer
 
 __version__ = "0.1.0"
@@ -49,6 +50,8 @@ __all__ = [
     "QueueFullError",
     "Ranked",
     "Request",
+    "Suggester",
+    "Suggestion",
     "Timings",
     "TokenLogprob",
     "Tokenizer",
@@ -58,7 +61,7 @@ __all__ = [
 ]
 
 # The names come when they are asked for, so that the command line's --help need not load the core.
-_MODULES = ("errors", "results", "tokenizer", "generation", "model", "engine")
+_MODULES = ("errors", "results", "tokenizer", "generation", "model", "engine", "suggest")
 
 
 def __getattr__(name: str) -> object:

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from pygpt2edge import _core, saved
 from pygpt2edge.errors import UnsupportedError
 from pygpt2edge.generation import GenerateOptions, Generation
-from pygpt2edge.results import Completion, Ranked
+from pygpt2edge.results import Completion, Ranked, Suggestion
 from pygpt2edge.speculation import MAX_GUESSES, speculation
-from pygpt2edge.tokenizer import Tokenizer
+from pygpt2edge.tokenizer import Tokenizer, start_token
 from pygpt2edge.window import SlidingWindow, Window
 
 if TYPE_CHECKING:  # generating text needs no numpy, whose import takes a tenth of a second
@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # generating text needs no numpy, whose import takes a tenth 
     from numpy.typing import NDArray
 
     from pygpt2edge.beam_search import EarlyStopping
+    from pygpt2edge.suggest import Suggester
 
 
 def demo_model_path() -> Path:
@@ -486,6 +487,38 @@ class GPT2:
         """The tokens that stand for a text: its own, or for an empty one the start token."""
         return self._prompt_tokens(text, allow_special=False)
 
+    def suggest(self, text: str, k: int = 3) -> list[Suggestion]:
+        """The words that probably come next, as a keyboard suggests them, the most probable first.
+
+        A word that the text ends in is completed; its case is kept, and it may be suggested as it
+        stands. After a space come words, after a newline too, after other punctuation words with a
+        space before them or none. A word is letters, digits and inner apostrophes; a character of
+        Chinese, Japanese, Thai and other scripts without spaces is one by itself. Where the typed
+        word is longer than 64 letters, there are no suggestions.
+
+        Asked again after a few letters more or less it answers quickly, for most is known then; see
+        `pygpt2edge.suggest.Suggester` for what is kept. Of a long text only the end is seen: about
+        half a context of it or more.
+
+        Args:
+          text: plain text up to the cursor; "<|endoftext|>" in it is no token.
+          k: how many words. There may be fewer: a search finds some 24 at most.
+
+        Each probability is that of the word given the text, what is typed of it included: the
+        probability of its tokens, and of its end after them, over that of all that begins with what
+        is typed. Ways to cut a word into tokens add up as far as they are found; those that are not
+        would each add less than the last word has, or less than 0.001. Words rarer than that are
+        suggested where there are no others, and need not be the best of their kind.
+        Raises ValueError where k is less than 1.
+        """
+        return self._suggester.suggest(text, k)
+
+    @functools.cached_property
+    def _suggester(self) -> Suggester:
+        from pygpt2edge.suggest import Suggester
+
+        return Suggester(self)
+
     def window(self, options: GenerateOptions) -> Window:
         """An empty window, as the options want it."""
         if options.context_overflow != "slide":
@@ -503,14 +536,7 @@ class GPT2:
         return tokens or [self._start_token()]
 
     def _start_token(self) -> int:
-        bos, eos = self.tokenizer.bos_token, self.tokenizer.eos_token
-        token = bos if bos is not None else eos
-        if token is None:
-            raise UnsupportedError(
-                f"{self.path}: there is no tokenizer.ggml.bos_token_id to start an empty text "
-                "with: give a prompt"
-            )
-        return token
+        return start_token(self.tokenizer, self.path)
 
     def __repr__(self) -> str:
         shape = "{n_layer} layers of {n_embd}".format(**self.config)

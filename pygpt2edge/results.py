@@ -99,3 +99,12 @@ class Ranked:
     def logprob_per_token(self) -> float:
         """The mean of `logprobs`, for candidates of different lengths; 0 without any."""
         return self.logprob / len(self.logprobs) if self.logprobs else 0.0
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A word that may come next."""
+
+    word: str
+    completion: str  # what the text lacks of it, with a space before it where there is to be one
+    probability: float  # given the text, what is typed of the word included

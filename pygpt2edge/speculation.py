@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from pygpt2edge import _core
+from pygpt2edge.prefix_cache import n_common
 from pygpt2edge.window import Window
 
 if TYPE_CHECKING:
@@ -101,13 +102,8 @@ class Draft:
 
     def _take_back_wrong(self, text: Sequence[int]) -> None:
         n_sure = self._window.n_tokens - len(self._guessed)
-        right = _n_common(self._guessed, text[n_sure:])
+        right = n_common(self._guessed, text[n_sure:])
         self._window.take_back(len(self._guessed) - right)
-
-
-def _n_common(a: Sequence[int], b: Sequence[int]) -> int:
-    n = min(len(a), len(b))
-    return next((i for i in range(n) if a[i] != b[i]), n)
 
 
 class Pace:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pygpt2edge import _core
-from pygpt2edge.errors import FormatError
+from pygpt2edge.errors import FormatError, UnsupportedError
 
 if TYPE_CHECKING:
     import tiktoken
@@ -47,6 +47,7 @@ class Tokenizer:
       n_vocab: how many tokens there are; ids are 0 to n_vocab - 1.
       bos_token, eos_token: the ids that begin and end a document, None where there is none. GPT-2
         has "<|endoftext|>" for both.
+      special_tokens: the ids that stand for no text: those two, and other control tokens.
 
     >>> from pygpt2edge import GPT2
     >>> tokenizer = GPT2().tokenizer
@@ -68,6 +69,7 @@ class Tokenizer:
 
         special = set(tables.tokens_of_type(_CONTROL))
         special |= {i for i in (self.bos_token, self.eos_token) if i is not None}
+        self.special_tokens = frozenset(special)
         added = set(tables.tokens_of_type(_USER_DEFINED)) - special
         self._special = _TextFinder({self._text(i): i for i in special})
         self._added = _TextFinder({self._text(i): i for i in added})
@@ -193,6 +195,18 @@ class Tokenizer:
 
     def _text(self, token: int) -> str:
         return self._bytes[token].decode("utf-8", "surrogateescape")
+
+
+def start_token(tokenizer: Tokenizer, path: Path) -> int:
+    """What stands before an empty text. Raises UnsupportedError, naming the model's file `path`."""
+    bos, eos = tokenizer.bos_token, tokenizer.eos_token
+    token = bos if bos is not None else eos
+    if token is None:
+        raise UnsupportedError(
+            f"{path}: there is no tokenizer.ggml.bos_token_id to start an empty text with: "
+            "give a prompt"
+        )
+    return token
 
 
 class _TextFinder:

@@ -21,6 +21,7 @@ from pygpt2edge.cli import output
 # functions, so that --help is there at once.
 _MODULES = {
     "generate": "generate",
+    "suggest": "suggest",
     "convert": "convert",
     "inspect": "inspect",
     "rank": "rank",

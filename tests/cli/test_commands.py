@@ -15,7 +15,18 @@ from pygpt2edge.model import demo_model_path
 
 from .conftest import Run, one_line_error
 
-COMMANDS = ["generate", "convert", "inspect", "rank", "tokenize", "eval", "bench", "doctor"]
+COMMANDS = [
+    "generate",
+    "suggest",
+    "convert",
+    "inspect",
+    "rank",
+    "tokenize",
+    "eval",
+    "attention",
+    "bench",
+    "doctor",
+]
 
 
 def test_help_lists_the_commands(spawn: Run) -> None:
