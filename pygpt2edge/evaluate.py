@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pygpt2edge import _core
 from pygpt2edge.model import GPT2
 from pygpt2edge.scoring import ROWS
 from pygpt2edge.tokenizer import END_OF_TEXT
@@ -43,24 +42,30 @@ def evaluate(
     *,
     reference: GPT2 | None = None,
     n_ctx: int | None = None,
+    keep: int = 0,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Evaluation:
-    """Scores a text in windows of n_ctx tokens that do not overlap.
+    """Scores a text in windows of n_ctx tokens.
 
     Args:
       text: documents, with "<|endoftext|>" between them (the line breaks around it do not count).
         Each is given an end-of-text token in front, and all are strung together before the cut.
       reference: a model of the same vocabulary to compare with, such as the f32 file.
       n_ctx: the window; default, and at most, the smaller context of the models.
+      keep: how many of its last tokens each window hands on to the next, which begins with them: 0
+        makes windows that do not overlap, as most published figures have it; otherwise the model
+        sees what it sees of a text that slides (`context_overflow="slide"`).
       progress: called with (tokens done, tokens in all, "").
 
-    In a window every token but the first is scored, given those before it. Memory beyond the
-    models' is bounded by 128 rows of logits each.
+    In a window every token but the first and those handed on is scored, given those before it.
+    Memory beyond the models' is bounded by 128 rows of logits each.
 
     Raises ValueError for a text with nothing to score, a window that does not fit, models whose
     vocabularies differ, or one whose weights are no numbers.
     """
     n_window = _window(model, reference, n_ctx)
+    if not 0 <= keep < n_window:
+        raise ValueError(f"keep is {keep}; give 0 to {n_window - 1}, less than the window")
     tokens = _stream(model, text)
     if reference is not None and not np.array_equal(tokens, _stream(reference, text)):
         raise ValueError(
@@ -70,15 +75,14 @@ def evaluate(
     if len(tokens) < 2:
         raise ValueError("there is nothing to score: the text has no token")
     scores = _Scores()
-    sequence = model.session()
-    reference_sequence = reference.session() if reference is not None else None
-    for first, last, begins_window in _chunks(len(tokens), n_window):
+    sequences = [each.session() for each in (model, reference) if each is not None]
+    for known, first, last in _chunks(len(tokens), n_window, keep):
+        for each in sequences if known is not None else ():
+            each.truncate(0)
+            each.append(tokens[known:first])
         inputs, targets = tokens[first:last], tokens[first + 1 : last + 1]
-        logits = _append(sequence, inputs, begins_window)
-        expected = None
-        if reference_sequence is not None:
-            expected = _append(reference_sequence, inputs, begins_window)
-        scores.add(targets, logits, expected)
+        logits, *expected = [each.append_all_logits(inputs) for each in sequences]
+        scores.add(targets, logits, expected[0] if expected else None)
         if progress is not None:
             progress(last + 1, len(tokens), "")
     return scores.evaluation()
@@ -105,19 +109,17 @@ def _stream(model: GPT2, text: str) -> NDArray[np.int32]:
     return np.array(tokens, np.int32)
 
 
-def _chunks(n_tokens: int, n_window: int) -> Iterator[tuple[int, int, bool]]:
-    """(first, last, whether a window begins): the tokens first .. last - 1 are to be computed and
-    predict first + 1 .. last. A window's last token predicts none."""
-    for start in range(0, n_tokens, n_window):
+def _chunks(n_tokens: int, n_window: int, keep: int) -> Iterator[tuple[int | None, int, int]]:
+    """(known, first, last): the tokens first .. last - 1 are to be computed and predict first + 1
+    .. last; where a window begins, it does so with the tokens known .. first - 1, which predict
+    nothing new. A window's last token predicts none."""
+    done = 0  # tokens that need not be predicted any more, but for the first
+    for start in range(0, n_tokens, n_window - keep):
         end = min(start + n_window, n_tokens) - 1
-        for first in range(start, end, ROWS):
-            yield first, min(first + ROWS, end), first == start
-
-
-def _append(sequence: _core.Session, tokens: NDArray[np.int32], begins_window: bool) -> Floats:
-    if begins_window:
-        sequence.truncate(0)
-    return sequence.append_all_logits(tokens)
+        begin = max(start, done - 1)
+        for first in range(begin, end, ROWS):
+            yield start if first == begin else None, first, min(first + ROWS, end)
+        done = end + 1
 
 
 class _Scores:

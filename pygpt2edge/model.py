@@ -233,6 +233,7 @@ class GPT2:
         Raises:
           ContextLengthError: the prompt does not fit the context.
           ValueError: an option is out of its range.
+          MemoryError: the second context of a text that slides does not fit in memory.
         """
         options = GenerateOptions(
             context_overflow=context_overflow,
@@ -523,6 +524,7 @@ class GPT2:
         """An empty window, as the options want it."""
         if options.context_overflow != "slide":
             return Window(self.session)
+        _check_second_context_fits(self._cache_bytes)
         keep = options.keep
         if keep == GenerateOptions.keep:  # nobody's choice, and too much for a short context
             keep = min(keep, max(1, (self.n_ctx - options.pin) // 2))
@@ -548,6 +550,17 @@ def _refuse_what_is_not_a_file(path: Path) -> None:
         raise IsADirectoryError(
             f"{path} is a folder; convert the checkpoint in it first: "
             f"pygpt2edge convert {path} model.gguf"
+        )
+
+
+def _check_second_context_fits(cache_bytes: int) -> None:
+    """Room for the first was made sure of when the model was loaded."""
+    available = _core.available_memory()
+    if cache_bytes > available:
+        raise MemoryError(
+            f"a text that slides takes a second context of {cache_bytes / 1e6:.0f} MB, and "
+            f'{available / 1e6:.0f} MB are available: load the model with kv_type="int8" '
+            "(--kv-type int8) or a smaller n_ctx (-c)"
         )
 
 

@@ -12,6 +12,7 @@ from pygpt2edge.cli.options import (
     Runtime,
     json_option,
     model_options,
+    number,
     read_text,
     runtime_options,
 )
@@ -29,22 +30,37 @@ if TYPE_CHECKING:
     metavar="MODEL",
     help="Compare with this model, such as the f32 file; a hub name means its f32.",
 )
+@click.option(
+    "--keep",
+    metavar="N",
+    type=number(int, 0, 2**31 - 1),
+    default=0,
+    show_default=True,
+    help="Each window begins with the last N tokens of the one before, as a text that slides does.",
+)
 @runtime_options
 @json_option
 def command(
-    source: ModelSource, runtime: Runtime, file: str, reference: str | None, as_json: bool
+    source: ModelSource,
+    runtime: Runtime,
+    file: str,
+    reference: str | None,
+    keep: int,
+    as_json: bool,
 ) -> None:
     """Measure how well a model predicts a text.
 
-    The text in FILE ("-": stdin) is scored in windows of the context's size (-c) that do not
-    overlap. Documents within FILE have "<|endoftext|>" between them, and each is given that token
-    in front. With a reference it also tells how far the model's predictions are from it: the KL
-    divergence in nats, and how often both find the same token most likely.
+    The text in FILE ("-": stdin) is scored in windows of the context's size (-c), which do not
+    overlap unless --keep has them. Documents within FILE have "<|endoftext|>" between them, and
+    each is given that token in front. With a reference it also tells how far the model's
+    predictions are from it: the KL divergence in nats, and how often both find the same token most
+    likely.
 
     \b
     Examples:
       pygpt2edge eval -m gpt2-q4_0.gguf wiki.txt
       pygpt2edge eval -m gpt2-q4_0.gguf --reference gpt2-f32.gguf wiki.txt --json
+      pygpt2edge eval -m gpt2-q4_0.gguf --keep 512 wiki.txt
     """
     from pygpt2edge.evaluate import evaluate
 
@@ -55,7 +71,7 @@ def command(
         is_name = not ModelSource(reference).is_local
         other = ModelSource(reference, "f32" if is_name else None).load(runtime)
     with progress_bar("Scoring") as progress:
-        result = evaluate(model, text, reference=other, progress=progress)
+        result = evaluate(model, text, reference=other, keep=keep, progress=progress)
     if as_json:
         print_json({key: value for key, value in asdict(result).items() if value is not None})
     else:

@@ -68,6 +68,21 @@ def test_perplexity_is_that_of_disjoint_windows(f32: GPT2, size: int) -> None:
     assert result.kl_mean is result.kl_p99 is result.top1_agreement is None
 
 
+@pytest.mark.parametrize(("size", "keep"), [(16, 1), (16, 15), (7, 3), (250, 130)])
+def test_windows_that_hand_on_their_last_tokens(size: int, keep: int) -> None:
+    model = GPT2(n_ctx=256)
+    text = "It is a truth universally acknowledged. " * 60
+    (stream,) = _windows(model, 10**6, [text])
+    losses = [*_nll(model, stream[:size])]
+    for start in range(size - keep, len(stream) - keep, size - keep):
+        losses += [*_nll(model, stream[start : start + size])[keep - 1 :]]
+    assert len(losses) == len(stream) - 1
+    result = evaluate(model, text, n_ctx=size, keep=keep, reference=model)
+    assert result.tokens == len(losses)
+    assert result.nll == pytest.approx(np.mean(losses), rel=1e-6)
+    assert result.top1_agreement == 1
+
+
 def test_divergence_from_a_reference(f32: GPT2, q4_0: GPT2) -> None:
     result = evaluate(q4_0, TEXT, reference=f32)
     kl, agree = [], []
@@ -141,6 +156,7 @@ def test_the_command(run: Run, tmp_path: Path, folder: Path, f32: GPT2, q4_0: GP
         ("abc", ["-c", "1"], 1, "expected 2 to"),
         ("abc", ["--reference", "missing.gguf"], 1, "missing.gguf"),
         ("abc", ["--no-such-option"], 2, "--no-such-option"),
+        ("abc", ["-c", "8", "--keep", "8"], 1, "keep is 8; give 0 to 7, less than the window"),
     ],
 )
 def test_errors(run: Run, text: str, args: list[str], status: int, found: str) -> None:

@@ -98,6 +98,13 @@ def test_windows_without_room(demo: GPT2, keep: int, pin: int) -> None:
         demo.generate(PROMPT, context_overflow="slide", keep=keep, pin=pin)
 
 
+def test_a_second_context_that_does_not_fit(demo: GPT2, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_core, "available_memory", lambda: demo.memory["cache"] - 1)
+    with pytest.raises(MemoryError, match=r"second context of 1 MB.*kv_type=\"int8\""):
+        demo.stream(PROMPT, context_overflow="slide")
+    demo.generate(PROMPT, max_tokens=1)
+
+
 def test_memory_stays_that_of_two_contexts(demo: GPT2, tmp_path: Path) -> None:
     before, most = demo.cache_bytes_used, 0
     stream = demo.stream(

@@ -73,7 +73,7 @@ def test_the_prompt_is_read_once(model: GPT2, monkeypatch: pytest.MonkeyPatch) -
 
     def noted(parts: list) -> None:
         together(parts)
-        rows.append(sum(len(tokens) for _, tokens in parts))
+        rows.append(sum(len(tokens) for _, tokens, _ in parts))
         most.append(model.cache_bytes_used)
 
     monkeypatch.setattr(_core, "append_together", noted)

@@ -1,0 +1,107 @@
+"""Shows what an endless text costs, and that it is the one that encoding anew would give.
+
+    python tools/bench_endless.py MODEL [--tokens 20000] [--keep 512] [--text FILE]
+
+Writes so many tokens by the sliding window, then again the naive way, which encodes the last `keep`
+tokens anew whenever the context is full; checks that both are the same, and prints for each the
+median and the largest time of a token once the first context is full, and how often a token took
+more than 1.5 times the median. A clock that stops for other programs shows up as well: the times of
+tokens at a change of contexts are listed apart from the others. With --text, the perplexity of a
+file by windows that slide, and by ones that do not overlap.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pygpt2edge import GPT2, _core
+from pygpt2edge.evaluate import evaluate
+
+PROMPT = "It is a truth universally acknowledged, that a single man"
+SEED = 1
+
+
+def sliding(model: GPT2, n: int, keep: int) -> Iterator[int]:
+    stream = model.stream(
+        PROMPT, max_tokens=n, seed=SEED, ignore_eos=True, context_overflow="slide", keep=keep
+    )
+    for piece in stream:
+        if piece.token is not None:
+            yield piece.token
+
+
+def naive(model: GPT2, n: int, keep: int) -> Iterator[int]:
+    sampler = _core.Sampler(seed=SEED)
+    text = model.tokenizer.encode(PROMPT)
+    session = model.session()
+    session.append(text)
+    for _ in range(n):
+        token = session.sample(sampler)
+        yield token
+        if len(session) == model.n_ctx:
+            session = model.session()
+            session.append(text[-keep:])
+        text.append(token)
+        session.append([token])
+
+
+def timed(tokens: Iterator[int]) -> tuple[list[int], list[float]]:
+    found, times = [], []
+    last = time.perf_counter()
+    for token in tokens:
+        found.append(token)
+        now = time.perf_counter()
+        times.append(now - last)
+        last = now
+    return found, times
+
+
+def report(name: str, times: list[float], n_prompt: int, n_ctx: int, stride: int) -> None:
+    """Times of tokens; a change of contexts falls on every `stride`-th from n_ctx on."""
+    full = n_ctx - n_prompt
+    later = times[full:]
+    median = statistics.median(later)
+    # The token after which the context was full, and the one that begins the next.
+    changes = [max(later[i : i + 3]) for i in range(0, len(later) - 2, stride)]
+    slow = sum(t > 1.5 * median for t in later)
+    print(
+        f"{name}: median {1000 * median:.2f} ms a token, largest {1000 * max(later):.2f}; at "
+        f"{len(changes)} changes of contexts median {1000 * statistics.median(changes):.2f}, "
+        f"largest {1000 * max(changes):.2f} ({max(changes) / median:.2f} medians); "
+        f"{slow} of {len(later)} tokens above 1.5 medians"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--tokens", type=int, default=20_000)
+    parser.add_argument("--keep", type=int, default=512)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--text", type=Path)
+    options = parser.parse_args()
+    model = GPT2(options.model, n_threads=options.threads)
+    n_prompt = len(model.tokenizer.encode(PROMPT))
+    texts = []
+    for name, way in (("sliding", sliding), ("naive", naive)):
+        tokens, times = timed(way(model, options.tokens, options.keep))
+        texts.append(tokens)
+        report(name, times, n_prompt, model.n_ctx, model.n_ctx - options.keep)
+    if texts[0] != texts[1]:
+        raise SystemExit("the texts differ")
+    print(f"{len(texts[0]):,} tokens, the same both ways")
+    if options.text is not None:
+        text = options.text.read_text(encoding="utf-8")
+        for keep in (0, options.keep):
+            found = evaluate(model, text, keep=keep)
+            print(f"keep {keep}: perplexity {found.perplexity:.2f} over {found.tokens:,} tokens")
+
+
+if __name__ == "__main__":
+    main()
