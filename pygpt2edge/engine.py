@@ -306,7 +306,7 @@ class Engine:
         generation.note_computed(request._seconds)
         request._n_given, request._seconds = 0, 0.0
         if not generation.has_begun:
-            self._keep_prefix(generation)
+            self._keep_prefix(generation, whole_pages=True)
         try:
             pieces = generation.advance()
         except Exception as error:
@@ -325,9 +325,14 @@ class Engine:
         request._generation.window.release()
         request._add(pieces, True, error)
 
-    def _keep_prefix(self, generation: Generation) -> None:
-        if self._prefixes is not None and generation.window.in_one_context:
-            self._prefixes.add(generation.window.session)
+    def _keep_prefix(self, generation: Generation, whole_pages: bool = False) -> None:
+        """Keeps what a text has computed; of one that goes on, `whole_pages` only: it would have to
+        copy the last one before it writes to it."""
+        if self._prefixes is None or not generation.window.in_one_context:
+            return
+        session = generation.window.session
+        n = len(session)
+        self._prefixes.add(session, n - n % _PAGE if whole_pages else n)
 
     def _relieve(self, error: MemoryError) -> None:
         """Memory ran out: kept beginnings go first, then the request that came last."""

@@ -40,9 +40,9 @@ class PrefixCache:
         session.truncate(best)
         return session
 
-    def add(self, session: _core.Session) -> None:
-        """Keeps what a session has computed; the session itself may go on."""
-        key = tuple(session.tokens)
+    def add(self, session: _core.Session, n: int) -> None:
+        """Keeps what a session has computed of its first n tokens; the session may go on."""
+        key = tuple(session.tokens[:n])
         if not key:
             return
         for known in list(self._sessions):
@@ -53,7 +53,9 @@ class PrefixCache:
                 return
             if known == key[: len(known)]:
                 del self._sessions[known]  # the longer one has it all
-        self._sessions[key] = session.fork()
+        kept = session.fork()
+        kept.truncate(n)
+        self._sessions[key] = kept
         if len(self._sessions) > self._max_sessions:
             self.drop_oldest()
 

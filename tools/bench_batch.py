@@ -25,12 +25,19 @@ Prompts = list[list[int]]
 
 
 def pygpt2edge(path: str, threads: int) -> Callable[[Prompts], object]:
-    from pygpt2edge import GPT2
+    from pygpt2edge import GPT2, Engine
 
-    model = GPT2(path, n_threads=threads, kv_type="int8")
-    return lambda prompts: model.generate_batch(
-        prompts, max_tokens=N_TOKENS, temperature=0, ignore_eos=True
-    )
+    engine = Engine(GPT2(path, n_threads=threads, kv_type="int8"), max_batch=max(SIZES))
+
+    def write(prompts: Prompts) -> None:
+        requests = [
+            engine.submit(prompt, max_tokens=N_TOKENS, temperature=0, ignore_eos=True)
+            for prompt in prompts
+        ]
+        for request in requests:
+            request.result()
+
+    return write
 
 
 def ctranslate2(path: str, threads: int) -> Callable[[Prompts], object]:
@@ -53,7 +60,7 @@ def llama_cpp(path: str, threads: int) -> Callable[[Prompts], object]:
     params.n_ctx, params.n_seq_max = 16 * 128, 16
     params.n_batch = params.n_ubatch = 512
     params.n_threads = params.n_threads_batch = threads
-    context, n_vocab = api.llama_init_from_model(llama.model, params), llama.n_vocab()
+    context = api.llama_init_from_model(llama.model, params)
 
     def decode(rows: list[tuple[int, int, int, bool]]) -> list[int]:
         """(token, position, sequence, whether its logits are wanted) -> the likeliest tokens."""
@@ -66,7 +73,7 @@ def llama_cpp(path: str, threads: int) -> Callable[[Prompts], object]:
         api.llama_batch_free(batch)
         wanted_rows = [i for i, row in enumerate(rows) if row[3]]
         logits = [api.llama_get_logits_ith(context, i) for i in wanted_rows]
-        return [int(np.ctypeslib.as_array(row, (n_vocab,)).argmax()) for row in logits]
+        return [int(np.ctypeslib.as_array(row, (llama.n_vocab(),)).argmax()) for row in logits]
 
     def write(prompts: Prompts) -> None:
         api.llama_memory_clear(api.llama_get_memory(context), True)
