@@ -125,34 +125,42 @@ void Model::find_runs(std::span<const Row> rows) {
   }
 }
 
-// Each head of each run is one item: it stores the run's keys and values, then lets the run's
-// queries see them.
+// For each head, all runs: several to an item, so that taking one costs nothing, and neighbours of
+// different runs, so that a long one is everybody's.
 void Model::attend(int layer, std::span<const Row> rows) {
-  const int d_head = config_.d_head(), n_head = config_.n_head;
-  const auto n_embd = static_cast<size_t>(config_.n_embd);
-  pool_.run(static_cast<int>(runs_.size()) * n_head, [&](int item, int thread) {
-    const Run run = runs_[static_cast<size_t>(item / n_head)];
-    const int head = item % n_head;
-    const Row& first = rows[static_cast<size_t>(run.first_row)];
-    const kernels::HeadCache cache = first.cache->head(layer, head);
-    const float* query = workspace_.qkv + workspace_.qkv_stride * run.first_row + head * d_head;
-    kernels_.append({cache, query + n_embd, query + 2 * n_embd, workspace_.qkv_stride, run.n_rows,
-                     first.position});
-    kernels::AttentionArgs args = {
-        cache,
-        query,
-        workspace_.qkv_stride,
-        run.n_rows,
-        first.position,
-        workspace_.scratch(thread),
-        workspace_.attended + workspace_.embd_stride * run.first_row + head * d_head,
-        workspace_.embd_stride};
-    if (first.weights != nullptr) {
-      args.weights = first.weights->of(layer, head, first.position);
-      args.weights_stride = static_cast<size_t>(first.weights->n_positions);
+  const int n_runs = static_cast<int>(runs_.size()), n_all = n_runs * config_.n_head;
+  const int share = std::max(1, n_all / (pool_.n_threads() * kItemsPerThread));
+  pool_.run((n_all + share - 1) / share, [&](int item, int thread) {
+    const int end = std::min(n_all, share * (item + 1));
+    for (int i = share * item; i < end; ++i) {
+      attend_run(layer, i / n_runs, rows, runs_[static_cast<size_t>(i % n_runs)], thread);
     }
-    kernels_.attention(args);
   });
+}
+
+// One head: stores the run's keys and values, then lets the run's queries see them.
+void Model::attend_run(int layer, int head, std::span<const Row> rows, Run run, int thread) {
+  const int d_head = config_.d_head();
+  const auto n_embd = static_cast<size_t>(config_.n_embd);
+  const Row& first = rows[static_cast<size_t>(run.first_row)];
+  const kernels::HeadCache cache = first.cache->head(layer, head);
+  const float* query = workspace_.qkv + workspace_.qkv_stride * run.first_row + head * d_head;
+  kernels_.append({cache, query + n_embd, query + 2 * n_embd, workspace_.qkv_stride, run.n_rows,
+                   first.position});
+  kernels::AttentionArgs args = {
+      cache,
+      query,
+      workspace_.qkv_stride,
+      run.n_rows,
+      first.position,
+      workspace_.scratch(thread),
+      workspace_.attended + workspace_.embd_stride * run.first_row + head * d_head,
+      workspace_.embd_stride};
+  if (first.weights != nullptr) {
+    args.weights = first.weights->of(layer, head, first.position);
+    args.weights_stride = static_cast<size_t>(first.weights->n_positions);
+  }
+  kernels_.attention(args);
 }
 
 // logits = lm_head(ln_f(x)) for the rows that want them

@@ -79,10 +79,17 @@ class Model {
  private:
   Model(const GgufFile& file, int n_threads, const CacheOptions& cache);
 
+  // Rows at consecutive positions of one sequence.
+  struct Run {
+    int first_row, n_rows;
+  };
+  void find_runs(std::span<const Row> rows);
+
   void forward_chunk(std::span<const Row> rows, const Interrupt& interrupt);
   void embed(std::span<const Row> rows);
   void attention_block(const LayerWeights& layer, int index, std::span<const Row> rows);
   void attend(int layer, std::span<const Row> rows);
+  void attend_run(int layer, int head, std::span<const Row> rows, Run run, int thread);
   void mlp_block(const LayerWeights& layer, int n_rows);
   void head(std::span<const Row> rows);
 
@@ -105,12 +112,6 @@ class Model {
   const float* prepare(const Input& input, int n_rows, const kernels::PanelLayout& layout);
   void matmul(const Linear& linear, const Input& input, int n_rows, kernels::Epilogue epilogue,
               const Output& output);
-
-  // Rows at consecutive positions of one sequence.
-  struct Run {
-    int first_row, n_rows;
-  };
-  void find_runs(std::span<const Row> rows);
 
   const kernels::KernelTable& kernels_;
   Config config_;

@@ -34,7 +34,8 @@ Page PagePool::take() {
   return Page(data, [pool = shared_from_this()](std::byte* page) { pool->give_back(page); });
 }
 
-// A slab that nobody uses is kept while it is the only one: the next text is likely to come.
+// One slab that nobody uses is kept: the next text, or the next context of this one, is likely to
+// come, and asking the system for memory takes as long as many tokens.
 void PagePool::give_back(std::byte* page) {
   const std::lock_guard lock(mutex_);
   const auto owner = std::find_if(slabs_.begin(), slabs_.end(), [&](const auto& slab) {
@@ -44,7 +45,10 @@ void PagePool::give_back(std::byte* page) {
   Slab& slab = **owner;
   slab.free.push_back(
       static_cast<int>(static_cast<size_t>(page - slab.memory.data()) / page_bytes()));
-  if (slab.n_used(slab_pages_) == 0 && slabs_.size() > 1) slabs_.erase(owner);
+  const auto is_unused = [&](const auto& other) { return other->n_used(slab_pages_) == 0; };
+  if (is_unused(*owner) && std::count_if(slabs_.begin(), slabs_.end(), is_unused) > 1) {
+    slabs_.erase(owner);
+  }
 }
 
 int PagePool::n_used() const {
