@@ -143,7 +143,7 @@ class Pace:
             self._n, self._left, self._rest = best, self._PASSES, 2
         elif self._n > 0:
             self._n, self._left = 0, self._rest
-            self._rest = min(2 * self._rest, self._LONGEST_REST)
+            self._rest = min(4 * self._rest, self._LONGEST_REST)
             self._is_behind = True
         else:
             self._n, self._left = min(2, self._max), 1

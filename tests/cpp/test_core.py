@@ -1,4 +1,5 @@
-"""Builds the core and its C++ tests from the checkout, with warnings as errors, and runs them."""
+"""Builds the core and its C++ tests from the checkout, with warnings as errors, and runs them: by
+the system's compiler, and by Clang where there is one."""
 
 from __future__ import annotations
 
@@ -18,11 +19,17 @@ def run(*command: str | Path) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="session")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+NEEDS_CLANG = pytest.mark.skipif(shutil.which("clang++") is None, reason="needs clang++")
+COMPILERS = [None, pytest.param("clang++", marks=NEEDS_CLANG)]
+
+
+@pytest.fixture(scope="session", params=COMPILERS, ids=["system", "clang"])
+def build(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     folder = tmp_path_factory.mktemp("build")
-    options = ["PYTHON=OFF", "TESTS=ON", "TOOLS=ON", "WERROR=ON"]
-    run("cmake", "-G", "Ninja", "-S", ROOT, "-B", folder, *(f"-DGPT2EDGE_{o}" for o in options))
+    options = [f"-DGPT2EDGE_{o}" for o in ("PYTHON=OFF", "TESTS=ON", "TOOLS=ON", "WERROR=ON")]
+    if request.param is not None:
+        options.append(f"-DCMAKE_CXX_COMPILER={request.param}")
+    run("cmake", "-G", "Ninja", "-S", ROOT, "-B", folder, *options)
     run("cmake", "--build", folder)
     return folder
 
