@@ -254,7 +254,7 @@ class Generation(Iterator[Piece]):
         self.pending, self._n_guesses = self._tokens[-1:], 0
         if self.speculation is None:
             return
-        limit = self.window.guessable
+        limit = self.window.revocable(1)
         if self.options.max_tokens is not None:
             limit = min(limit, self.options.max_tokens - len(self._tokens) - 1)
         text = self._prompt + self._tokens

@@ -91,7 +91,7 @@ class Draft:
         window.append(missing)
         own = sampler.copy()  # the same random numbers, on the draft's own logits
         guesses: list[int] = []
-        n = int(min(n, window.guessable + 1))
+        n = int(min(n, window.revocable() + 1))
         while len(guesses) < n:
             guesses.append(window.session.sample(own))
             own.accept(guesses[-1])
@@ -104,6 +104,7 @@ class Draft:
         n_sure = self._window.n_tokens - len(self._guessed)
         right = n_common(self._guessed, text[n_sure:])
         self._window.take_back(len(self._guessed) - right)
+        self._guessed = []
 
 
 class Pace:

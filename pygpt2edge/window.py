@@ -33,10 +33,9 @@ class Window:
         """How many more tokens there is room for."""
         return self.session.n_ctx - len(self.session)
 
-    @property
-    def guessable(self) -> float:
-        """How many tokens may follow the next one and still be taken back."""
-        return self.room - 1
+    def revocable(self, n: int = 0) -> float:
+        """How many tokens may follow the next n and still be taken back."""
+        return self.room - n
 
     def plan(self, tokens: Sequence[int], n_logits: int = 1) -> Parts:
         """What to append so that the text has these tokens more; the window's session will have
@@ -90,7 +89,7 @@ class Window:
         self.commit()
 
     def take_back(self, n: int) -> None:
-        """The last n tokens were no part of the text. Only `guessable` ones can be taken back."""
+        """The last n tokens were no part of the text. Only `revocable` ones can be taken back."""
         self.session.truncate(len(self.session) - n)
 
 
@@ -179,19 +178,18 @@ class SlidingWindow(Window):
         self._next, self._tail = None, []
         self._planned = (self._index, self.session, None, [], self._n)  # which held the next too
 
-    @property
-    def guessable(self) -> float:
-        """How many tokens may follow the next one and still be taken back.
+    def revocable(self, n: int = 0) -> float:
+        """How many tokens may follow the next n and still be taken back.
 
         None that begin a context or end one: those change more than the sessions' lengths.
         """
-        n = self._n + 1
-        index = self._index_for(n)
+        after = self._n + n
+        index = self._index_for(after)
         begins, ends = self._start(index + 1), self._end(index)
-        return (begins if n <= begins else ends) - n
+        return (begins if after <= begins else ends) - after
 
     def take_back(self, n: int) -> None:
-        """The last n tokens were no part of the text. Only `guessable` ones can be taken back."""
+        """The last n tokens were no part of the text. Only `revocable` ones can be taken back."""
         if n == 0:
             return
         for session in self.sessions:

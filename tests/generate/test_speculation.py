@@ -154,6 +154,22 @@ def test_saved_and_resumed(tiny: dict[str, GPT2], tmp_path: Path) -> None:
     assert resumed.completion().tokens == model.generate([4, 5], **options).tokens
 
 
+@settings(deadline=None, max_examples=25)
+@given(keep=st.integers(1, 50), pin=st.integers(0, 25), n=st.integers(1, 200))
+def test_a_draft_that_slides_stays_in_step(
+    tiny: dict[str, GPT2], keep: int, pin: int, n: int
+) -> None:
+    """The model itself as its draft: every guess is right, whichever contexts begin and end."""
+    model = tiny["speculates"]
+    options = {"context_overflow": "slide", "keep": keep, "pin": pin, "max_tokens": n, "seed": 3}
+    with pytest.MonkeyPatch.context() as patch:
+        numbers = itertools.cycle([4, MAX_GUESSES, 1])
+        patch.setattr(Pace, "n_guesses", lambda self: next(numbers))
+        out = model.generate([1, 2], draft=model, ignore_eos=True, **options)
+    assert out.timings.accepted_tokens == out.timings.guessed_tokens
+    assert out.tokens == model.generate([1, 2], ignore_eos=True, **options).tokens
+
+
 def test_lookup_goes_on_with_what_repeats() -> None:
     sampler, lookup = _core.Sampler(), PromptLookup()
     assert lookup.guess([1, 2, 3], 5, sampler) == []
