@@ -102,7 +102,7 @@ class Draft:
 
     def _take_back_wrong(self, text: Sequence[int]) -> None:
         n_sure = self._window.n_tokens - len(self._guessed)
-        right = n_common(self._guessed, text[n_sure:])
+        right = n_common(self._guessed, text[n_sure:-1])  # the last token's logits are needed
         self._window.take_back(len(self._guessed) - right)
         self._guessed = []
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tiny_models import TinyModel, draw_weights, write_gguf
 
 from pygpt2edge import GPT2, Completion, Engine, _core
-from pygpt2edge.generation import Generation
-from pygpt2edge.speculation import MAX_GUESSES, Pace, PromptLookup, Speculation
+from pygpt2edge.generation import GenerateOptions, Generation
+from pygpt2edge.speculation import MAX_GUESSES, Draft, Pace, PromptLookup, Speculation
 
 PROMPT = "It is a truth universally acknowledged, that"
 # A model that soon repeats itself, and one of the same vocabulary to guess for it.
@@ -155,19 +155,29 @@ def test_saved_and_resumed(tiny: dict[str, GPT2], tmp_path: Path) -> None:
 
 
 @settings(deadline=None, max_examples=25)
-@given(keep=st.integers(1, 50), pin=st.integers(0, 25), n=st.integers(1, 200))
+@given(
+    steps=st.lists(
+        st.tuples(st.integers(1, 15), st.integers(0, 15), st.integers(0, 299)),
+        min_size=10,
+        max_size=30,
+    ),
+    keep=st.integers(1, 19),
+    pin=st.integers(0, 9),
+)
 def test_a_draft_that_slides_stays_in_step(
-    tiny: dict[str, GPT2], keep: int, pin: int, n: int
+    tiny: dict[str, GPT2], steps: list[tuple[int, int, int]], keep: int, pin: int
 ) -> None:
-    """The model itself as its draft: every guess is right, whichever contexts begin and end."""
-    model = tiny["speculates"]
-    options = {"context_overflow": "slide", "keep": keep, "pin": pin, "max_tokens": n, "seed": 3}
-    with pytest.MonkeyPatch.context() as patch:
-        numbers = itertools.cycle([4, MAX_GUESSES, 1])
-        patch.setattr(Pace, "n_guesses", lambda self: next(numbers))
-        out = model.generate([1, 2], draft=model, ignore_eos=True, **options)
-    assert out.timings.accepted_tokens == out.timings.guessed_tokens
-    assert out.tokens == model.generate([1, 2], ignore_eos=True, **options).tokens
+    """However many guesses were right: its contexts are those of the text and its guesses."""
+    model = tiny["short"]
+    options = GenerateOptions(context_overflow="slide", keep=keep, pin=pin)
+    window, text = model.window(options), [1, 2]
+    draft = Draft(window)
+    for n, right, token in steps:
+        guesses = draft.guess(text, n, _core.Sampler())
+        fresh = model.window(options)
+        fresh.append(text + guesses[:-1])
+        assert [s.tokens for s in window.sessions] == [s.tokens for s in fresh.sessions]
+        text += [*guesses[:right], token]
 
 
 def test_lookup_goes_on_with_what_repeats() -> None:
