@@ -1,5 +1,7 @@
 #include "generate/score.h"
 
+#include <cstddef>
+#include <exception>
 #include <memory>
 #include <stdexcept>
 
@@ -22,6 +24,25 @@ void check(const ScoredPart& part) {
   }
 }
 
+// A row of logits for each target, and all threads for the rows.
+std::vector<float> scores_of(Model& model, const float* logits, std::span<const int32_t> targets) {
+  const auto n_vocab = static_cast<size_t>(model.config().n_vocab);
+  std::vector<float> scores(targets.size());
+  std::vector<std::exception_ptr> errors(targets.size());
+  model.run_jobs(static_cast<int>(targets.size()), [&](int row) {
+    const auto i = static_cast<size_t>(row);
+    try {
+      scores[i] = log_softmax_top({logits + n_vocab * i, n_vocab}, targets[i], 0).chosen;
+    } catch (...) {
+      errors[i] = std::current_exception();
+    }
+  });
+  for (const std::exception_ptr& error : errors) {
+    if (error != nullptr) std::rethrow_exception(error);
+  }
+  return scores;
+}
+
 }  // namespace
 
 std::vector<std::vector<float>> append_and_score(std::span<const ScoredPart> parts,
@@ -42,16 +63,19 @@ std::vector<std::vector<float>> append_and_score(std::span<const ScoredPart> par
   }
   Sequence::append(appended, interrupt);
 
-  std::vector<std::vector<float>> scores;
-  row = logits.get();
+  std::vector<int32_t> targets;
   for (const ScoredPart& part : parts) {
-    std::vector<float>& of_part = scores.emplace_back();
-    for (const int32_t target : part.targets) {
-      of_part.push_back(log_softmax_top({row, n_vocab}, target, 0).chosen);
-      row += n_vocab;
-    }
+    targets.insert(targets.end(), part.targets.begin(), part.targets.end());
   }
-  return scores;
+  const auto scores = scores_of(parts.front().sequence->model(), logits.get(), targets);
+  std::vector<std::vector<float>> of_parts;
+  auto next = scores.begin();
+  for (const ScoredPart& part : parts) {
+    const auto end = next + static_cast<std::ptrdiff_t>(part.targets.size());
+    of_parts.emplace_back(next, end);
+    next = end;
+  }
+  return of_parts;
 }
 
 }  // namespace gpt2edge

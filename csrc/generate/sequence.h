@@ -67,6 +67,7 @@ class Sequence {
   size_t cache_bytes() const;
   size_t cache_bytes_used() const { return cache_.pages().size() * cache_.page_bytes(); }
   const Model& model() const { return *model_; }
+  Model& model() { return *model_; }
 
  private:
   static constexpr int kNowhere = std::numeric_limits<int>::max();

@@ -64,6 +64,11 @@ void Model::forward(std::span<const Row> rows, const Interrupt& interrupt) {
   }
 }
 
+void Model::run_jobs(int n, const std::function<void(int)>& job) {
+  const ThreadPool::Lease lease(pool_);
+  pool_.run(n, [&](int i, int) { job(i); });
+}
+
 // The whole of GPT-2, layer by layer.
 void Model::forward_chunk(std::span<const Row> rows, const Interrupt& interrupt) {
   const int n_rows = static_cast<int>(rows.size());

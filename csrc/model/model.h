@@ -62,6 +62,9 @@ class Model {
   // garbage at the rows' positions and nothing else has changed.
   void forward(std::span<const Row> rows, const Interrupt& interrupt);
 
+  // Runs job(0) .. job(n - 1) on all threads, between passes. A job may not throw.
+  void run_jobs(int n, const std::function<void(int)>& job);
+
   const Config& config() const { return config_; }
   const kernels::KernelTable& kernels() const { return kernels_; }
   int n_threads() const { return pool_.n_threads(); }
