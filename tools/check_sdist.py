@@ -24,8 +24,10 @@ NEEDED = ["LICENSE", "README.md", "CHANGELOG.md", "docs/performance.md", "tests/
 def run(*command: str | Path, cwd: Path) -> str:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, text=True, check=True
+        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, text=True, check=False
     )
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))} failed: {done.stdout}")
     return done.stdout
 
 

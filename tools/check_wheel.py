@@ -18,10 +18,11 @@ NEEDED = [
     r"pygpt2edge/_core\.pyi",
     r"pygpt2edge/py\.typed",
     r"pygpt2edge/data/demo\.gguf",
+    r"pygpt2edge/data/attention\.html",
     r"pygpt2edge-[^/]+\.dist-info/entry_points\.txt",
     r"pygpt2edge-[^/]+\.dist-info/(licenses/)?LICENSE",
 ]
-ALLOWED = r"pygpt2edge/.*\.(py|pyi|typed|gguf|so|pyd)|pygpt2edge-[^/]+\.dist-info/.*"
+ALLOWED = r"pygpt2edge/.*\.(py|pyi|typed|gguf|html|so|pyd)|pygpt2edge-[^/]+\.dist-info/.*"
 
 
 def complaints(wheel: Path) -> list[str]:
