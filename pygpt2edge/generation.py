@@ -79,11 +79,7 @@ class Generation(Iterator[Piece]):
     """
 
     def __init__(
-        self,
-        model: GPT2,
-        window: Window,
-        prompt: Sequence[int],
-        options: GenerateOptions,
+        self, model: GPT2, window: Window, prompt: Sequence[int], options: GenerateOptions
     ) -> None:
         self.window = window
         self.pending: list[int] = list(prompt)

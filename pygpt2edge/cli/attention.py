@@ -14,7 +14,7 @@ from pygpt2edge.cli.options import (
     model_options,
     note_on_demo_model,
     number,
-    read_text,
+    read_prompt,
     runtime_options,
 )
 from pygpt2edge.cli.output import megabytes, note, plural, print_json, print_table
@@ -63,7 +63,7 @@ def command(
     """
     out = None if output is None else _drawable(Path(output))
     if text in (None, "-"):
-        text = read_text("-").removesuffix("\n").removesuffix("\r")
+        text = read_prompt("-")
     assert text is not None
     note_on_demo_model(source, quiet or as_json)
 

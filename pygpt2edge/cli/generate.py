@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pygpt2edge.cli import several
-from pygpt2edge.cli.generate_options import context_options, guessing_options, sampling_options
+from pygpt2edge.cli.generate_options import (
+    context_options,
+    guessing_options,
+    refuse_others,
+    sampling_options,
+)
 from pygpt2edge.cli.options import (
     ModelSource,
     Runtime,
@@ -20,7 +25,7 @@ from pygpt2edge.cli.options import (
     model_options,
     note_on_demo_model,
     number,
-    read_text,
+    read_prompt,
     runtime_options,
 )
 from pygpt2edge.cli.output import INTERRUPTED, memory_line, note, plural, print_json, print_table
@@ -176,13 +181,8 @@ def _check_files(
         return
     if any(prompt is not None for prompt in prompts):
         raise click.UsageError("--resume goes on with the text in the file: give no prompt")
-    for name in ctx.params:
-        given = ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
-        if given and name not in _WITH_RESUME:
-            raise click.UsageError(
-                f"--{name.replace('_', '-')} does not go with --resume: the text goes on with the "
-                "options that it was begun with"
-            )
+    why = "the text goes on with the options that it was begun with"
+    refuse_others(ctx, _WITH_RESUME, "--resume", why)
 
 
 def _save(generation: Generation, path: Path) -> None:
@@ -201,9 +201,7 @@ def _prompt(prompt: str | None, prompt_option: str | None, file: str | None) -> 
         return given[0]
     if not given and (sys.stdin is None or sys.stdin.isatty()):
         return ""
-    text = read_text("-" if file is None else file)
-    # The newline that ends a file's last line is no part of the text to continue.
-    return text.removesuffix("\n").removesuffix("\r")
+    return read_prompt("-" if file is None else file)
 
 
 def _unescaped(stop: str) -> str:

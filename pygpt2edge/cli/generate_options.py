@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 import click
@@ -40,6 +40,17 @@ def _group(*options: Callable[[Command], Command]) -> Callable[[Command], Comman
         return command
 
     return decorate
+
+
+def refuse_others(
+    ctx: click.Context, allowed: Collection[str], does_not_go_with: str, why: str
+) -> None:
+    """Raises UsageError for what the command line has and is not allowed beside an option."""
+    for name in ctx.params:
+        given = ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
+        if given and name not in allowed:
+            option = "--" + name.replace("_", "-")
+            raise click.UsageError(f"{option} does not go with {does_not_go_with}: {why}")
 
 
 sampling_options = _group(

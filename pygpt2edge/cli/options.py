@@ -173,6 +173,11 @@ def read_text(path: str) -> str:
         ) from None
 
 
+def read_prompt(path: str) -> str:
+    """`read_text`, without the newline that ends a file's last line and is no part of the text."""
+    return read_text(path).removesuffix("\n").removesuffix("\r")
+
+
 def _file(model: str) -> Path:
     path = Path(model)
     if path.is_dir():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pygpt2edge.cli.generate_options import refuse_others
 from pygpt2edge.cli.output import note
 
 if TYPE_CHECKING:
@@ -28,13 +29,11 @@ def write(
     """The texts, and the options that they were written with."""
     if num_beams == 1:
         return model.generate_n(prompt, n, **options), options
-    for name in ctx.params:
-        given = ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
-        if given and name not in _NEUTRAL and name not in _OF_BEAMS:
-            raise click.UsageError(
-                f"--{name.replace('_', '-')} does not go with --num-beams: beam search draws no "
-                "tokens, and takes --max-tokens, --stop, --ignore-eos and --allow-special"
-            )
+    why = (
+        "beam search draws no tokens, and takes --max-tokens, --stop, --ignore-eos and "
+        "--allow-special"
+    )
+    refuse_others(ctx, _NEUTRAL.union(_OF_BEAMS), "--num-beams", why)
     if n > num_beams:
         raise click.UsageError(f"--n is {n}; of {num_beams} beams there are 1 to {num_beams} texts")
     options = {name: options[name] for name in _OF_BEAMS} | {"num_beams": num_beams}

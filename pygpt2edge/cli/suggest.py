@@ -13,7 +13,7 @@ from pygpt2edge.cli.options import (
     model_options,
     note_on_demo_model,
     number,
-    read_text,
+    read_prompt,
     runtime_options,
 )
 from pygpt2edge.cli.output import note, print_json, print_table
@@ -43,7 +43,7 @@ def command(
       pygpt2edge suggest "Once upon a " --json
     """
     if text == "-":
-        text = read_text("-").removesuffix("\n").removesuffix("\r")
+        text = read_prompt("-")
     note_on_demo_model(source, quiet or as_json)
     suggestions = source.load(runtime).suggest(text, k)
     if as_json:
