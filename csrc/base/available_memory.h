@@ -16,4 +16,9 @@ uint64_t available_memory();
 // limits aside.
 uint64_t available_memory_of_system(const std::string& root);
 
+// Bytes as messages give them: MB of 10^6, rounded up.
+constexpr uint64_t megabytes(uint64_t bytes) {
+  return bytes / 1000000 + (bytes % 1000000 > 0 ? 1 : 0);
+}
+
 }  // namespace gpt2edge

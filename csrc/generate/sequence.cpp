@@ -38,6 +38,12 @@ Sequence::Sequence(std::shared_ptr<Model> model, int n_ctx, kernels::CacheType c
       cache_(model_->config(), checked_n_ctx(n_ctx, model_->config()), cache_type,
              model_->page_pool(cache_type)) {}
 
+Sequence::Sequence(std::shared_ptr<Model> model, int n_ctx, kernels::CacheType cache_type,
+                   std::shared_ptr<PageRing> ring)
+    : model_(std::move(model)),
+      cache_(model_->config(), checked_n_ctx(n_ctx, model_->config()), cache_type, std::move(ring),
+             0) {}
+
 void Sequence::check(std::span<const int32_t> tokens) const {
   const size_t room = static_cast<size_t>(n_ctx() - length());
   if (tokens.size() > room) {
@@ -48,6 +54,10 @@ void Sequence::check(std::span<const int32_t> tokens) const {
             ? message(", or raise n_ctx (up to ", model_->config().n_ctx, " for this model)")
             : std::string()));
   }
+  check_tokens(tokens);
+}
+
+void Sequence::check_tokens(std::span<const int32_t> tokens) const {
   for (size_t i = 0; i < tokens.size(); ++i) {
     if (tokens[i] < 0 || tokens[i] >= model_->config().n_vocab) {
       throw std::invalid_argument(message("token ", i, " is ", tokens[i],
@@ -115,8 +125,8 @@ void Sequence::append(std::span<const Part> parts, const Interrupt& interrupt) {
     }
     uses.push_back(std::make_unique<Use>(part.sequence->in_use_));
     part.sequence->check(part.tokens);
-    if (part.n_logits < 1) {
-      throw std::invalid_argument(message("n_logits is ", part.n_logits, "; give 1 or more"));
+    if (part.n_logits < 0) {
+      throw std::invalid_argument(message("n_logits is ", part.n_logits, "; give 0 or more"));
     }
     const auto n_positions = static_cast<size_t>(part.sequence->length()) + part.tokens.size();
     if (part.weights != nullptr && part.weights->n_positions != static_cast<int>(n_positions)) {
@@ -166,13 +176,33 @@ void Sequence::restore(std::span<const int32_t> tokens, std::span<const std::byt
 
 std::unique_ptr<Sequence> Sequence::fork() {
   const Use use(in_use_);
-  auto other = std::make_unique<Sequence>(model_, n_ctx(), cache_.type());
-  other->cache_ = cache_;
+  std::unique_ptr<Sequence> other(new Sequence(model_, cache_.fork()));
   other->tokens_ = tokens_;
   other->logits_ = logits_;
   other->maxima_ = maxima_;
   other->logits_from_ = logits_from_;
   return other;
+}
+
+std::unique_ptr<Sequence> Sequence::next_in_ring(int n) {
+  const Use use(in_use_);
+  std::unique_ptr<Sequence> next(new Sequence(model_, cache_.next_run()));
+  next->cache_.share(cache_, n);
+  next->tokens_.assign(tokens_.begin(), tokens_.begin() + n);
+  return next;
+}
+
+void Sequence::share(Sequence& other) {
+  const Use use(in_use_), other_use(other.in_use_);
+  const bool fits = length() == 0 && model_ == other.model_ && n_ctx() == other.n_ctx() &&
+                    cache_.type() == other.cache_.type();
+  if (!fits) {
+    throw std::invalid_argument(
+        "only an empty session can begin with the tokens of another, of the same model, n_ctx and "
+        "kv_type");
+  }
+  cache_.share(other.cache_, other.length());
+  tokens_ = other.tokens_;
 }
 
 size_t Sequence::cache_bytes() const {

@@ -6,6 +6,7 @@
 #include <limits>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "generate/candidates.h"
@@ -19,9 +20,12 @@ class Sequence {
   // n_ctx: the most tokens it may hold, at most the model's. Throws std::invalid_argument
   // otherwise.
   Sequence(std::shared_ptr<Model> model, int n_ctx, kernels::CacheType cache_type);
+  // A sequence whose pages are a run of a ring, the first page at turning slot 0.
+  Sequence(std::shared_ptr<Model> model, int n_ctx, kernels::CacheType cache_type,
+           std::shared_ptr<PageRing> ring);
 
   // Tokens to append. Afterwards the sequence has the logits that follow the last n_logits of them,
-  // 1 or more, as far as there are so many. With all_logits, which has room for (tokens.size(),
+  // as far as there are so many. With all_logits, which has room for (tokens.size(),
   // n_vocab), those after every token go there, and the sequence has the last ones.
   struct Part {
     Sequence* sequence;
@@ -41,12 +45,20 @@ class Sequence {
 
   // Throws what append would for these tokens, memory apart.
   void check(std::span<const int32_t> tokens) const;
+  // The same as if there were room for any number.
+  void check_tokens(std::span<const int32_t> tokens) const;
 
   // Forgets all but the first n tokens. Without tokens a sequence holds no memory to speak of.
   void truncate(int n);
 
   // Another sequence of the same tokens. They share the memory of what they have in common.
   std::unique_ptr<Sequence> fork();
+  // The next sequence of a text whose contexts are runs of one ring: it begins with the first n
+  // tokens of this one, whose whole pages are not copied.
+  std::unique_ptr<Sequence> next_in_ring(int n);
+  // Begins an empty sequence with the tokens of another, of the same model, n_ctx and cache type.
+  // They share the memory.
+  void share(Sequence& other);
 
   // The keys and values of the tokens, a page after the other, and how to have them again: `pages`
   // are those of a sequence with these tokens, of the same model and cache type, computed by
@@ -63,6 +75,7 @@ class Sequence {
   const std::vector<int32_t>& tokens() const { return tokens_; }
   int length() const { return static_cast<int>(tokens_.size()); }
   int n_ctx() const { return cache_.n_ctx(); }
+  kernels::CacheType cache_type() const { return cache_.type(); }
   // Of a full cache, and of the pages that it has so far, shared ones counted in full.
   size_t cache_bytes() const;
   size_t cache_bytes_used() const { return cache_.pages().size() * cache_.page_bytes(); }
@@ -71,6 +84,8 @@ class Sequence {
 
  private:
   static constexpr int kNowhere = std::numeric_limits<int>::max();
+  Sequence(std::shared_ptr<Model> model, KvCache cache)
+      : model_(std::move(model)), cache_(std::move(cache)) {}
   class Use;  // refuses a second thread, for the time of a call
   void add_rows(const Part& part, std::vector<Row>& rows);
   void accept(const Part& part);

@@ -1,6 +1,7 @@
 #include "model/kv_cache.h"
 
 #include <cstring>
+#include <new>
 #include <utility>
 
 namespace gpt2edge {
@@ -50,33 +51,71 @@ uint64_t KvCache::bytes_needed(const Config& config, int n_ctx, kernels::CacheTy
 
 KvCache::KvCache(const Config& config, int n_ctx, kernels::CacheType type,
                  std::shared_ptr<PagePool> pool)
+    : KvCache(config, n_ctx, type,
+              std::make_shared<PageRing>(std::move(pool), 0, page_count(n_ctx)), 0) {}
+
+KvCache::KvCache(const Config& config, int n_ctx, kernels::CacheType type,
+                 std::shared_ptr<PageRing> ring, int first)
     : n_head_(config.n_head),
       d_head_(config.d_head()),
       n_ctx_(n_ctx),
       type_(type),
       layout_(head_layout(d_head_, type)),
-      pool_(std::move(pool)) {}
+      ring_(std::move(ring)),
+      first_(first) {
+  addresses_.reserve(static_cast<size_t>(page_count(n_ctx)));
+}
 
 void KvCache::make_room(int first, int end) {
   const auto n_pages = static_cast<size_t>(page_count(end));
-  pages_.reserve(n_pages);
-  addresses_.reserve(n_pages);
   for (auto i = static_cast<size_t>(first / kernels::kPagePositions); i < n_pages; ++i) {
-    if (i < pages_.size() && pages_[i].use_count() == 1) continue;
-    Page page = pool_->take();
-    if (i == pages_.size()) {
-      addresses_.push_back(page.get());
-      pages_.push_back(std::move(page));
-      continue;
+    if (i < addresses_.size()) {
+      addresses_[i] = ring_->own(slot(i));
+    } else {
+      addresses_.push_back(ring_->renew(slot(i)));
     }
-    std::memcpy(page.get(), addresses_[i], page_bytes());
-    addresses_[i] = page.get();
-    pages_[i] = std::move(page);
+  }
+}
+
+KvCache KvCache::fork() const {
+  KvCache copy = *this;
+  copy.ring_ = std::make_shared<PageRing>(ring_->pool(), 0, page_count(n_ctx_));
+  copy.first_ = 0;
+  copy.addresses_.reserve(addresses_.capacity());
+  for (size_t i = 0; i < addresses_.size(); ++i) {
+    copy.ring_->set(static_cast<int>(i), ring_->page(slot(i)));
+  }
+  return copy;
+}
+
+KvCache KvCache::next_run() const {
+  KvCache next = *this;
+  next.first_ = ring_->advanced(first_, page_count(n_ctx_) - ring_->n_fixed());
+  next.addresses_.clear();
+  next.addresses_.reserve(addresses_.capacity());
+  return next;
+}
+
+void KvCache::share(const KvCache& other, int n) {
+  const auto n_whole = static_cast<size_t>(n / kernels::kPagePositions);
+  for (size_t i = 0; i < n_whole; ++i) {
+    const int to = slot(i), from = other.slot(i);
+    if (ring_ != other.ring_ || to != from) ring_->set(to, other.ring_->page(from));
+    addresses_.push_back(ring_->page(to).get());
+  }
+  if (n % kernels::kPagePositions == 0) return;
+  try {
+    std::byte* page = ring_->renew(slot(n_whole));
+    std::memcpy(page, other.addresses_[n_whole], page_bytes());
+    addresses_.push_back(page);
+  } catch (const std::bad_alloc&) {
+    addresses_.clear();
+    throw;
   }
 }
 
 void KvCache::write(std::span<const std::byte> pages, bool flips_codes) {
-  for (size_t i = 0; i < pages_.size(); ++i) {
+  for (size_t i = 0; i < addresses_.size(); ++i) {
     std::byte* page = addresses_[i];
     std::memcpy(page, pages.data() + page_bytes() * i, page_bytes());
     if (!flips_codes || type_ != kernels::CacheType::kInt8) continue;
@@ -89,9 +128,10 @@ void KvCache::write(std::span<const std::byte> pages, bool flips_codes) {
 
 void KvCache::truncate(int n) {
   const auto n_pages = static_cast<size_t>(page_count(n));
-  if (n_pages >= pages_.size()) return;
-  pages_.resize(n_pages);
-  addresses_.resize(n_pages);
+  while (addresses_.size() > n_pages) {
+    addresses_.pop_back();
+    ring_->set(slot(addresses_.size()), nullptr);
+  }
 }
 
 kernels::HeadCache KvCache::head(int layer, int head) const {

@@ -1,8 +1,10 @@
-// Keys and values of one sequence: every layer, every head, one slot per position, in pages that
-// sequences with the same beginning share.
+// Keys and values of one sequence: every layer, every head, one position a token, in pages of 64
+// positions. The pages are a run of slots of a ring (page_ring.h), which the contexts of a text
+// have in common; a sequence by itself has a ring for itself.
 //
-// A copy of a cache is a fork: it has the same pages. What a cache writes to is its own, so a page
-// that others share is copied first. Shortening a cache gives its pages up; no number moves.
+// A copy of a cache (fork) has the same pages in a ring of its own. What a cache writes to is its
+// own, so a page that other texts share is copied first. Shortening a cache gives pages up; no
+// number moves.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +14,7 @@
 
 #include "kernels/kernel_table.h"
 #include "model/config.h"
-#include "model/page_pool.h"
+#include "model/page_ring.h"
 
 namespace gpt2edge {
 
@@ -20,6 +22,9 @@ class KvCache {
  public:
   // n_ctx: how many positions it may hold. Takes no page yet.
   KvCache(const Config& config, int n_ctx, kernels::CacheType type, std::shared_ptr<PagePool> pool);
+  // Its pages are a run of a ring that has slots for a whole context, from turning slot `first` on.
+  KvCache(const Config& config, int n_ctx, kernels::CacheType type, std::shared_ptr<PageRing> ring,
+          int first);
 
   // Bytes of a page, and of the pages of n_ctx positions; more, maybe, than a 32-bit process can
   // address.
@@ -31,6 +36,14 @@ class KvCache {
   // has changed.
   void make_room(int first, int end);
 
+  // The same positions, in a ring of its own that shares the pages.
+  KvCache fork() const;
+  // An empty cache of the next run of the same ring, behind this one.
+  KvCache next_run() const;
+  // Positions [0, n) of another cache, whose whole pages are shared and not copied. Only for an
+  // empty cache. Throws std::bad_alloc; then it is still empty.
+  void share(const KvCache& other, int n);
+
   // Overwrites all pages. With `flips_codes`, int8 codes come from kernels that add 128 to them
   // where ours do not, or the other way round.
   void write(std::span<const std::byte> pages, bool flips_codes);
@@ -41,7 +54,7 @@ class KvCache {
   kernels::HeadCache head(int layer, int head) const;
   int n_ctx() const { return n_ctx_; }
   kernels::CacheType type() const { return type_; }
-  size_t page_bytes() const { return pool_->page_bytes(); }
+  size_t page_bytes() const { return ring_->pool()->page_bytes(); }
   const std::vector<std::byte*>& pages() const { return addresses_; }
 
  private:
@@ -50,13 +63,14 @@ class KvCache {
     size_t values, key_scales, value_scales, bytes;
   };
   static HeadLayout head_layout(int d_head, kernels::CacheType type);
+  int slot(size_t page) const { return ring_->slot(first_, static_cast<int>(page)); }
 
   int n_head_, d_head_, n_ctx_;
   kernels::CacheType type_;
   HeadLayout layout_;
-  std::shared_ptr<PagePool> pool_;
-  std::vector<Page> pages_;
-  std::vector<std::byte*> addresses_;  // of pages_
+  std::shared_ptr<PageRing> ring_;
+  int first_;                          // turning slot of the first page that is not a pinned one
+  std::vector<std::byte*> addresses_;  // of the pages, in order: what the kernels read
 };
 
 }  // namespace gpt2edge

@@ -14,8 +14,6 @@ namespace {
 // The vocabulary, the sampler, and what the host program takes meanwhile.
 constexpr uint64_t kReserve = uint64_t{24} << 20;
 
-uint64_t megabytes(uint64_t bytes) { return (bytes + 999999) / 1000000; }
-
 // What makes `config` fit beside `fixed` bytes of everything else, the gentlest change first.
 std::string remedy(const Config& config, const CacheOptions& cache, int n_ctx, uint64_t fixed,
                    uint64_t available) {

@@ -6,6 +6,7 @@
 #include "base/available_memory.h"
 #include "base/thread_count.h"
 #include "kernels/dispatch.h"
+#include "model/fingerprint.h"
 
 namespace gpt2edge {
 namespace {
@@ -47,7 +48,9 @@ Model::Model(const std::string& path, int n_threads, const CacheOptions& cache)
     : Model(GgufFile::open(path), checked_thread_count(n_threads), cache) {}
 
 Model::Model(const GgufFile& file, int n_threads, const CacheOptions& cache)
-    : kernels_(kernels::default_table()),
+    : path_(file.path()),
+      fingerprint_(gpt2edge::fingerprint(file)),
+      kernels_(kernels::default_table()),
       config_(config_that_fits(file, cache, n_threads)),
       cache_type_(cache.type.value_or(Weights::needs(file, config_).cache_type)),
       page_pools_(make_page_pools(config_, resolved_n_ctx(cache, config_))),

@@ -65,6 +65,10 @@ class Model {
   // Runs job(0) .. job(n - 1) on all threads, between passes. A job may not throw.
   void run_jobs(int n, const std::function<void(int)>& job);
 
+  const std::string& path() const { return path_; }
+  std::string file_name() const { return path_.substr(path_.find_last_of("/\\") + 1); }
+  // Tells models apart, whatever their files are called (fingerprint.h).
+  uint64_t fingerprint() const { return fingerprint_; }
   const Config& config() const { return config_; }
   const kernels::KernelTable& kernels() const { return kernels_; }
   int n_threads() const { return pool_.n_threads(); }
@@ -116,6 +120,8 @@ class Model {
   void matmul(const Linear& linear, const Input& input, int n_rows, kernels::Epilogue epilogue,
               const Output& output);
 
+  std::string path_;
+  uint64_t fingerprint_;
   const kernels::KernelTable& kernels_;
   Config config_;
   kernels::CacheType cache_type_;

@@ -58,4 +58,14 @@ int PagePool::n_used() const {
   return n;
 }
 
+int PagePool::n_idle() const {
+  const std::lock_guard lock(mutex_);
+  std::ptrdiff_t n = 0;
+  for (const auto& slab : slabs_) {
+    n += std::count_if(slab->free.begin(), slab->free.end(),
+                       [&](int index) { return index < slab->n_fresh; });
+  }
+  return static_cast<int>(n);
+}
+
 }  // namespace gpt2edge

@@ -26,6 +26,8 @@ class PagePool : public std::enable_shared_from_this<PagePool> {
   size_t page_bytes() const { return static_cast<size_t>(page_bytes_); }
   // Pages that somebody owns.
   int n_used() const;
+  // Pages that nobody owns and that the system need not be asked for any more.
+  int n_idle() const;
 
  private:
   struct Slab {

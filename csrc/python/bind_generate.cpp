@@ -132,7 +132,7 @@ py::list as_bytes(const std::vector<std::string>& strings) {
 }
 
 void bind_tokenizer_tables(py::module_& m) {
-  py::class_<TokenizerTables>(m, "TokenizerTables")
+  py::class_<TokenizerTables, std::shared_ptr<TokenizerTables>>(m, "TokenizerTables")
       .def(py::init(&tables_from_lists), py::arg("tokens"), py::arg("token_types"),
            py::arg("merges"), py::arg("bos_token"), py::arg("eos_token"), py::arg("path"))
       .def_property_readonly("token_bytes",

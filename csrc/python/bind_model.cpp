@@ -22,13 +22,7 @@
 namespace py = pybind11;
 
 namespace gpt2edge::python {
-namespace {
 
-// From any sequence of integers; a list needs no numpy, whose import takes a tenth of a second.
-using Tokens = std::vector<int32_t>;
-
-// Lets Python handle Ctrl-C during a long pass. Taking the GIL costs, so it looks at the clock
-// first.
 Interrupt check_signals() {
   using Clock = std::chrono::steady_clock;
   return [last = Clock::now()]() mutable {
@@ -39,11 +33,15 @@ Interrupt check_signals() {
   };
 }
 
+namespace {
+
 constexpr std::pair<const char*, kernels::CacheType> kCacheTypes[] = {
     {"int8", kernels::CacheType::kInt8},
     {"f16", kernels::CacheType::kF16},
     {"f32", kernels::CacheType::kF32},
 };
+
+}  // namespace
 
 kernels::CacheType cache_type(const std::string& name) {
   for (const auto& [known, type] : kCacheTypes) {
@@ -51,6 +49,8 @@ kernels::CacheType cache_type(const std::string& name) {
   }
   throw py::value_error("kv_type is \"" + name + "\", expected \"int8\", \"f16\" or \"f32\"");
 }
+
+namespace {
 
 const char* kv_type(const Model& model) {
   const auto* found =
@@ -155,21 +155,6 @@ std::vector<std::vector<float>> append_and_score_parts(
   return append_and_score(borrowed, check_signals());
 }
 
-py::bytes page(const Sequence& sequence, size_t index) {
-  if (index >= sequence.pages().size()) throw py::index_error("there is no such page");
-  return {reinterpret_cast<const char*>(sequence.pages()[index]), sequence.page_bytes()};
-}
-
-void restore(Sequence& sequence, const Tokens& tokens, const py::buffer& pages, int code_bias) {
-  const py::buffer_info info = pages.request();
-  if (info.itemsize != 1 || info.ndim != 1 || info.strides[0] != 1) {
-    throw py::value_error("pages must be one row of bytes");
-  }
-  const std::span bytes(static_cast<const std::byte*>(info.ptr), static_cast<size_t>(info.size));
-  const py::gil_scoped_release unlocked;
-  sequence.restore(tokens, bytes, code_bias);
-}
-
 py::dict memory_estimate(const std::string& path, int n_ctx, const std::string& kv_type,
                          int n_threads) {
   const GgufFile file = GgufFile::open(path);
@@ -209,8 +194,7 @@ void bind_model(py::module_& m) {
            py::arg("path"), py::arg("n_threads") = 0, py::arg("n_ctx") = 0, py::arg("kv_type") = "")
       .def_property_readonly("config", &config_dict)
       .def_property_readonly("n_threads", &Model::n_threads)
-      .def_property_readonly("code_bias",
-                             [](const Model& model) { return model.kernels().code_bias; })
+      .def_property_readonly("fingerprint", &Model::fingerprint)
       .def_property_readonly("isa", [](const Model& model) { return model.kernels().name; })
       .def_property_readonly("weight_bytes", &Model::weight_bytes)
       .def_property_readonly("workspace_bytes", &Model::workspace_bytes)
@@ -233,9 +217,6 @@ void bind_model(py::module_& m) {
       .def("append_attention", &append_attention, py::arg("tokens"), py::arg("layers"))
       .def("truncate", &Sequence::truncate, py::arg("n"))
       .def("fork", &Sequence::fork)
-      .def("page", &page, py::arg("index"))
-      .def_property_readonly("n_pages", [](const Sequence& s) { return s.pages().size(); })
-      .def("restore", &restore, py::arg("tokens"), py::arg("pages"), py::arg("code_bias"))
       .def_property_readonly(
           "logits", [](const Sequence& sequence) { return logits_after(sequence, std::nullopt); })
       .def("logits_after", &logits_after, py::arg("n"))

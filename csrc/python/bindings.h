@@ -3,7 +3,24 @@
 
 #include <pybind11/pybind11.h>
 
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "generate/window.h"
+#include "model/model.h"
+
 namespace gpt2edge::python {
+
+// From any sequence of integers; a list needs no numpy, whose import takes a tenth of a second.
+using Tokens = std::vector<int32_t>;
+
+// Lets Python handle Ctrl-C during a long pass. Taking the GIL costs, so it looks at the clock
+// first.
+Interrupt check_signals();
+
+// By their names: "int8", "f16", "f32". Raises ValueError for another.
+kernels::CacheType cache_type(const std::string& name);
 
 // One noun each: bind_<noun>.cpp.
 void bind_formats(pybind11::module_& m);
@@ -11,5 +28,6 @@ void bind_checksum(pybind11::module_& m);
 void bind_generate(pybind11::module_& m);
 void bind_machine(pybind11::module_& m);
 void bind_model(pybind11::module_& m);
+void bind_text(pybind11::module_& m);
 
 }  // namespace gpt2edge::python

@@ -1,0 +1,301 @@
+#include "generate/text.h"
+
+#include <algorithm>
+#include <chrono>
+#include <stdexcept>
+#include <utility>
+
+#include "base/error.h"
+
+namespace gpt2edge {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+std::vector<int32_t> checked_prompt(std::vector<int32_t> prompt) {
+  if (prompt.empty()) {
+    throw std::invalid_argument("the prompt has no token; give one or more to start from");
+  }
+  return prompt;
+}
+
+TextOptions checked(TextOptions options) {
+  if (options.max_tokens && *options.max_tokens < 0) {
+    throw std::invalid_argument(message("max_tokens is ", *options.max_tokens,
+                                        "; give 0 or more, or None to fill the context"));
+  }
+  if (options.logprobs < 0) {
+    throw std::invalid_argument(message("logprobs is ", options.logprobs, "; give 0 or more"));
+  }
+  return options;
+}
+
+}  // namespace
+
+Text::Text(std::shared_ptr<Model> model, std::shared_ptr<const TokenizerTables> vocabulary,
+           const ContextOptions& contexts, std::vector<int32_t> prompt, TextOptions options,
+           std::unique_ptr<Speculation> speculation)
+    : model_(std::move(model)),
+      vocabulary_(std::move(vocabulary)),
+      options_(checked(std::move(options))),
+      sampler_(options_.sampling),
+      matcher_(options_.stop),
+      window_(model_, contexts, options_.slide()),
+      speculation_(std::move(speculation)),
+      text_(checked_prompt(std::move(prompt))),
+      n_prompt_(text_.size()) {
+  for (const int32_t token : text_) sampler_.accept(token);
+}
+
+std::optional<Piece> Text::next(const Interrupt& interrupt) {
+  const std::lock_guard lock(mutex_);
+  while (pieces_.empty()) {
+    if (error_ != nullptr) std::rethrow_exception(error_);
+    if (is_over()) return std::nullopt;
+    step_alone(interrupt);
+  }
+  Piece piece = std::move(pieces_.front());
+  pieces_.pop_front();
+  return piece;
+}
+
+void Text::run(const Interrupt& interrupt) {
+  const std::lock_guard lock(mutex_);
+  while (!is_over()) {
+    step_alone(interrupt);
+    pieces_.clear();
+  }
+  if (error_ != nullptr) std::rethrow_exception(error_);
+}
+
+void Text::step_alone(const Interrupt& interrupt) {
+  const auto start = Clock::now();
+  std::vector<Sequence::Part> parts;
+  plan(n_pending(), parts);
+  Sequence::append(parts, interrupt);
+  commit(seconds_since(start));
+  draft_ahead(interrupt);
+}
+
+// The next n_tokens of the pending ones are to be computed.
+void Text::plan(size_t n_tokens, std::vector<Sequence::Part>& parts) {
+  const size_t end = static_cast<size_t>(window_.length()) + n_tokens;
+  const int n_logits = end == text_.size() ? 1 + static_cast<int>(n_draft_) : 0;
+  window_.plan(std::span(text_).first(end), n_logits, parts);
+}
+
+// They are computed, in a pass of so many seconds.
+void Text::commit(double seconds) {
+  const int64_t before = window_.length();
+  window_.commit();
+  pass_s_ += seconds;
+  if (n_generated() == 0) timings_.prefill_tokens += window_.length() - before;
+  if (n_pending() > 0) return;
+  if (n_generated() > 0) {
+    timings_.decode_tokens += window_.length() - before - static_cast<int64_t>(n_draft_);
+    ++timings_.decode_passes;
+    timings_.decode_s += pass_s_ + sampling_s_;
+  } else {
+    timings_.prefill_s += pass_s_;
+  }
+  advance();
+  pass_s_ = 0;
+}
+
+int64_t Text::n_generated() const {
+  return static_cast<int64_t>(text_.size() - n_prompt_ - n_draft_);
+}
+
+// The window has the logits after the text, and those after each draft token: chooses the next
+// token, and as many after it as the draft was right.
+void Text::advance() {
+  const auto start = Clock::now();
+  const auto n_draft = static_cast<int>(n_draft_);
+  const std::vector<int32_t> drafted(text_.end() - n_draft, text_.end());
+  text_.resize(text_.size() - n_draft_);
+  n_draft_ = 0;
+  settle(n_draft, choose_tokens(drafted));
+  sampling_s_ = seconds_since(start);
+}
+
+// How many of the draft tokens were chosen.
+int Text::choose_tokens(std::span<const int32_t> drafted) {
+  const auto n_draft = static_cast<int>(drafted.size());
+  int n_accepted = 0;
+  try {
+    choose(n_draft);
+    while (!is_over() && n_accepted < n_draft &&
+           drafted[static_cast<size_t>(n_accepted)] == text_.back()) {
+      ++n_accepted;
+      choose(n_draft - n_accepted);
+    }
+  } catch (const std::exception&) {
+    error_ = std::current_exception();
+  }
+  return n_accepted;
+}
+
+// Chooses a token, n_later tokens before the end of what the window has.
+void Text::choose(int n_later) {
+  if (options_.max_tokens && n_generated() == *options_.max_tokens) {
+    return finish(FinishReason::kLength);
+  }
+  const Logits logits = window_.logits_after(window_.length() - n_later);
+  const int32_t token = sampler_.sample(logits);
+  if (token == vocabulary_->eos_token && !options_.ignore_eos) return finish(FinishReason::kStop);
+  std::optional<TopLogprobs> logprob;
+  if (options_.logprobs > 0) logprob = log_softmax_top(logits.all, token, options_.logprobs);
+  text_.push_back(token);
+  add_piece(token, std::move(logprob));
+  if (matcher_.stopped()) {
+    finish_reason_ = FinishReason::kStop;
+    return;
+  }
+  if (options_.max_tokens && n_generated() == *options_.max_tokens) {
+    return finish(FinishReason::kLength);
+  }
+  if (!window_.has_room(1 - n_later)) {
+    if (options_.context_overflow == Overflow::kError) {
+      throw ContextLengthError(message("the context of ", window_.n_ctx(),
+                                       " tokens is full: shorten the prompt, lower max_tokens, or "
+                                       "let it slide (context_overflow=\"slide\")"));
+    }
+    return finish(FinishReason::kLength);
+  }
+  sampler_.accept(token);
+}
+
+// The first draft tokens were accepted: the others are no part of the text.
+void Text::settle(int n_draft, int n_accepted) {
+  window_.take_back(n_draft - n_accepted);
+  timings_.decode_tokens += n_accepted;
+  timings_.draft_tokens += n_draft;
+  timings_.accepted_tokens += n_accepted;
+  if (speculation_ != nullptr && timings_.decode_passes > 0) {
+    speculation_->note_pass(n_draft, n_accepted, pass_s_);
+  }
+}
+
+// Drafts the tokens after the one that was chosen last.
+void Text::draft_ahead(const Interrupt& interrupt) {
+  if (speculation_ == nullptr || is_over() || n_pending() != 1 || n_generated() == 0) return;
+  const auto start = Clock::now();
+  int64_t limit = window_.revocable(1);
+  if (options_.max_tokens) limit = std::min(limit, *options_.max_tokens - n_generated() - 1);
+  const std::vector<int32_t> drafted = speculation_->draft(text_, limit, sampler_, interrupt);
+  text_.insert(text_.end(), drafted.begin(), drafted.end());
+  n_draft_ = drafted.size();
+  sampling_s_ += seconds_since(start);
+}
+
+void Text::finish(FinishReason reason) {
+  std::string rest = matcher_.finish();
+  bytes_ += rest;
+  finish_reason_ = matcher_.stopped() ? FinishReason::kStop : reason;
+  if (!rest.empty()) pieces_.push_back({std::move(rest), std::nullopt, std::nullopt});
+}
+
+void Text::add_piece(int32_t token, std::optional<TopLogprobs> logprob) {
+  std::string bytes = matcher_.push(token_bytes(token));
+  bytes_ += bytes;
+  if (logprob) logprobs_.push_back(*logprob);
+  pieces_.push_back({std::move(bytes), token, std::move(logprob)});
+}
+
+std::string_view Text::token_bytes(int32_t token) const {
+  const auto& all = vocabulary_->token_bytes;
+  if (static_cast<size_t>(token) >= all.size()) {
+    throw std::invalid_argument(
+        message("there is no token ", token, "; ids are 0 to ", all.size() - 1));
+  }
+  return all[static_cast<size_t>(token)];
+}
+
+// The text has these tokens already, which were chosen before.
+void Text::replay(std::span<const int32_t> tokens, std::vector<TopLogprobs> logprobs) {
+  for (const int32_t token : tokens) {
+    text_.push_back(token);
+    add_piece(token, std::nullopt);
+    sampler_.accept(token);
+  }
+  pieces_.clear();
+  logprobs_ = std::move(logprobs);
+  sampler_.set_draw_index(tokens.size());
+}
+
+std::vector<Piece> Text::pieces() {
+  const std::lock_guard lock(mutex_);
+  if (pieces_.empty() && error_ != nullptr) std::rethrow_exception(error_);
+  std::vector<Piece> taken(std::make_move_iterator(pieces_.begin()),
+                           std::make_move_iterator(pieces_.end()));
+  pieces_.clear();
+  return taken;
+}
+
+void Text::check() const {
+  const std::lock_guard lock(mutex_);
+  window_.check(std::span(text_).subspan(static_cast<size_t>(window_.length())));
+}
+
+void Text::share(Sequence& known) {
+  const std::lock_guard lock(mutex_);
+  const std::vector<int32_t>& tokens = known.tokens();
+  const bool is_beginning = window_.length() == 0 && tokens.size() < text_.size() &&
+                            std::equal(tokens.begin(), tokens.end(), text_.begin());
+  if (!is_beginning) {
+    throw std::invalid_argument("the session is not the beginning of a text yet to be computed");
+  }
+  window_.share(known);
+}
+
+std::unique_ptr<Sequence> Text::prefix() {
+  const std::lock_guard lock(mutex_);
+  if (!window_.is_whole()) return nullptr;
+  int n = window_.context().length();
+  if (!is_over()) n -= n % kernels::kPagePositions;
+  if (n == 0) return nullptr;
+  auto known = window_.context().fork();
+  known->truncate(n);
+  return known;
+}
+
+void Text::release() {
+  const std::lock_guard lock(mutex_);
+  window_.release();
+}
+
+bool Text::finished() const {
+  const std::lock_guard lock(mutex_);
+  return is_over();
+}
+
+bool Text::has_begun() const {
+  const std::lock_guard lock(mutex_);
+  return n_generated() > 0;
+}
+
+TextState Text::state() const {
+  const std::lock_guard lock(mutex_);
+  const auto prompt_end = text_.begin() + static_cast<std::ptrdiff_t>(n_prompt_);
+  return {bytes_,
+          {text_.begin(), prompt_end},
+          {prompt_end, prompt_end + n_generated()},
+          logprobs_,
+          finish_reason_,
+          matcher_.stop_string(),
+          timings_};
+}
+
+int Text::max_pages() const {
+  const std::lock_guard lock(mutex_);
+  constexpr int64_t kEndless = INT64_MAX / 2;
+  const auto n = static_cast<int64_t>(n_prompt_);
+  const int64_t limit = options_.max_tokens.value_or(kEndless);
+  return window_.max_pages(limit > kEndless - n ? kEndless : n + limit);
+}
+
+}  // namespace gpt2edge

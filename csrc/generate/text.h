@@ -1,0 +1,163 @@
+// One text in the making: the loop from logits to tokens to text.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "formats/tokenizer_tables.h"
+#include "generate/logprobs.h"
+#include "generate/sampler.h"
+#include "generate/saved_text.h"
+#include "generate/speculation.h"
+#include "generate/stop_matcher.h"
+#include "generate/text_options.h"
+#include "generate/window.h"
+
+namespace gpt2edge {
+
+// One step of a text. The bytes are whole characters, as far as the model writes UTF-8; they may be
+// none, for what could be the start of a stop string or a part of a character waits for the next
+// token. The last piece of a text may have bytes without a token.
+struct Piece {
+  std::string bytes;
+  std::optional<int32_t> token;
+  std::optional<TopLogprobs> logprob;  // where they are asked for
+};
+
+enum class FinishReason : uint8_t {
+  kNone,    // it goes on
+  kStop,    // an end-of-text token or a stop string
+  kLength,  // max_tokens, or the context is full
+};
+
+// Where the time went, in seconds, and how many tokens were computed.
+struct TextTimings {
+  int64_t prefill_tokens = 0, decode_tokens = 0;
+  int64_t decode_passes = 0;  // fewer than decode_tokens where draft tokens were accepted
+  int64_t draft_tokens = 0, accepted_tokens = 0;
+  double prefill_s = 0, decode_s = 0;
+};
+
+// A text so far.
+struct TextState {
+  std::string bytes;
+  std::vector<int32_t> prompt, tokens;
+  std::vector<TopLogprobs> logprobs;  // of each token, where they are asked for
+  FinishReason finish_reason = FinishReason::kNone;
+  std::optional<std::string> stop_string;
+  TextTimings timings;
+};
+
+// Its methods may be called from any thread: they take turns.
+class Text {
+ public:
+  // `vocabulary` is the model's; `speculation` may be null. Throws std::invalid_argument for an
+  // option that is out of range and a prompt without tokens, and what Window's constructor does.
+  Text(std::shared_ptr<Model> model, std::shared_ptr<const TokenizerTables> vocabulary,
+       const ContextOptions& contexts, std::vector<int32_t> prompt, TextOptions options,
+       std::unique_ptr<Speculation> speculation = nullptr);
+
+  // The next piece, which is computed if need be; none when the text has ended. Throws
+  // ContextLengthError where the text does not fit its context, or is to go on and the options make
+  // a full context an error; std::invalid_argument for a token that is not in the vocabulary;
+  // std::runtime_error for weights that give no numbers; std::bad_alloc. After an interrupt, or
+  // without memory, the text is as it was before.
+  std::optional<Piece> next(const Interrupt& interrupt);
+
+  // Goes on to the text's end. Throws what `next` does.
+  void run(const Interrupt& interrupt);
+
+  // One step of several texts of one model, in one pass over its weights. All tokens of a text but
+  // the prompt are given to one step; prompts share what there is for them evenly, so that a short
+  // one does not wait for a long one that came before. What goes wrong with one text stays with it:
+  // `pieces` throws it. Throws what concerns the pass; then all texts are as they were before.
+  static void step(std::span<Text* const> texts, const Interrupt& interrupt);
+
+  // Takes the pieces that steps have left. Throws the text's error when there are none.
+  std::vector<Piece> pieces();
+
+  // The text and all that it takes to go on, as bytes (saved_text.h). Throws std::invalid_argument
+  // for a text that has come to its end (max_tokens is none).
+  void save(const SavedText::Write& write) const;
+  uint64_t saved_bytes() const;
+  // Goes on with a text that was saved. `name` is for messages, usually a path. `max_tokens` is how
+  // many to add to what is there; none leaves it to the saved options. Drafters are not saved.
+  // Throws FormatError for bytes that are damaged or no text; UnsupportedError where it was saved
+  // with another model, or contexts of another kind; and what the constructor does.
+  static std::unique_ptr<Text> resume(const std::string& name, std::span<const std::byte> bytes,
+                                      std::shared_ptr<Model> model,
+                                      std::shared_ptr<const TokenizerTables> vocabulary,
+                                      const ContextOptions& contexts,
+                                      std::optional<int64_t> max_tokens,
+                                      const SpeculationOptions& speculation);
+
+  // Throws what the prompt would, memory apart.
+  void check() const;
+  // Begins with what a sequence has computed of the prompt's first tokens.
+  void share(Sequence& known);
+  // What is computed of the text from its first token on, in whole pages if it is to go on: a text
+  // would have to copy a shared last page before it writes to it. Null where its context has slid,
+  // or there is nothing.
+  std::unique_ptr<Sequence> prefix();
+  // Gives up the memory of keys and values: nothing more will be added.
+  void release();
+
+  // Whether it has ended, in an error too.
+  bool finished() const;
+  // Whether there is a token after the prompt.
+  bool has_begun() const;
+  TextState state() const;
+  const TextOptions& options() const { return options_; }
+  // Pages of keys and values that it will need at the most.
+  int max_pages() const;
+
+ private:
+  // What is to be computed before the next token is chosen: from window_.length() on.
+  size_t n_pending() const { return text_.size() - static_cast<size_t>(window_.length()); }
+  int64_t n_generated() const;
+  bool is_over() const { return finish_reason_ != FinishReason::kNone || error_ != nullptr; }
+  void plan(size_t n_tokens, std::vector<Sequence::Part>& parts);
+  void commit(double seconds);
+  void step_alone(const Interrupt& interrupt);
+  void advance();
+  int choose_tokens(std::span<const int32_t> drafted);
+  void choose(int n_later);
+  void settle(int n_draft, int n_accepted);
+  void draft_ahead(const Interrupt& interrupt);
+  void finish(FinishReason reason);
+  void add_piece(int32_t token, std::optional<TopLogprobs> logprob);
+  std::string_view token_bytes(int32_t token) const;
+  SavedText saved() const;
+  void restore(const SavedText& saved);
+  void replay(std::span<const int32_t> tokens, std::vector<TopLogprobs> logprobs);
+
+  mutable std::mutex mutex_;
+  std::shared_ptr<Model> model_;
+  std::shared_ptr<const TokenizerTables> vocabulary_;
+  TextOptions options_;
+  Sampler sampler_;
+  StopMatcher matcher_;
+  Window window_;
+  std::unique_ptr<Speculation> speculation_;
+
+  std::vector<int32_t> text_;  // the prompt, the tokens after it, and the draft of those to come
+  size_t n_prompt_;
+  size_t n_draft_ = 0;
+  std::string bytes_;  // of the tokens after the prompt, as released
+  std::vector<TopLogprobs> logprobs_;
+  std::deque<Piece> pieces_;  // that nobody has taken yet
+  FinishReason finish_reason_ = FinishReason::kNone;
+  std::exception_ptr error_;
+  TextTimings timings_;
+  double pass_s_ = 0, sampling_s_ = 0;
+};
+
+}  // namespace gpt2edge

@@ -1,0 +1,49 @@
+// Text::step: one pass for many texts.
+#include <algorithm>
+#include <chrono>
+#include <stdexcept>
+
+#include "generate/text.h"
+
+namespace gpt2edge {
+namespace {
+
+// Tokens of prompts that a step takes beside texts that are being written, which wait for them, and
+// without any.
+constexpr size_t kPrefillBeside = 64, kPrefillAlone = 256;
+
+void check_different(std::span<Text* const> texts) {
+  for (size_t i = 0; i < texts.size(); ++i) {
+    if (std::find(texts.begin(), texts.begin() + static_cast<std::ptrdiff_t>(i), texts[i]) !=
+        texts.begin() + static_cast<std::ptrdiff_t>(i)) {
+      throw std::invalid_argument("a text comes twice: one step is one step of each");
+    }
+  }
+}
+
+}  // namespace
+
+void Text::step(std::span<Text* const> texts, const Interrupt& interrupt) {
+  check_different(texts);
+  std::vector<std::unique_lock<std::mutex>> locks;
+  for (const Text* text : texts) locks.emplace_back(text->mutex_);
+
+  const auto is_read = [](const Text* text) { return text->n_generated() == 0; };
+  const auto n_read = static_cast<size_t>(std::count_if(texts.begin(), texts.end(), is_read));
+  const size_t all = n_read < texts.size() ? kPrefillBeside : kPrefillAlone;
+  const size_t share = std::max<size_t>(1, all / std::max<size_t>(1, n_read));
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<Text*> running;
+  std::vector<Sequence::Part> parts;
+  for (Text* text : texts) {
+    if (text->is_over()) continue;
+    running.push_back(text);
+    text->plan(is_read(text) ? std::min(share, text->n_pending()) : text->n_pending(), parts);
+  }
+  Sequence::append(parts, interrupt);
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  for (Text* text : running) text->commit(took.count());
+  for (Text* text : running) text->draft_ahead(interrupt);
+}
+
+}  // namespace gpt2edge

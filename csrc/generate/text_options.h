@@ -1,0 +1,34 @@
+// The options of a text.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "generate/sampler.h"
+#include "generate/window.h"
+
+namespace gpt2edge {
+
+// What happens when the context is full.
+enum class Overflow : uint8_t {
+  kStop,   // the text ends
+  kError,  // ContextLengthError
+  kSlide,  // it goes on, and the model sees its end only (window.h)
+};
+
+struct TextOptions {
+  std::optional<int64_t> max_tokens = 64;  // to add; none: until the context is full
+  SamplerOptions sampling;
+  std::vector<std::string> stop;  // UTF-8; the text ends before the first of them
+  int logprobs = 0;               // the most likely tokens to report with each one's; 0: none
+  bool ignore_eos = false;        // go on after an end-of-text token
+  Overflow context_overflow = Overflow::kStop;
+  std::optional<int> keep;  // as in SlideOptions
+  int pin = 0;
+
+  SlideOptions slide() const { return {context_overflow == Overflow::kSlide, keep, pin}; }
+};
+
+}  // namespace gpt2edge

@@ -1,0 +1,64 @@
+// The pages of one text: a ring of page slots, which its contexts share.
+//
+// A text that slides has the context in use, A, and the beginning of the next, N. Each is a run of
+// consecutive slots. A has slots for a whole context from `tail` on, N begins behind them, and the
+// slots go round: with a context of 8 pages of which the next keeps 4, the ring has 12 slots.
+//
+//       head          tail                                      head: where N writes its next page
+//        v             v                                        tail: the first page of A
+//   | N2 |    | A0 | A1 | A2 | A3 | A4 | A5 | A6 | A7 | N0 | N1 |
+//
+// When A is full, N is the context in use: tail moves to N0, and nothing else changes. The pages of
+// A are still in their slots. N goes on with A0's, then A1's and so on, and behind a whole context
+// the one after it begins. So after the first round no page is taken from the system, copied or
+// given back, and a text never has more pages than its ring has slots.
+//
+// Pinned tokens are the same in every context. Their whole pages are in slots before the ring,
+// which do not go round and which all contexts of the text have in common.
+//
+// A page may also belong to other texts, that begin alike. Whoever writes to such a page first
+// copies it; whoever comes to its slot in the next round leaves it to them and takes another.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "model/page_pool.h"
+
+namespace gpt2edge {
+
+class PageRing {
+ public:
+  // n_fixed slots of pinned pages, and n_turning that go round, 1 or more. Takes no page yet: a
+  // slot has none until it is first written to, so that a short text takes little memory.
+  PageRing(std::shared_ptr<PagePool> pool, int n_fixed, int n_turning);
+
+  // The slot of a page of the context whose run begins at turning slot `first`.
+  int slot(int first, int page) const;
+  // The turning slot that is n behind `first`.
+  int advanced(int first, int n) const { return (first + n) % n_turning_; }
+
+  int n_fixed() const { return n_fixed_; }
+  int capacity() const { return n_fixed_ + n_turning_; }
+  const std::shared_ptr<PagePool>& pool() const { return pool_; }
+
+  // The page of a slot, made this ring's own: copied where others have it too. Throws
+  // std::bad_alloc; then nothing has changed.
+  std::byte* own(int slot);
+  // A page of zeros for a slot, whose old one is used again where nobody else has it. Throws
+  // std::bad_alloc; then nothing has changed.
+  std::byte* renew(int slot);
+  // Has the slot's page in common with another ring, or, for null, gives it up.
+  void set(int slot, Page page);
+  // Gives up all pages.
+  void clear();
+  const Page& page(int slot) const { return slots_[static_cast<size_t>(slot)]; }
+
+ private:
+  std::shared_ptr<PagePool> pool_;
+  int n_fixed_, n_turning_;
+  std::vector<Page> slots_;
+};
+
+}  // namespace gpt2edge

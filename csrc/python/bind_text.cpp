@@ -1,0 +1,241 @@
+// Text: one text in the making, several at once, saved and resumed.
+//
+// Every call frees the GIL before it waits for a text's turn or computes, and takes it again to
+// hand out what there is.
+#include <pybind11/functional.h>
+#include <pybind11/stl.h>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "base/mapped_file.h"
+#include "generate/text.h"
+#include "python/bindings.h"
+
+namespace py = pybind11;
+
+namespace gpt2edge::python {
+namespace {
+
+using Tables = std::shared_ptr<TokenizerTables>;
+
+// Bytes that are no UTF-8, and will not be by more of them, become U+FFFD.
+py::str text_of(std::string_view bytes) {
+  return py::reinterpret_steal<py::str>(
+      PyUnicode_DecodeUTF8(bytes.data(), static_cast<py::ssize_t>(bytes.size()), "replace"));
+}
+
+// (chosen, [(token, logprob) ...])
+py::tuple as_tuple(const TopLogprobs& logprob) {
+  py::list top;
+  for (const TokenLogprob& t : logprob.top) top.append(py::make_tuple(t.token, t.logprob));
+  return py::make_tuple(logprob.chosen, std::move(top));
+}
+
+// (text, token, logprob)
+py::tuple as_tuple(const Piece& piece) {
+  py::object token = py::none(), logprob = py::none();
+  if (piece.token) token = py::int_(*piece.token);
+  if (piece.logprob) logprob = as_tuple(*piece.logprob);
+  return py::make_tuple(text_of(piece.bytes), std::move(token), std::move(logprob));
+}
+
+constexpr std::pair<const char*, Overflow> kOverflows[] = {
+    {"stop", Overflow::kStop}, {"error", Overflow::kError}, {"slide", Overflow::kSlide}};
+
+Overflow overflow(const std::string& name) {
+  for (const auto& [known, value] : kOverflows) {
+    if (name == known) return value;
+  }
+  throw py::value_error("context_overflow is \"" + name +
+                        "\"; give \"stop\", \"error\" or \"slide\"");
+}
+
+py::object finish_reason(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kStop:
+      return py::str("stop");
+    case FinishReason::kLength:
+      return py::str("length");
+    case FinishReason::kNone:
+      break;
+  }
+  return py::none();
+}
+
+TextOptions text_options(std::optional<int64_t> max_tokens, double temperature, int top_k,
+                         double top_p, double min_p, double repetition_penalty,
+                         const std::map<int32_t, float>& logit_bias, uint64_t seed,
+                         std::vector<std::string> stop, int logprobs, bool ignore_eos,
+                         const std::string& context_overflow, std::optional<int> keep, int pin) {
+  TextOptions options;
+  options.max_tokens = max_tokens;
+  options.sampling.temperature = temperature;
+  options.sampling.top_k = top_k;
+  options.sampling.top_p = top_p;
+  options.sampling.min_p = min_p;
+  options.sampling.repetition_penalty = repetition_penalty;
+  options.sampling.logit_bias.assign(logit_bias.begin(), logit_bias.end());
+  options.sampling.seed = seed;
+  options.stop = std::move(stop);
+  options.logprobs = logprobs;
+  options.ignore_eos = ignore_eos;
+  options.context_overflow = overflow(context_overflow);
+  options.keep = keep;
+  options.pin = pin;
+  return options;
+}
+
+void bind_options(py::module_& m) {
+  py::class_<TextOptions>(m, "TextOptions")
+      .def(py::init(&text_options), py::kw_only(), py::arg("max_tokens") = 64,
+           py::arg("temperature") = 0.8, py::arg("top_k") = 40, py::arg("top_p") = 1.0,
+           py::arg("min_p") = 0.0, py::arg("repetition_penalty") = 1.0,
+           py::arg("logit_bias") = std::map<int32_t, float>{}, py::arg("seed") = uint64_t{0},
+           py::arg("stop") = std::vector<std::string>{}, py::arg("logprobs") = 0,
+           py::arg("ignore_eos") = false, py::arg("context_overflow") = "stop",
+           py::arg("keep") = std::nullopt, py::arg("pin") = 0)
+      .def_property_readonly("seed", [](const TextOptions& o) { return o.sampling.seed; })
+      .def_readonly("max_tokens", &TextOptions::max_tokens)
+      .def_readonly("logprobs", &TextOptions::logprobs);
+
+  py::class_<ContextOptions>(m, "ContextOptions")
+      .def(py::init([](int n_ctx, const std::string& kv_type) {
+             return ContextOptions{n_ctx, cache_type(kv_type)};
+           }),
+           py::arg("n_ctx"), py::arg("kv_type"));
+
+  py::class_<SpeculationOptions>(m, "SpeculationOptions")
+      .def(py::init([](bool prompt_lookup, std::shared_ptr<Model> draft, Tables draft_tables,
+                       const ContextOptions& draft_contexts, int max_draft, int min_draft) {
+             if (draft != nullptr && draft_tables == nullptr) {
+               throw py::type_error("a draft needs the tables of its tokenizer");
+             }
+             return SpeculationOptions{prompt_lookup,  std::move(draft), std::move(draft_tables),
+                                       draft_contexts, max_draft,        min_draft};
+           }),
+           py::kw_only(), py::arg("prompt_lookup") = false, py::arg("draft") = nullptr,
+           py::arg("draft_tables") = nullptr, py::arg("draft_contexts") = ContextOptions{},
+           py::arg("max_draft") = kMaxDraft, py::arg("min_draft") = 0);
+}
+
+std::unique_ptr<Text> make_text(std::shared_ptr<Model> model, Tables tables,
+                                const ContextOptions& contexts, Tokens prompt,
+                                const TextOptions& options, const SpeculationOptions& speculation) {
+  auto drafters = make_speculation(speculation, *model, *tables, options.slide());
+  return std::make_unique<Text>(std::move(model), std::move(tables), contexts, std::move(prompt),
+                                options, std::move(drafters));
+}
+
+// Calls `use` with the file's bytes, or with an error of the file in them.
+std::unique_ptr<Text> resume_text(const std::string& path, std::shared_ptr<Model> model,
+                                  Tables tables, const ContextOptions& contexts,
+                                  std::optional<int64_t> max_tokens,
+                                  const SpeculationOptions& speculation) {
+  const py::gil_scoped_release unlocked;
+  const MappedFile file(path);
+  return Text::resume(path, file.bytes(), std::move(model), std::move(tables), contexts, max_tokens,
+                      speculation);
+}
+
+py::tuple next_piece(Text& text) {
+  std::optional<Piece> piece;
+  {
+    const py::gil_scoped_release unlocked;
+    piece = text.next(check_signals());
+  }
+  if (!piece) throw py::stop_iteration();
+  return as_tuple(*piece);
+}
+
+py::list pieces(Text& text) {
+  std::vector<Piece> taken;
+  {
+    const py::gil_scoped_release unlocked;
+    taken = text.pieces();
+  }
+  py::list out;
+  for (const Piece& piece : taken) out.append(as_tuple(piece));
+  return out;
+}
+
+void step_together(const std::vector<Text*>& texts) {
+  const py::gil_scoped_release unlocked;
+  Text::step(texts, check_signals());
+}
+
+void save(const Text& text, const std::function<void(py::memoryview)>& write) {
+  const py::gil_scoped_release unlocked;
+  text.save([&](std::span<const std::byte> bytes) {
+    const py::gil_scoped_acquire gil;
+    write(py::memoryview::from_memory(bytes.data(), static_cast<py::ssize_t>(bytes.size())));
+  });
+}
+
+py::dict as_dict(const TextTimings& t) {
+  py::dict out;
+  out["prefill_tokens"] = t.prefill_tokens;
+  out["prefill_s"] = t.prefill_s;
+  out["decode_tokens"] = t.decode_tokens;
+  out["decode_s"] = t.decode_s;
+  out["decode_passes"] = t.decode_passes;
+  out["guessed_tokens"] = t.draft_tokens;
+  out["accepted_tokens"] = t.accepted_tokens;
+  return out;
+}
+
+void bind_state(py::module_& m) {
+  py::class_<TextState>(m, "TextState")
+      .def_property_readonly("text", [](const TextState& s) { return text_of(s.bytes); })
+      .def_readonly("prompt", &TextState::prompt)
+      .def_readonly("tokens", &TextState::tokens)
+      .def_property_readonly("logprobs",
+                             [](const TextState& s) {
+                               py::list out;
+                               for (const auto& logprob : s.logprobs) out.append(as_tuple(logprob));
+                               return out;
+                             })
+      .def_property_readonly("finish_reason",
+                             [](const TextState& s) { return finish_reason(s.finish_reason); })
+      .def_property_readonly("stop_string",
+                             [](const TextState& s) -> py::object {
+                               return s.stop_string ? py::object(text_of(*s.stop_string))
+                                                    : py::none();
+                             })
+      .def_property_readonly("timings", [](const TextState& s) { return as_dict(s.timings); });
+}
+
+}  // namespace
+
+void bind_text(py::module_& m) {
+  bind_options(m);
+  bind_state(m);
+  using Unlocked = py::call_guard<py::gil_scoped_release>;
+  py::class_<Text>(m, "Text")
+      .def(py::init(&make_text), py::arg("model"), py::arg("tables"), py::arg("contexts"),
+           py::arg("prompt"), py::arg("options"), py::arg("speculation") = SpeculationOptions{})
+      .def_static("resume", &resume_text, py::arg("path"), py::arg("model"), py::arg("tables"),
+                  py::arg("contexts"), py::arg("max_tokens") = std::nullopt,
+                  py::arg("speculation") = SpeculationOptions{})
+      .def("next", &next_piece)
+      .def(
+          "run", [](Text& text) { text.run(check_signals()); }, Unlocked())
+      .def("pieces", &pieces)
+      .def("check", &Text::check, Unlocked())
+      .def("share", &Text::share, py::arg("session"), Unlocked())
+      .def("prefix", &Text::prefix, Unlocked())
+      .def("release", &Text::release, Unlocked())
+      .def("state", &Text::state, Unlocked())
+      .def("save", &save, py::arg("write"))
+      .def("saved_bytes", &Text::saved_bytes, Unlocked())
+      .def_property_readonly("options", &Text::options)
+      .def_property_readonly("finished", py::cpp_function(&Text::finished, Unlocked()))
+      .def_property_readonly("has_begun", py::cpp_function(&Text::has_begun, Unlocked()))
+      .def_property_readonly("max_pages", py::cpp_function(&Text::max_pages, Unlocked()));
+
+  m.def("step_together", &step_together, py::arg("texts"));
+}
+
+}  // namespace gpt2edge::python
