@@ -13,13 +13,12 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pygpt2edge import _core
-from pygpt2edge.results import Completion, FinishReason, Timings
-
-if TYPE_CHECKING:
-    from pygpt2edge.model import GPT2
+from pygpt2edge.generate.options import each_stop
+from pygpt2edge.generate.results import Completion, FinishReason, Timings
+from pygpt2edge.loaded_model import LoadedModel
 
 EarlyStopping = bool | Literal["never"]
 
@@ -76,10 +75,37 @@ class _Ended:
     reason: FinishReason
 
 
+def beam_search(
+    model: LoadedModel,
+    prompt: str | Sequence[int],
+    num_beams: int = 4,
+    n: int = 1,
+    *,
+    max_tokens: int | None = 64,
+    length_penalty: float = 1.0,
+    early_stopping: EarlyStopping = False,
+    stop: str | Sequence[str] = (),
+    ignore_eos: bool = False,
+    allow_special: bool = False,
+) -> list[Completion]:
+    """See `GPT2.beam_search`."""
+    options = BeamOptions(
+        num_beams=num_beams,
+        n=n,
+        max_tokens=max_tokens,
+        length_penalty=length_penalty,
+        early_stopping=early_stopping,
+        stop=each_stop(stop),
+        ignore_eos=ignore_eos,
+    )
+    tokens = model.tokens_of(prompt, allow_special=allow_special)
+    return BeamSearch(model, tokens, options).run()
+
+
 class BeamSearch:
     """One search: `run` it once."""
 
-    def __init__(self, model: GPT2, prompt: Sequence[int], options: BeamOptions) -> None:
+    def __init__(self, model: LoadedModel, prompt: Sequence[int], options: BeamOptions) -> None:
         self._model, self._prompt, self._options = model, list(prompt), options
         self._beams: list[_Beam] = []  # best first
         self._ended: list[_Ended] = []  # best first
