@@ -17,7 +17,7 @@ from pygpt2edge.generate.generation import Generation
 from pygpt2edge.generate.results import Completion, Suggestion
 from pygpt2edge.generate.resume import resume
 from pygpt2edge.generate.speculation import MAX_GUESSES
-from pygpt2edge.generate.stream import generate, stream
+from pygpt2edge.generate.stream import finished, stream
 from pygpt2edge.inspect.attention import attention
 from pygpt2edge.inspect.rank import Ranked, rank
 from pygpt2edge.inspect.scoring import score
@@ -176,7 +176,9 @@ class GPT2(LoadedModel):
         Takes the options of `stream`, and raises what it raises. With `num_beams` it is the best
         text of `beam_search`, and takes the options of that.
         """
-        return generate(self, prompt, **options)
+        if "num_beams" in options:
+            return self.beam_search(prompt, n=1, **options)[0]
+        return finished(self.stream(prompt, **options))
 
     def resume(
         self,
@@ -233,6 +235,8 @@ class GPT2(LoadedModel):
         All texts share the memory of the prompt. Only where the context slides and its next window
         has begun within the prompt does each text read the part in that window for itself.
         """
+        if "num_beams" in options:
+            return self.beam_search(prompt, n=n, **options)
         from pygpt2edge.engine.batch import generate_n
 
         return generate_n(self, prompt, n, max_batch=max_batch, **options)
@@ -282,8 +286,8 @@ class GPT2(LoadedModel):
         return beam_search(
             self,
             prompt,
-            num_beams,
-            n,
+            num_beams=num_beams,
+            n=n,
             max_tokens=max_tokens,
             length_penalty=length_penalty,
             early_stopping=early_stopping,

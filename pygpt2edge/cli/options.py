@@ -18,7 +18,8 @@ from pygpt2edge.cli.output import note, progress_bar
 if TYPE_CHECKING:
     from pygpt2edge.model import GPT2
 
-Decorator = Callable[[Any], Any]  # of a command
+Function = Callable[..., Any]
+Decorator = Callable[[Function], Function]
 
 # convert.OUTPUT_TYPES, written out so that --help need not load the converter.
 TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0")
@@ -178,16 +179,15 @@ _RUN_OPTIONS = (
 def group(*options: Decorator) -> Decorator:
     """One decorator of several, in the order in which --help lists them."""
 
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        decorated: Callable[..., Any] = command
+    def decorate(command: Function) -> Function:
         for option in reversed(options):
-            decorated = option(decorated)
-        return decorated
+            command = option(command)
+        return command
 
     return decorate
 
 
-def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def model_options(command: Function) -> Function:
     """-m, --type and --revision, given to the command as `source`."""
 
     @group(*_MODEL_OPTIONS)
@@ -202,7 +202,7 @@ def run_options(*own: Decorator) -> Decorator:
     """The options of a command that runs a model, given to it as `run`: those of `model_options`,
     its own, then -t, -c, --kv-type, --json and -q."""
 
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(command: Function) -> Function:
         @group(*own, *_RUN_OPTIONS)
         @functools.wraps(command)
         def wrapped(

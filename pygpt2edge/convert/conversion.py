@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pygpt2edge.convert.checkpoint import Checkpoint, StoredEntry, open_checkpoint
-from pygpt2edge.convert.gguf_writer import append_tensors, write_head
 from pygpt2edge.convert.hub import fetch_checkpoint, hub_name
 from pygpt2edge.convert.model_config import ModelConfig
 from pygpt2edge.convert.plan import output_type, plan_conversion
@@ -83,6 +82,9 @@ def convert(
       MissingDependencyError: a hub name, without the [hub] extra.
       ValueError: an unknown type.
     """
+    # Not above: who only inspects a checkpoint need not wait for the package that writes GGUF.
+    from pygpt2edge.convert.gguf_writer import append_tensors, write_head
+
     started = time.monotonic()
     output_type(type)  # before a download of gigabytes
     out = Path(os.path.realpath(out))

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from pygpt2edge.engine.engine import Engine
-from pygpt2edge.generate.beam_search import beam_search
 from pygpt2edge.generate.results import Completion
 from pygpt2edge.loaded_model import LoadedModel
 
@@ -29,8 +28,6 @@ def generate_n(
     """See `GPT2.generate_n`."""
     if n < 1:
         raise ValueError(f"n is {n}; give 1 or more")
-    if "num_beams" in options:
-        return beam_search(model, prompt, n=n, **options)
     seed = options.pop("seed", None)
     seed = secrets.randbits(64) if seed is None else seed
     prompt = model.tokens_of(prompt, allow_special=options.pop("allow_special", False))

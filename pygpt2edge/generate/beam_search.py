@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from pygpt2edge import _core
 from pygpt2edge.generate.options import each_stop
@@ -78,26 +78,13 @@ class _Ended:
 def beam_search(
     model: LoadedModel,
     prompt: str | Sequence[int],
-    num_beams: int = 4,
-    n: int = 1,
     *,
-    max_tokens: int | None = 64,
-    length_penalty: float = 1.0,
-    early_stopping: EarlyStopping = False,
-    stop: str | Sequence[str] = (),
-    ignore_eos: bool = False,
-    allow_special: bool = False,
+    stop: str | Sequence[str],
+    allow_special: bool,
+    **others: Any,
 ) -> list[Completion]:
-    """See `GPT2.beam_search`."""
-    options = BeamOptions(
-        num_beams=num_beams,
-        n=n,
-        max_tokens=max_tokens,
-        length_penalty=length_penalty,
-        early_stopping=early_stopping,
-        stop=each_stop(stop),
-        ignore_eos=ignore_eos,
-    )
+    """See `GPT2.beam_search`; `others` are fields of BeamOptions."""
+    options = BeamOptions(stop=each_stop(stop), **others)
     tokens = model.tokens_of(prompt, allow_special=allow_special)
     return BeamSearch(model, tokens, options).run()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pygpt2edge.generate.beam_search import beam_search
 from pygpt2edge.generate.generation import Generation
 from pygpt2edge.generate.options import GenerateOptions, each_stop
 from pygpt2edge.generate.results import Completion
@@ -36,11 +35,8 @@ def stream(
     return generation
 
 
-def generate(model: LoadedModel, prompt: str | Sequence[int], **options: Any) -> Completion:
-    """See `GPT2.generate`."""
-    if "num_beams" in options:
-        return beam_search(model, prompt, n=1, **options)[0]
-    generation = stream(model, prompt, **options)
+def finished(generation: Generation) -> Completion:
+    """Writes the text to its end."""
     for _ in generation:
         pass
     return generation.completion()
