@@ -10,15 +10,14 @@ model. `pygpt2edge.convert` makes GGUF files of OpenAI and Hugging Face checkpoi
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-try:
-    import pygpt2edge._core  # noqa: F401  (to say what to do when it is missing)
-except ImportError as error:
+if find_spec("pygpt2edge._core") is None:  # it is not loaded yet: --help needs no core
     raise ImportError(
         f"the compiled core of pygpt2edge is not beside {__file__}: install the package with "
         "`pip install .` and start Python from another folder than the checkout"
-    ) from error
+    )
 
 if TYPE_CHECKING:
     from pygpt2edge.engine import Engine, QueueFullError, Request
@@ -29,10 +28,12 @@ if TYPE_CHECKING:
         MissingDependencyError,
         UnsupportedError,
     )
-    from pygpt2edge.generation import Generation
-    from pygpt2edge.model import GPT2, demo_model_path
-    from pygpt2edge.results import Completion, Piece, Ranked, Suggestion, Timings, TokenLogprob
-    from pygpt2edge.suggest import Suggester
+    from pygpt2edge.generate.generation import Generation
+    from pygpt2edge.generate.results import Completion, Piece, Suggestion, Timings, TokenLogprob
+    from pygpt2edge.generate.suggest import Suggester
+    from pygpt2edge.inspect.rank import Ranked
+    from pygpt2edge.loaded_model import demo_model_path
+    from pygpt2edge.model import GPT2
     from pygpt2edge.tokenizer import Tokenizer
 
 __version__ = "0.1.0"
@@ -61,7 +62,10 @@ __all__ = [
 ]
 
 # The names come when they are asked for, so that the command line's --help need not load the core.
-_MODULES = ("errors", "results", "tokenizer", "generation", "model", "engine", "suggest")
+_MODULES = (
+    "errors", "tokenizer", "loaded_model", "generate.results", "inspect.rank",
+    "generate.generation", "model", "engine", "generate.suggest",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> object:

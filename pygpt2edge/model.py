@@ -1,47 +1,36 @@
 """GPT2: load a model, generate, look at its logits.
 
-A prompt's way: text -> tokenizer -> ids -> session (the core's forward pass) -> logits -> sampler
--> id -> text; the loop is in generation.py.
+The face of the package: what each method does is in the room that it hands over to. The loop from
+logits to text is in generate/generation.py.
 """
 
 from __future__ import annotations
 
 import functools
 import os
-import secrets
-import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pygpt2edge import _core, saved
-from pygpt2edge.errors import UnsupportedError
-from pygpt2edge.generation import GenerateOptions, Generation
-from pygpt2edge.results import Completion, Ranked, Suggestion
-from pygpt2edge.speculation import MAX_GUESSES, speculation
-from pygpt2edge.tokenizer import Tokenizer, start_token
-from pygpt2edge.window import SlidingWindow, Window
+from pygpt2edge.generate.beam_search import EarlyStopping, beam_search
+from pygpt2edge.generate.generation import Generation
+from pygpt2edge.generate.results import Completion, Suggestion
+from pygpt2edge.generate.resume import resume
+from pygpt2edge.generate.speculation import MAX_GUESSES
+from pygpt2edge.generate.stream import finished, stream
+from pygpt2edge.inspect.attention import attention
+from pygpt2edge.inspect.rank import Ranked, rank
+from pygpt2edge.inspect.scoring import score
+from pygpt2edge.loaded_model import LoadedModel
 
 if TYPE_CHECKING:  # generating text needs no numpy, whose import takes a tenth of a second
     import numpy as np
     from numpy.typing import NDArray
 
-    from pygpt2edge.beam_search import EarlyStopping
-    from pygpt2edge.suggest import Suggester
+    from pygpt2edge.generate.suggest import Suggester
 
 
-def demo_model_path() -> Path:
-    """The small model that comes with the package: real, trained, and not very wise."""
-    return Path(str(resources.files("pygpt2edge") / "data" / "demo.gguf"))
-
-
-def _tokenizer_tables(path: Path) -> _core.TokenizerTables:
-    return _core.tokenizer_tables(_core.GgufFile(path))
-
-
-class GPT2:
+class GPT2(LoadedModel):
     """A GPT-2 model ready to write.
 
     Args:
@@ -65,35 +54,6 @@ class GPT2:
     >>> model.generate("It is a truth", max_tokens=3, temperature=0).finish_reason
     'length'
     """
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str] | None = None,
-        *,
-        n_threads: int | None = None,
-        n_ctx: int | None = None,
-        kv_type: str | None = None,
-    ) -> None:
-        start = time.perf_counter()
-        self.path = demo_model_path() if path is None else Path(path)
-        _refuse_what_is_not_a_file(self.path)
-        # The vocabulary is read while the weights are packed: neither needs Python meanwhile.
-        with ThreadPoolExecutor(1) as executor:
-            tables = executor.submit(_tokenizer_tables, self.path)
-            self._model = _core.Model(
-                os.fsencode(self.path), n_threads or 0, n_ctx or 0, kv_type or ""
-            )
-            self.tokenizer = Tokenizer(tables.result())
-        self.config: dict[str, Any] = self._model.config
-        self.n_ctx: int = self.config["n_ctx"] if n_ctx is None else n_ctx
-        self.kv_type: str = self._model.kv_type
-        self._cache_bytes = self.session().cache_bytes
-        if self.tokenizer.n_vocab > self.config["n_vocab"]:
-            raise UnsupportedError(
-                f"{self.path}: tokenizer.ggml.tokens has {self.tokenizer.n_vocab} tokens, "
-                f"the model {self.config['n_vocab']}: convert the model again"
-            )
-        self.load_s = time.perf_counter() - start
 
     @classmethod
     def from_pretrained(
@@ -120,58 +80,10 @@ class GPT2:
           progress: called with (bytes done, bytes in all, what) while converting.
           n_threads, n_ctx, kv_type: as for the constructor.
         """
-        from pygpt2edge.hub import cached_gguf
+        from pygpt2edge.convert.cached import cached_gguf
 
         path = cached_gguf(name, type, progress=progress, revision=revision)
         return cls(path, n_threads=n_threads, n_ctx=n_ctx, kv_type=kv_type)
-
-    @functools.cached_property
-    def fingerprint(self) -> str:
-        """A hash that tells this model from others, whatever its file is called."""
-        return saved.fingerprint(self.path)
-
-    @property
-    def code_bias(self) -> int:
-        """What the kernels of this machine add to the codes of an int8 cache: 0 or 128."""
-        return self._model.code_bias
-
-    @property
-    def bytes_per_token(self) -> int:
-        """Bytes of weights that writing one token reads: what bounds decoding."""
-        return self._model.bytes_per_token
-
-    @property
-    def multiply_adds_per_token(self) -> int:
-        """Multiply-adds of the layers for one token: what bounds reading a prompt."""
-        return self._model.multiply_adds_per_token
-
-    @property
-    def isa(self) -> str:
-        """The instruction set in use: "avx512_vnni", "avx2", "scalar" ..."""
-        return self._model.isa
-
-    @property
-    def n_threads(self) -> int:
-        """How many threads compute."""
-        return self._model.n_threads
-
-    @property
-    def memory(self) -> dict[str, int]:
-        """Bytes taken: the weights, one session's cache, and the workspace all sessions share."""
-        return {
-            "weights": self._model.weight_bytes,
-            "cache": self._cache_bytes,
-            "workspace": self._model.workspace_bytes,
-        }
-
-    @property
-    def cache_bytes_used(self) -> int:
-        """Bytes that the keys and values of all sessions take now; shared ones count once."""
-        return self._model.cache_bytes_used
-
-    def session(self) -> _core.Session:
-        """An empty sequence with a cache of its own, for those who drive the model by hand."""
-        return _core.Session(self._model, self.n_ctx, self.kv_type)
 
     def stream(
         self,
@@ -235,28 +147,28 @@ class GPT2:
           ValueError: an option is out of its range.
           MemoryError: the second context of a text that slides does not fit in memory.
         """
-        options = GenerateOptions(
-            context_overflow=context_overflow,
-            keep=keep,
-            pin=pin,
+        return stream(
+            self,
+            prompt,
             max_tokens=max_tokens,
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
             min_p=min_p,
             repetition_penalty=repetition_penalty,
-            logit_bias=logit_bias or {},
+            logit_bias=logit_bias,
             seed=seed,
-            stop=(stop,) if isinstance(stop, str) else tuple(stop),
+            stop=stop,
             logprobs=logprobs,
             ignore_eos=ignore_eos,
+            context_overflow=context_overflow,
+            keep=keep,
+            pin=pin,
+            allow_special=allow_special,
+            draft=draft,
+            prompt_lookup=prompt_lookup,
+            max_guesses=max_guesses,
         )
-        tokens = self._prompt_tokens(prompt, allow_special)
-        generation = Generation(self, self.window(options), tokens, options)
-        generation.speculation = speculation(
-            self, options, draft=draft, prompt_lookup=prompt_lookup, max_guesses=max_guesses
-        )
-        return generation
 
     def generate(self, prompt: str | Sequence[int], **options: Any) -> Completion:
         """Generates a text and returns it whole, with its tokens, timings and finish reason.
@@ -266,10 +178,7 @@ class GPT2:
         """
         if "num_beams" in options:
             return self.beam_search(prompt, n=1, **options)[0]
-        generation = self.stream(prompt, **options)
-        for _ in generation:
-            pass
-        return generation.completion()
+        return finished(self.stream(prompt, **options))
 
     def resume(
         self,
@@ -292,17 +201,14 @@ class GPT2:
         file that is damaged or none of ours; UnsupportedError where it was saved with another
         model, another context or another kv_type.
         """
-        from pygpt2edge.resume import resume
-
-        generation = resume(self, Path(path), max_tokens)
-        generation.speculation = speculation(
+        return resume(
             self,
-            generation.options,
+            Path(path),
+            max_tokens,
             draft=draft,
             prompt_lookup=prompt_lookup,
             max_guesses=max_guesses,
         )
-        return generation
 
     def generate_batch(
         self, prompts: Sequence[str | Sequence[int]], *, max_batch: int = 16, **options: Any
@@ -312,13 +218,9 @@ class GPT2:
         Takes the options of `stream` for all of them; each text is exactly what `generate` gives
         for its prompt. For requests that come and go, or to stream them, use `Engine`.
         """
-        from pygpt2edge.engine import Engine
+        from pygpt2edge.engine.batch import generate_batch
 
-        if not prompts:
-            return []
-        with Engine(self, max_batch=max_batch, max_queue=len(prompts)) as engine:
-            requests = [engine.submit(prompt, **options) for prompt in prompts]
-            return [request.result() for request in requests]
+        return generate_batch(self, prompts, max_batch=max_batch, **options)
 
     def generate_n(
         self, prompt: str | Sequence[int], n: int, *, max_batch: int = 16, **options: Any
@@ -333,20 +235,11 @@ class GPT2:
         All texts share the memory of the prompt. Only where the context slides and its next window
         has begun within the prompt does each text read the part in that window for itself.
         """
-        from pygpt2edge.engine import Engine
-
-        if n < 1:
-            raise ValueError(f"n is {n}; give 1 or more")
         if "num_beams" in options:
             return self.beam_search(prompt, n=n, **options)
-        seed = options.pop("seed", None)
-        seed = secrets.randbits(64) if seed is None else seed
-        prompt = self._prompt_tokens(prompt, options.pop("allow_special", False))
-        with Engine(self, max_batch=max_batch, max_queue=n) as engine:
-            # The engine keeps what it has read, here the prompt, for texts that begin with it.
-            engine.submit(prompt, seed=seed, **options | {"max_tokens": 0}).result()
-            requests = [engine.submit(prompt, seed=(seed + i) % 2**64, **options) for i in range(n)]
-            return [request.result() for request in requests]
+        from pygpt2edge.engine.batch import generate_n
+
+        return generate_n(self, prompt, n, max_batch=max_batch, **options)
 
     def beam_search(
         self,
@@ -390,18 +283,18 @@ class GPT2:
         >>> [text.finish_reason for text in GPT2().beam_search("It is", 3, 2, max_tokens=2)]
         ['length', 'length']
         """
-        from pygpt2edge.beam_search import BeamOptions, BeamSearch
-
-        options = BeamOptions(
+        return beam_search(
+            self,
+            prompt,
             num_beams=num_beams,
             n=n,
             max_tokens=max_tokens,
             length_penalty=length_penalty,
             early_stopping=early_stopping,
-            stop=(stop,) if isinstance(stop, str) else tuple(stop),
+            stop=stop,
             ignore_eos=ignore_eos,
+            allow_special=allow_special,
         )
-        return BeamSearch(self, self._prompt_tokens(prompt, allow_special), options).run()
 
     def rank(
         self,
@@ -435,9 +328,7 @@ class GPT2:
         >>> [candidate.index for candidate in ranked]
         [1, 0]
         """
-        from pygpt2edge.rank import rank
-
-        return rank(self, self._start_token(), prompt, candidates, allow_special)
+        return rank(self, prompt, candidates, allow_special)
 
     def logits(self, tokens: Sequence[int]) -> NDArray[np.float32]:
         """The logits after each token: float32 (len(tokens), n_vocab), row i for token i + 1."""
@@ -448,16 +339,7 @@ class GPT2:
 
         Returns float32 (n_tokens): natural logarithms. The text may have n_ctx tokens.
         """
-        import numpy as np
-
-        from pygpt2edge.scoring import logprobs
-
-        tokens = self.tokenizer.encode(text) if isinstance(text, str) else list(text)
-        inputs = [self._start_token(), *tokens][:-1]
-        session = self.session()
-        session.check(inputs)
-        (scores,) = logprobs([(session, inputs, tokens)])
-        return np.array(scores, np.float32)
+        return score(self, text)
 
     def attention(
         self, text: str | Sequence[int], *, layers: Sequence[int] | None = None
@@ -477,16 +359,7 @@ class GPT2:
           ValueError: a layer is not there, or comes twice.
           MemoryError: the weights do not fit the memory that is free; said before it is taken.
         """
-        tokens = self.tokens_of(text)
-        chosen = list(range(self.config["n_layer"]) if layers is None else layers)
-        session = self.session()
-        session.check(tokens)
-        _check_weights_fit(len(chosen), self.config["n_head"], len(tokens))
-        return session.append_attention(tokens, chosen)
-
-    def tokens_of(self, text: str | Sequence[int]) -> list[int]:
-        """The tokens that stand for a text: its own, or for an empty one the start token."""
-        return self._prompt_tokens(text, allow_special=False)
+        return attention(self, text, layers)
 
     def suggest(self, text: str, k: int = 3) -> list[Suggestion]:
         """The words that probably come next, as a keyboard suggests them, the most probable first.
@@ -498,8 +371,8 @@ class GPT2:
         word is longer than 64 letters, there are no suggestions.
 
         Asked again after a few letters more or less it answers quickly, for most is known then; see
-        `pygpt2edge.suggest.Suggester` for what is kept. Of a long text only the end is seen: about
-        half a context of it or more.
+        `Suggester` for what is kept. Of a long text only the end is seen: about half a context of
+        it or more.
 
         Args:
           text: plain text up to the cursor; "<|endoftext|>" in it is no token.
@@ -516,63 +389,6 @@ class GPT2:
 
     @functools.cached_property
     def _suggester(self) -> Suggester:
-        from pygpt2edge.suggest import Suggester
+        from pygpt2edge.generate.suggest import Suggester
 
         return Suggester(self)
-
-    def window(self, options: GenerateOptions) -> Window:
-        """An empty window, as the options want it."""
-        if options.context_overflow != "slide":
-            return Window(self.session)
-        _check_second_context_fits(self._cache_bytes)
-        keep = options.keep
-        if keep == GenerateOptions.keep:  # nobody's choice, and too much for a short context
-            keep = min(keep, max(1, (self.n_ctx - options.pin) // 2))
-        return SlidingWindow(self.session, keep, options.pin)
-
-    def _prompt_tokens(self, prompt: str | Sequence[int], allow_special: bool) -> list[int]:
-        if isinstance(prompt, str):
-            tokens = self.tokenizer.encode(prompt, allow_special=allow_special)
-        else:
-            tokens = [int(token) for token in prompt]
-        return tokens or [self._start_token()]
-
-    def _start_token(self) -> int:
-        return start_token(self.tokenizer, self.path)
-
-    def __repr__(self) -> str:
-        shape = "{n_layer} layers of {n_embd}".format(**self.config)
-        return f"<GPT2 {self.path.name}: {shape}, {self.n_threads} threads, {self.isa}>"
-
-
-def _refuse_what_is_not_a_file(path: Path) -> None:
-    if path.is_dir():
-        raise IsADirectoryError(
-            f"{path} is a folder; convert the checkpoint in it first: "
-            f"pygpt2edge convert {path} model.gguf"
-        )
-
-
-def _check_second_context_fits(cache_bytes: int) -> None:
-    """Room for the first was made sure of when the model was loaded."""
-    available = _core.available_memory()
-    if cache_bytes > available:
-        raise MemoryError(
-            f"a text that slides takes a second context of {cache_bytes / 1e6:.0f} MB, and "
-            f'{available / 1e6:.0f} MB are available: load the model with kv_type="int8" '
-            "(--kv-type int8) or a smaller n_ctx (-c)"
-        )
-
-
-def _check_weights_fit(n_layers: int, n_head: int, n_tokens: int) -> None:
-    layer_bytes = 4 * n_head * n_tokens**2
-    available = _core.available_memory()
-    if n_layers * layer_bytes <= available:
-        return
-    fitting = available // layer_bytes
-    fewer = f"ask for at most {fitting} of the layers, or for " if fitting else "ask for "
-    raise MemoryError(
-        f"the attention weights of {n_tokens} tokens in {n_layers} layers take "
-        f"{n_layers * layer_bytes / 1e6:.0f} MB of memory, and {available / 1e6:.0f} MB are "
-        f"available: {fewer}those of a shorter text"
-    )

@@ -82,7 +82,7 @@ class Tokenizer:
 
         Raises OSError, or FormatError for files that are not a vocabulary and its merges.
         """
-        from pygpt2edge.convert.json_file import read_json
+        from pygpt2edge.json_file import read_json
 
         path = Path(encoder_json)
         tokens = _by_id(path, read_json(path))

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pygpt2edge import GPT2, _core
-from pygpt2edge.evaluate import evaluate
+from pygpt2edge.inspect.evaluate import evaluate
 
 PROMPT = "It is a truth universally acknowledged, that a single man"
 SEED = 1

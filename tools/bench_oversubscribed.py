@@ -26,7 +26,7 @@ PREFILL, DECODE = 256, 64
 def time_model(path: str, n_threads: int) -> tuple[float, float]:
     """Tokens a second of reading and of writing, each the median of three."""
     from pygpt2edge import GPT2
-    from pygpt2edge.benchmark import benchmark
+    from pygpt2edge.inspect.benchmark import benchmark
 
     result = benchmark(GPT2(path, n_threads=n_threads), [PREFILL], [DECODE], repeat=3)
     return statistics.median(result.prefill[PREFILL]), statistics.median(result.decode[DECODE])

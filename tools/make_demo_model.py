@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pygpt2edge import GPT2
 from pygpt2edge.convert import convert
-from pygpt2edge.evaluate import evaluate
+from pygpt2edge.inspect.evaluate import evaluate
 
 TYPES = ["q4_0", "q8_0", "f16"]
 LIMIT = 1.03

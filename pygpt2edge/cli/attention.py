@@ -7,46 +7,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pygpt2edge.cli.options import (
-    ModelSource,
-    Runtime,
-    json_option,
-    model_options,
-    note_on_demo_model,
-    number,
-    read_prompt,
-    runtime_options,
-)
+from pygpt2edge.cli.options import Run, int_option, read_prompt, run_options
 from pygpt2edge.cli.output import megabytes, note, plural, print_json, print_table
 
 if TYPE_CHECKING:
-    from pygpt2edge.attention_map import AttentionMap
+    from pygpt2edge.inspect.attention_map import AttentionMap
 
 _N_SHOWN = 4  # of the tokens that one looks at
 
 
 @click.command("attention")
 @click.argument("text", required=False)
-@model_options
-@click.option("--layer", metavar="N", type=number(int, 0, 2**31 - 1),
-              help="Look at one layer, from 0 on.  [default: the mean of all]")  # fmt: skip
-@click.option("--head", metavar="N", type=number(int, 0, 2**31 - 1),
-              help="Look at one head, from 0 on.  [default: the mean of all]")  # fmt: skip
-@click.option("-o", "--output", metavar="FILE", type=click.Path(),
-              help="Draw a page to point at (.html) or a picture (.png; needs "
-              "pygpt2edge[plot]).")  # fmt: skip
-@runtime_options
-@json_option
-@click.option("-q", "--quiet", is_flag=True, help="No notes.")
+@run_options(
+    int_option("--layer", low=0, default=None,
+               help="Look at one layer, from 0 on.  [default: the mean of all]"),
+    int_option("--head", low=0, default=None,
+               help="Look at one head, from 0 on.  [default: the mean of all]"),
+    click.option("-o", "--output", metavar="FILE", type=click.Path(),
+                 help="Draw a page to point at (.html) or a picture (.png; needs "
+                 "pygpt2edge[plot])."),
+)  # fmt: skip
 def command(
-    source: ModelSource,
-    runtime: Runtime,
-    text: str | None,
-    layer: int | None,
-    head: int | None,
-    output: str | None,
-    as_json: bool,
-    quiet: bool,
+    run: Run, text: str | None, layer: int | None, head: int | None, output: str | None
 ) -> None:
     """Show how the tokens of TEXT look at one another.
 
@@ -65,16 +47,15 @@ def command(
     if text in (None, "-"):
         text = read_prompt("-")
     assert text is not None
-    note_on_demo_model(source, quiet or as_json)
 
-    from pygpt2edge.attention_map import attention_map, write
+    from pygpt2edge.inspect.attention_map import attention_map, write
 
-    shown = attention_map(source.load(runtime), text, layer, head)
+    shown = attention_map(run.load(), text, layer, head)
     if out is not None:
         n_bytes = write(shown, out)
         size = f"{plural(len(shown.tokens), 'token')}, {megabytes(n_bytes)}"
-        note(f"{out}: {shown.title}, {size}", quiet or as_json)
-    if as_json:
+        note(f"{out}: {shown.title}, {size}", run.quiet)
+    if run.as_json:
         print_json(_as_json(shown, layer, head))
     elif out is None:
         _print(shown)
@@ -82,7 +63,7 @@ def command(
 
 def _drawable(out: Path) -> Path:
     """The file, after the checks that need not wait for the model."""
-    from pygpt2edge.attention_map import SUFFIXES, check_can_write
+    from pygpt2edge.inspect.attention_map import SUFFIXES, check_can_write
 
     if out.suffix.lower() not in SUFFIXES:
         raise click.UsageError(f"-o {out}: expected a name that ends in {' or '.join(SUFFIXES)}")

@@ -8,20 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pygpt2edge.cli.options import (
-    ModelSource,
-    Runtime,
-    json_option,
-    model_options,
-    note_on_demo_model,
-    number,
-    runtime_options,
-)
+from pygpt2edge.cli.options import Run, int_option, run_options
 from pygpt2edge.cli.output import memory_line, print_json, print_table, progress_bar
 
 if TYPE_CHECKING:
-    from pygpt2edge import GPT2
-    from pygpt2edge.benchmark import Benchmark
+    from pygpt2edge.inspect.benchmark import Benchmark
+    from pygpt2edge.model import GPT2
 
 
 def _lengths(text: str) -> list[int]:
@@ -33,23 +25,16 @@ def _lengths(text: str) -> list[int]:
 
 
 @click.command("bench")
-@model_options
-@click.option("-p", "--prefill", "--n-prompt", metavar="N,...", type=_lengths, default="128,512",
-              show_default=True, help="Lengths of prompts to time; 0 for none.")  # fmt: skip
-@click.option("-n", "--decode", "--n-gen", metavar="N,...", type=_lengths, default="128",
-              show_default=True, help="Numbers of tokens to time writing; 0 for none.")  # fmt: skip
-@click.option("-r", "--repeat", "--repetitions", metavar="N", type=number(int, 1), default=3,
-              show_default=True, help="Timed runs of each; the median counts.")  # fmt: skip
-@runtime_options
-@json_option
-def command(
-    source: ModelSource,
-    runtime: Runtime,
-    prefill: list[int],
-    decode: list[int],
-    repeat: int,
-    as_json: bool,
-) -> None:
+@run_options(
+    click.option("-p", "--prefill", "--n-prompt", metavar="N,...", type=_lengths,
+                 default="128,512", show_default=True,
+                 help="Lengths of prompts to time; 0 for none."),
+    click.option("-n", "--decode", "--n-gen", metavar="N,...", type=_lengths, default="128",
+                 show_default=True, help="Numbers of tokens to time writing; 0 for none."),
+    int_option("-r", "--repeat", "--repetitions", low=1, default=3,
+               help="Timed runs of each; the median counts."),
+)  # fmt: skip
+def command(run: Run, prefill: list[int], decode: list[int], repeat: int) -> None:
     """Measure the tokens a second of a model.
 
     Prefill is reading a prompt: so many fresh random tokens into an empty context, with the logits
@@ -62,13 +47,12 @@ def command(
       pygpt2edge bench -m gpt2-q8_0.gguf
       pygpt2edge bench -m gpt2-xl.gguf -p 128,512 -n 128 -t 2 --repeat 5 --json
     """
-    from pygpt2edge.benchmark import benchmark
+    from pygpt2edge.inspect.benchmark import benchmark
 
-    note_on_demo_model(source, quiet=as_json)
-    model = source.load(runtime)
+    model = run.load()
     with progress_bar("Timing") as progress:
         result = benchmark(model, prefill, decode, repeat=repeat, progress=progress)
-    if as_json:
+    if run.as_json:
         print_json(_as_json(model, result))
     else:
         _print(model, result)
@@ -76,7 +60,7 @@ def command(
 
 def _as_json(model: GPT2, result: Benchmark) -> dict[str, Any]:
     from pygpt2edge import _core
-    from pygpt2edge.benchmark import medians
+    from pygpt2edge.inspect.benchmark import medians
 
     return {
         "prefill": medians(result.prefill),

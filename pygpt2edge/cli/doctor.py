@@ -14,7 +14,7 @@ from pygpt2edge.cli.options import TYPES, ModelSource, Runtime, json_option, mod
 from pygpt2edge.cli.output import explain, print_json, print_table
 
 if TYPE_CHECKING:
-    from pygpt2edge import GPT2
+    from pygpt2edge.model import GPT2
 
 _PACKAGES = ("numpy", "tiktoken", "gguf", "safetensors", "click", "huggingface_hub")
 
@@ -76,7 +76,7 @@ def _examine(quick: bool) -> dict[str, Any]:
 
 def _demo_run() -> dict[str, Any]:
     """The kernels that a model gets, and whether they write text."""
-    from pygpt2edge import GPT2
+    from pygpt2edge.model import GPT2
 
     try:
         model = GPT2()
@@ -98,7 +98,7 @@ def _limits() -> dict[str, float] | None:
 
 def _shares(model: GPT2, limits: dict[str, float]) -> dict[str, Any]:
     """Tokens a second beside those that the machine's limits allow at most."""
-    from pygpt2edge.benchmark import DECODE_PROMPT, benchmark
+    from pygpt2edge.inspect.benchmark import DECODE_PROMPT, benchmark
 
     n_prompt, n_text = min(512, model.n_ctx), min(64, model.n_ctx - DECODE_PROMPT)
     result = benchmark(model, [n_prompt], [n_text] if n_text > 0 else [])

@@ -7,47 +7,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pygpt2edge.cli.options import (
-    ModelSource,
-    Runtime,
-    json_option,
-    model_options,
-    number,
-    read_text,
-    runtime_options,
-)
+from pygpt2edge.cli.options import ModelSource, Run, int_option, read_text, run_options
 from pygpt2edge.cli.output import print_json, print_table, progress_bar
 
 if TYPE_CHECKING:
-    from pygpt2edge.evaluate import Evaluation
+    from pygpt2edge.inspect.evaluate import Evaluation
 
 
 @click.command("eval")
 @click.argument("file", metavar="FILE", type=click.Path())
-@model_options
-@click.option(
-    "--reference",
-    metavar="MODEL",
-    help="Compare with this model, such as the f32 file; a hub name means its f32.",
-)
-@click.option(
-    "--keep",
-    metavar="N",
-    type=number(int, 0, 2**31 - 1),
-    default=0,
-    show_default=True,
-    help="Each window begins with the last N tokens of the one before, as a text that slides does.",
-)
-@runtime_options
-@json_option
-def command(
-    source: ModelSource,
-    runtime: Runtime,
-    file: str,
-    reference: str | None,
-    keep: int,
-    as_json: bool,
-) -> None:
+@run_options(
+    click.option("--reference", metavar="MODEL",
+                 help="Compare with this model, such as the f32 file; a hub name means its f32."),
+    int_option("--keep", low=0, default=0,
+               help="Each window begins with the last N tokens of the one before, as a text that "
+               "slides does."),
+)  # fmt: skip
+def command(run: Run, file: str, reference: str | None, keep: int) -> None:
     """Measure how well a model predicts a text.
 
     The text in FILE ("-": stdin) is scored in windows of the context's size (-c), which do not
@@ -62,17 +38,17 @@ def command(
       pygpt2edge eval -m gpt2-q4_0.gguf --reference gpt2-f32.gguf wiki.txt --json
       pygpt2edge eval -m gpt2-q4_0.gguf --keep 512 wiki.txt
     """
-    from pygpt2edge.evaluate import evaluate
+    from pygpt2edge.inspect.evaluate import evaluate
 
     text = read_text(file)
-    model = source.load(runtime)
+    model = run.load()
     other = None
     if reference is not None:
         is_name = not ModelSource(reference).is_local
-        other = ModelSource(reference, "f32" if is_name else None).load(runtime)
+        other = ModelSource(reference, "f32" if is_name else None).load(run.runtime)
     with progress_bar("Scoring") as progress:
         result = evaluate(model, text, reference=other, keep=keep, progress=progress)
-    if as_json:
+    if run.as_json:
         print_json({key: value for key, value in asdict(result).items() if value is not None})
     else:
         _print(result)

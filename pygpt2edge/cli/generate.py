@@ -20,50 +20,46 @@ from pygpt2edge.cli.generate_options import (
 )
 from pygpt2edge.cli.options import (
     ModelSource,
+    Run,
     Runtime,
-    json_option,
-    model_options,
-    note_on_demo_model,
-    number,
+    int_option,
     read_prompt,
-    runtime_options,
+    run_options,
 )
 from pygpt2edge.cli.output import INTERRUPTED, memory_line, note, plural, print_json, print_table
 from pygpt2edge.output_file import check_target
 
 if TYPE_CHECKING:
-    from pygpt2edge import GPT2, Completion, Generation
+    from pygpt2edge.generate.generation import Generation
+    from pygpt2edge.generate.results import Completion
+    from pygpt2edge.model import GPT2
 
 
 @click.command("generate")
 @click.argument("prompt", required=False)
-@model_options
-@click.option("-p", "--prompt", "prompt_option", metavar="TEXT", help="The prompt, as an option.")
-@click.option("-f", "--file", "file", metavar="FILE", type=click.Path(),
-              help="Read the prompt from a file; a newline at its end is dropped.")  # fmt: skip
-@sampling_options
-@context_options
-@guessing_options
-@runtime_options
-@click.option("--logprobs", metavar="N", type=number(int, 0, 2**31 - 1), default=0,
-              help="Report each token's log-probability and the N most likely tokens: on stderr, "
-              "or in the JSON.")  # fmt: skip
-@click.option("--echo/--no-echo", " /--no-display-prompt", default=True,
-              help="Print the prompt before its continuation.  [default: echo]")  # fmt: skip
-@json_option
-@click.option("-q", "--quiet", is_flag=True, help="No notes and no timings.")
+@run_options(
+    click.option("-p", "--prompt", "prompt_option", metavar="TEXT",
+                 help="The prompt, as an option."),
+    click.option("-f", "--file", "file", metavar="FILE", type=click.Path(),
+                 help="Read the prompt from a file; a newline at its end is dropped."),
+    sampling_options,
+    context_options,
+    guessing_options,
+    int_option("--logprobs", low=0, default=0,
+               help="Report each token's log-probability and the N most likely tokens: on stderr, "
+               "or in the JSON."),
+    click.option("--echo/--no-echo", " /--no-display-prompt", default=True,
+                 help="Print the prompt before its continuation.  [default: echo]"),
+)  # fmt: skip
 @click.pass_context
 def command(
     ctx: click.Context,
     /,
-    source: ModelSource,
-    runtime: Runtime,
+    run: Run,
     prompt: str | None,
     prompt_option: str | None,
     file: str | None,
     echo: bool,
-    as_json: bool,
-    quiet: bool,
     n: int,
     num_beams: int,
     save: str | None,
@@ -95,13 +91,12 @@ def command(
     options = _options(ctx, given)
     _check_files(ctx, save, resume, (prompt, prompt_option, file))
     text = "" if resume is not None else _prompt(prompt, prompt_option, file)
-    note_on_demo_model(source, quiet or as_json)
-    model = source.load(runtime)
+    model = run.load()
     if options["draft"] is not None:
-        options["draft"] = ModelSource(options["draft"]).load(Runtime(runtime.n_threads))
+        options["draft"] = ModelSource(options["draft"]).load(Runtime(run.runtime.n_threads))
     if n > 1 or num_beams > 1:
         completions, options = several.write(ctx, model, text, n, num_beams, options)
-        _show_several(model, text, completions, options, echo=echo, as_json=as_json, quiet=quiet)
+        _show_several(model, text, completions, options, echo=echo, run=run)
         return
     if resume is None:
         generation = model.stream(text, **options)
@@ -110,19 +105,19 @@ def command(
         generation = model.resume(resume, **how)
         options = asdict(generation.options) | how
         text = model.tokenizer.decode(generation.completion().prompt_tokens)
-    so_far = text + generation.completion().text if echo and not as_json else ""
-    slides = options["context_overflow"] == "slide"
-    interrupted = _print_text(generation, so_far, math.inf if slides else model.n_ctx, not as_json)
+    so_far = text + generation.completion().text if echo and not run.as_json else ""
+    n_ctx = math.inf if options["context_overflow"] == "slide" else model.n_ctx
+    interrupted = _print_text(generation, so_far, n_ctx, not run.as_json)
     completion = generation.completion()
     if save is not None:
         _save(generation, Path(save))
-    if as_json:
+    if run.as_json:
         print_json(_as_json(model, text, completion, options))
     elif options["logprobs"]:
         sys.stdout.flush()
         _print_logprobs(model, completion)
     drew_seed = resume is None and options["seed"] is None and options["temperature"] > 0
-    note(_timings(model, completion, drew_seed), quiet or as_json)
+    note(_timings(model, completion, drew_seed), run.quiet)
     if interrupted:
         ctx.exit(INTERRUPTED)
 
@@ -134,14 +129,13 @@ def _show_several(
     options: dict[str, Any],
     *,
     echo: bool,
-    as_json: bool,
-    quiet: bool,
+    run: Run,
 ) -> None:
-    if as_json:
+    if run.as_json:
         each = [_as_json(model, prompt, one, options) | {"score": one.score} for one in completions]
         print_json(several.as_json(each))
         return
-    several.show(completions, prompt if echo else "", quiet)
+    several.show(completions, prompt if echo else "", run.quiet)
     for one in completions if options.get("logprobs") else ():
         _print_logprobs(model, one)
 

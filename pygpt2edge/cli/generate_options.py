@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection
-from typing import Any, TypeVar
+from collections.abc import Collection
 
 import click
 
-from pygpt2edge.cli.options import number
-
-Command = TypeVar("Command", bound=Callable[..., Any])
+from pygpt2edge.cli.options import float_option, group, int_option
 
 # The least and the greatest positive number the sampler takes: those of a 32-bit float.
 _MIN, _MAX = 1.2e-38, 3.4e38
@@ -31,17 +28,6 @@ def _logit_bias(text: str) -> tuple[int, float]:
     return token, bias
 
 
-def _group(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """One decorator of several, in the order in which --help lists them."""
-
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
 def refuse_others(
     ctx: click.Context, allowed: Collection[str], does_not_go_with: str, why: str
 ) -> None:
@@ -53,58 +39,50 @@ def refuse_others(
             raise click.UsageError(f"{option} does not go with {does_not_go_with}: {why}")
 
 
-sampling_options = _group(
-    click.option(
+sampling_options = group(
+    int_option(
         "-n",
         "--max-tokens",
         "--n-predict",
-        metavar="N",
+        low=-1,
         default=64,
-        type=number(int, -1, 2**31 - 1),
-        show_default=True,
         help="Most tokens to write; -1 goes on until the context is full.",
     ),
-    click.option(
+    float_option(
         "--temp",
         "--temperature",
         "temperature",
-        metavar="X",
-        type=number(float, 0, _MAX),
+        low=0,
+        high=_MAX,
         default=0.8,
-        show_default=True,
         help="Divides the logits; 0 always takes the most likely token.",
     ),
-    click.option(
+    int_option(
         "--top-k",
-        metavar="N",
-        type=number(int, 0, 2**31 - 1),
+        low=0,
         default=40,
-        show_default=True,
         help="Keep the K most likely tokens; 0 keeps all.",
     ),
-    click.option(
+    float_option(
         "--top-p",
-        metavar="X",
-        type=number(float, 0, 1),
+        low=0,
+        high=1,
         default=1.0,
-        show_default=True,
         help="Keep the fewest tokens that hold this share of the probability.",
     ),
-    click.option(
+    float_option(
         "--min-p",
-        metavar="X",
-        type=number(float, 0, 1),
+        low=0,
+        high=1,
         default=0.0,
-        show_default=True,
         help="Keep tokens at least this likely relative to the most likely.",
     ),
-    click.option(
+    float_option(
         "--repetition-penalty",
         "--repeat-penalty",
-        metavar="X",
-        type=number(float, _MIN, _MAX),
+        low=_MIN,
+        high=_MAX,
         default=1.0,
-        show_default=True,
         help="Above 1 makes tokens of the text less likely to come again.",
     ),
     click.option(
@@ -114,13 +92,13 @@ sampling_options = _group(
         multiple=True,
         help="Add VALUE to a token's logit; -inf bans it. Repeatable.",
     ),
-    click.option(
+    int_option(
         "-s",
         "--seed",
-        metavar="N",
-        type=number(int, -1, 2**64 - 1),
+        low=-1,
+        high=2**64 - 1,
         default=-1,
-        help="The same seed gives the same text on every machine; -1 draws one.  [default: -1]",
+        help="The same seed gives the same text on every machine; -1 draws one.",
     ),
     click.option(
         "--stop",
@@ -136,26 +114,22 @@ sampling_options = _group(
         is_flag=True,
         help='Read "<|endoftext|>" in the prompt as the token, not as text.',
     ),
-    click.option(
+    int_option(
         "--n",
         "n",
-        metavar="N",
-        type=number(int, 1, 2**31 - 1),
+        low=1,
         default=1,
-        show_default=True,
         help="How many texts to write, with the seeds from --seed on, or "
         "the N best of a beam search.",
     ),
-    click.option(
+    int_option(
         "--num-beams",
-        metavar="N",
-        type=number(int, 1, 2**31 - 1),
+        low=1,
         default=1,
-        show_default=True,
         help="Above 1, search for the most probable text, keeping this many beginnings.",
     ),
 )
-context_options = _group(
+context_options = group(
     click.option(
         "--context-overflow",
         type=click.Choice(["stop", "error", "slide"]),
@@ -170,21 +144,17 @@ context_options = _group(
         help="Go on until Ctrl-C or the model ends the text: --context-overflow slide, "
         "and -n -1 where -n is not given.",
     ),
-    click.option(
+    int_option(
         "--keep",
-        metavar="N",
-        type=number(int, 1, 2**31 - 1),
+        low=1,
         default=512,
-        show_default=True,
         help="How many of the last tokens a new context begins with, when it slides; half "
         "of a shorter context.",
     ),
-    click.option(
+    int_option(
         "--pin",
-        metavar="N",
-        type=number(int, 0, 2**31 - 1),
+        low=0,
         default=0,
-        show_default=True,
         help="How many of the prompt's first tokens every context begins with, when it slides.",
     ),
     click.option(
@@ -200,7 +170,7 @@ context_options = _group(
         help="Go on with a saved text, with the options that it was begun with.",
     ),
 )
-guessing_options = _group(
+guessing_options = group(
     click.option(
         "--draft",
         "-md",
@@ -214,13 +184,12 @@ guessing_options = _group(
         is_flag=True,
         help="Guess that the text repeats itself: the same text, faster where it does.",
     ),
-    click.option(
+    int_option(
         "--max-guesses",
         "--draft-max",
-        metavar="N",
-        type=number(int, 1, 15),
+        low=1,
+        high=15,
         default=15,
-        show_default=True,
         help="Most tokens to guess at a time.",
     ),
 )

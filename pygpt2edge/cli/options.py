@@ -9,16 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pygpt2edge.cli.output import note, progress_bar
 
 if TYPE_CHECKING:
-    from pygpt2edge import GPT2
+    from pygpt2edge.model import GPT2
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Function = Callable[..., Any]
+Decorator = Callable[[Function], Function]
 
 # convert.OUTPUT_TYPES, written out so that --help need not load the converter.
 TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0")
@@ -45,6 +46,24 @@ def number(
     return convert
 
 
+def int_option(
+    *names: str, low: int, high: int = 2**31 - 1, default: int | None, help: str
+) -> Decorator:
+    """An option that is a whole number."""
+    return click.option(
+        *names, metavar="N", type=number(int, low, high), default=default,
+        show_default=default is not None, help=help,
+    )  # fmt: skip
+
+
+def float_option(*names: str, low: float, high: float, default: float, help: str) -> Decorator:
+    """An option that is a number."""
+    return click.option(
+        *names, metavar="X", type=number(float, low, high), default=default, show_default=True,
+        help=help,
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class ModelSource:
     """Which model: a file, a hub name, or none for the demo model."""
@@ -55,7 +74,7 @@ class ModelSource:
 
     def path(self) -> Path:
         """The GGUF file, after fetching and converting where that is needed."""
-        from pygpt2edge import demo_model_path
+        from pygpt2edge.loaded_model import demo_model_path
 
         for_hub = [f"--{name}" for name in ("type", "revision") if getattr(self, name) is not None]
         if self.is_local:
@@ -73,7 +92,7 @@ class ModelSource:
 
     def load(self, runtime: Runtime) -> GPT2:
         """The model, ready. Raises what GPT2 raises."""
-        from pygpt2edge import GPT2
+        from pygpt2edge.model import GPT2
 
         return GPT2(
             self.path(),
@@ -83,7 +102,7 @@ class ModelSource:
         )
 
     def _from_hub(self) -> Path:
-        from pygpt2edge.hub import cached_gguf
+        from pygpt2edge.convert.cached import cached_gguf
 
         with progress_bar(f"Converting {self.model}") as progress:
             return cached_gguf(
@@ -100,47 +119,28 @@ class Runtime:
     kv_type: str | None = None
 
 
-def model_options(command: Command) -> Command:
-    """-m, --type and --revision, given to the command as `source`."""
+@dataclass(frozen=True)
+class Run:
+    """What the commands that run a model have in common."""
 
-    @click.option(
-        "-m", "--model", metavar="MODEL",
-        help="A GGUF file, or a hub name such as openai-community/gpt2 (fetched and converted "
-        "once). Default: the small demo model of the package.",
-    )  # fmt: skip
-    @click.option(
-        "--type", "type_", type=click.Choice(TYPES, case_sensitive=False),
-        help="Type to convert a hub model to.  [default: q8_0]",
-    )  # fmt: skip
-    @click.option("--revision", metavar="REV", help="Branch, tag or commit of a hub model.")
-    @functools.wraps(command)
-    def wrapped(*, model: str | None, type_: str | None, revision: str | None, **rest: Any) -> Any:
-        return command(source=ModelSource(model, type_, revision), **rest)
+    source: ModelSource
+    runtime: Runtime
+    as_json: bool
+    quiet: bool  # no notes, nor where the result is JSON
 
-    return wrapped  # type: ignore[return-value]
-
-
-def runtime_options(command: Command) -> Command:
-    """-t, -c and --kv-type, given to the command as `runtime`."""
-
-    @click.option(
-        "-t", "--threads", metavar="N", type=number(int, 1, MAX_THREADS),
-        help="Threads that compute.  [default: one per physical core]",
-    )  # fmt: skip
-    @ctx_size_option
-    @kv_type_option
-    @functools.wraps(command)
-    def wrapped(
-        *, threads: int | None, ctx_size: int | None, kv_type: str | None, **rest: Any
-    ) -> Any:
-        return command(runtime=Runtime(threads, ctx_size or None, kv_type), **rest)
-
-    return wrapped  # type: ignore[return-value]
+    def load(self) -> GPT2:
+        """The model, ready; says that a small one is at work, where nobody chose it."""
+        if self.source.model is None:
+            note(
+                "Using the small demo model. For the real ones: "
+                "pygpt2edge generate -m openai-community/gpt2 (also gpt2-medium, -large, -xl)",
+                self.quiet,
+            )
+        return self.source.load(self.runtime)
 
 
-ctx_size_option = click.option(
-    "-c", "--ctx-size", "--n-ctx", "ctx_size", metavar="N", type=number(int, 0, 2**31 - 1),
-    default=0, show_default=True,
+ctx_size_option = int_option(
+    "-c", "--ctx-size", "--n-ctx", "ctx_size", low=0, default=0,
     help="Most tokens of prompt and text together; 0 for all the model has.",
 )  # fmt: skip
 kv_type_option = click.option(
@@ -148,16 +148,73 @@ kv_type_option = click.option(
     help="How attention keys and values are kept.  [default: f32 for an f32 model, else f16]",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+allow_special_option = click.option(
+    "--allow-special", is_flag=True, help='Read "<|endoftext|>" as the token, not as text.'
+)
+
+_MODEL_OPTIONS = (
+    click.option(
+        "-m", "--model", metavar="MODEL",
+        help="A GGUF file, or a hub name such as openai-community/gpt2 (fetched and converted "
+        "once). Default: the small demo model of the package.",
+    ),
+    click.option(
+        "--type", "type_", type=click.Choice(TYPES, case_sensitive=False),
+        help="Type to convert a hub model to.  [default: q8_0]",
+    ),
+    click.option("--revision", metavar="REV", help="Branch, tag or commit of a hub model."),
+)  # fmt: skip
+_RUN_OPTIONS = (
+    click.option(
+        "-t", "--threads", metavar="N", type=number(int, 1, MAX_THREADS),
+        help="Threads that compute.  [default: one per physical core]",
+    ),
+    ctx_size_option,
+    kv_type_option,
+    json_option,
+    click.option("-q", "--quiet", is_flag=True, help="No notes on stderr."),
+)  # fmt: skip
 
 
-def note_on_demo_model(source: ModelSource, quiet: bool) -> None:
-    """Says that a small model is at work, where nobody chose it."""
-    if source.model is None:
-        note(
-            "Using the small demo model. For the real ones: "
-            "pygpt2edge generate -m openai-community/gpt2 (also gpt2-medium, -large, -xl)",
-            quiet,
-        )
+def group(*options: Decorator) -> Decorator:
+    """One decorator of several, in the order in which --help lists them."""
+
+    def decorate(command: Function) -> Function:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def model_options(command: Function) -> Function:
+    """-m, --type and --revision, given to the command as `source`."""
+
+    @group(*_MODEL_OPTIONS)
+    @functools.wraps(command)
+    def wrapped(*, model: str | None, type_: str | None, revision: str | None, **rest: Any) -> Any:
+        return command(source=ModelSource(model, type_, revision), **rest)
+
+    return wrapped
+
+
+def run_options(*own: Decorator) -> Decorator:
+    """The options of a command that runs a model, given to it as `run`: those of `model_options`,
+    its own, then -t, -c, --kv-type, --json and -q."""
+
+    def decorate(command: Function) -> Function:
+        @group(*own, *_RUN_OPTIONS)
+        @functools.wraps(command)
+        def wrapped(
+            source: ModelSource, threads: int | None, ctx_size: int,
+            kv_type: str | None, as_json: bool, quiet: bool, **rest: Any,
+        ) -> Any:  # fmt: skip
+            runtime = Runtime(threads, ctx_size or None, kv_type)
+            return command(run=Run(source, runtime, as_json, quiet or as_json), **rest)
+
+        return model_options(wrapped)
+
+    return decorate
 
 
 def read_text(path: str) -> str:

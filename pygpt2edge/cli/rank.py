@@ -8,39 +8,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pygpt2edge.cli.options import (
-    ModelSource,
-    Runtime,
-    json_option,
-    model_options,
-    note_on_demo_model,
-    read_text,
-    runtime_options,
-)
+from pygpt2edge.cli.options import Run, allow_special_option, read_text, run_options
 from pygpt2edge.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from pygpt2edge import Ranked
+    from pygpt2edge.inspect.rank import Ranked
 
 
 @click.command("rank")
 @click.argument("prompt")
 @click.argument("candidates", metavar="[CANDIDATE]...", nargs=-1)
-@model_options
-@click.option("-f", "--file", "file", metavar="FILE", type=click.Path(),
-              help="Read candidates from a file, one a line; empty lines are none.")  # fmt: skip
-@click.option("--allow-special", is_flag=True,
-              help='Read "<|endoftext|>" as the token, not as text.')  # fmt: skip
-@runtime_options
-@json_option
+@run_options(
+    click.option("-f", "--file", "file", metavar="FILE", type=click.Path(),
+                 help="Read candidates from a file, one a line; empty lines are none."),
+    allow_special_option,
+)  # fmt: skip
 def command(
-    source: ModelSource,
-    runtime: Runtime,
-    prompt: str,
-    candidates: tuple[str, ...],
-    file: str | None,
-    allow_special: bool,
-    as_json: bool,
+    run: Run, prompt: str, candidates: tuple[str, ...], file: str | None, allow_special: bool
 ) -> None:
     """Rank texts by how probable they are after PROMPT.
 
@@ -59,9 +43,8 @@ def command(
     texts = candidates or _lines(file)
     if not texts:
         raise click.UsageError("give a CANDIDATE or more")
-    note_on_demo_model(source, as_json)
-    ranked = source.load(runtime).rank(prompt, texts, allow_special=allow_special)
-    if as_json:
+    ranked = run.load().rank(prompt, texts, allow_special=allow_special)
+    if run.as_json:
         print_json({"prompt": prompt, "candidates": [_as_json(found) for found in ranked]})
     else:
         _print(ranked)

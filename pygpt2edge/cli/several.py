@@ -12,7 +12,8 @@ from pygpt2edge.cli.generate_options import refuse_others
 from pygpt2edge.cli.output import note
 
 if TYPE_CHECKING:
-    from pygpt2edge import GPT2, Completion
+    from pygpt2edge.generate.results import Completion
+    from pygpt2edge.model import GPT2
 
 # What beam search has an option for. The others say how tokens are drawn.
 _OF_BEAMS = ("max_tokens", "stop", "ignore_eos", "allow_special")

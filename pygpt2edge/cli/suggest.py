@@ -6,30 +6,16 @@ from dataclasses import asdict
 
 import click
 
-from pygpt2edge.cli.options import (
-    ModelSource,
-    Runtime,
-    json_option,
-    model_options,
-    note_on_demo_model,
-    number,
-    read_prompt,
-    runtime_options,
-)
+from pygpt2edge.cli.options import Run, int_option, read_prompt, run_options
 from pygpt2edge.cli.output import note, print_json, print_table
 
 
 @click.command("suggest")
 @click.argument("text")
-@model_options
-@click.option("-k", "k", metavar="N", type=number(int, 1, 2**31 - 1), default=5, show_default=True,
-              help="How many words; a search finds some 24 at most.")  # fmt: skip
-@runtime_options
-@json_option
-@click.option("-q", "--quiet", is_flag=True, help="No notes.")
-def command(
-    source: ModelSource, runtime: Runtime, text: str, k: int, as_json: bool, quiet: bool
-) -> None:
+@run_options(
+    int_option("-k", "k", low=1, default=5, help="How many words; a search finds some 24 at most.")
+)
+def command(run: Run, text: str, k: int) -> None:
     """Suggest the next words of TEXT, as a keyboard does.
 
     Prints the most probable whole words with their probabilities. A word that TEXT ends in is
@@ -44,11 +30,10 @@ def command(
     """
     if text == "-":
         text = read_prompt("-")
-    note_on_demo_model(source, quiet or as_json)
-    suggestions = source.load(runtime).suggest(text, k)
-    if as_json:
+    suggestions = run.load().suggest(text, k)
+    if run.as_json:
         print_json({"text": text, "suggestions": [asdict(found) for found in suggestions]})
     elif suggestions:
         print_table([(found.word, f"{found.probability:.1%}") for found in suggestions], "<>")
     else:
-        note("No word is known to begin so.", quiet)
+        note("No word is known to begin so.", run.quiet)

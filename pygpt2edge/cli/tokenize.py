@@ -7,7 +7,13 @@ import sys
 
 import click
 
-from pygpt2edge.cli.options import ModelSource, json_option, model_options, read_text
+from pygpt2edge.cli.options import (
+    ModelSource,
+    allow_special_option,
+    json_option,
+    model_options,
+    read_text,
+)
 from pygpt2edge.cli.output import print_json
 
 
@@ -20,8 +26,7 @@ from pygpt2edge.cli.output import print_json
 @click.option("--pieces", "shown", flag_value="pieces", help="Print the pieces alone, a line each.")
 @click.option("--count", "shown", flag_value="count", help="Print how many tokens there are.")
 @click.option("--decode", is_flag=True, help="The other way: TEXT is ids, print their text.")
-@click.option("--allow-special", is_flag=True,
-              help='Read "<|endoftext|>" as the token, not as text.')  # fmt: skip
+@allow_special_option
 @json_option
 def command(
     source: ModelSource,
@@ -43,7 +48,8 @@ def command(
       pygpt2edge tokenize --count -f novel.txt
       pygpt2edge tokenize "Hello, world" --ids | pygpt2edge tokenize --decode
     """
-    from pygpt2edge import Tokenizer, _core
+    from pygpt2edge import _core
+    from pygpt2edge.tokenizer import Tokenizer
 
     if text is not None and file is not None:
         raise click.UsageError("give one of TEXT and --file")

@@ -4,18 +4,17 @@
 
 One reader a format (safetensors_reader, torch_reader, tf_reader, gguf_reader) finds out where each
 tensor lies; checkpoint checks that together they are a GPT-2; plan chooses types; quantizing does
-the work; gguf_writer and output_file write the result.
+the work; gguf_writer and output_file write the result. hub fetches what is not here; cached keeps
+what was converted.
 """
 
-from __future__ import annotations
-
-import os
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-
-from pygpt2edge.convert.checkpoint import Checkpoint, StoredEntry, open_checkpoint
+from pygpt2edge.convert.checkpoint import StoredEntry
+from pygpt2edge.convert.conversion import (
+    CheckpointInfo,
+    ConvertReport,
+    convert,
+    inspect_checkpoint,
+)
 from pygpt2edge.convert.model_config import ModelConfig
 from pygpt2edge.convert.plan import OUTPUT_TYPES
 
@@ -28,142 +27,3 @@ __all__ = [
     "convert",
     "inspect_checkpoint",
 ]
-
-Progress = Callable[[int, int, str], None]
-
-
-@dataclass(frozen=True)
-class ConvertReport:
-    """What a conversion made."""
-
-    out: Path
-    source_kind: str  # such as "Hugging Face safetensors"
-    type: str
-    n_params: int
-    n_bytes: int  # of the whole file
-    bits_per_weight: float  # of the tensors, without the metadata
-    type_counts: dict[str, int]  # GGUF type -> number of tensors
-    seconds: float
-    warnings: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class CheckpointInfo:
-    """What a checkpoint is, as `inspect` shows it."""
-
-    path: Path
-    kind: str
-    architecture: str
-    config: ModelConfig
-    tensors: list[StoredEntry]  # as stored, masks and other extras included
-    n_params: int  # of the model; a tied head counts once
-    n_bytes: int  # of the stored tensors
-    warnings: list[str]
-
-
-def convert(
-    source: str | Path,
-    out: str | Path,
-    type: str = "q8_0",
-    *,
-    allow_requantize: bool = False,
-    scale_search: bool = False,
-    n_threads: int | None = None,
-    progress: Progress | None = None,
-    revision: str | None = None,
-) -> ConvertReport:
-    """Converts a checkpoint to one GGUF file that carries its tokenizer.
-
-    Args:
-      source: a Hugging Face folder, an OpenAI folder, a GGUF file, or a hub name such as
-        "openai-community/gpt2" (which needs the [hub] extra).
-      out: the file to write; replaced if it exists. It appears only when it is whole.
-      type: "f32", "f16", "bf16", "q8_0" or "q4_0", for the matrices. Norms, biases and positions
-        stay f32; a matrix whose rows do not divide into the type's blocks becomes f16.
-      allow_requantize: convert from a GGUF that is quantized already.
-      scale_search: for q8_0 and q4_0, search each block's scale for the smallest squared error,
-        instead of taking ggml's reference. Slower to convert, closer to the original; the file is
-        of the same type and as fast.
-      n_threads: default, the CPUs this process may use. The bytes do not depend on it.
-      progress: called with (bytes done, bytes in all, tensor's name) after every piece.
-      revision: branch, tag or commit, for a hub name.
-
-    Memory stays under the largest tensor in float32 plus 300 MB.
-
-    Raises:
-      OSError: the source is missing, the hub unreachable, the output cannot be written.
-      FormatError: the checkpoint is damaged, incomplete or contradicts itself.
-      UnsupportedError: it is a model this program does not run, or is quantized already.
-      MissingDependencyError: a hub name, without the [hub] extra.
-      ValueError: an unknown type.
-    """
-    from pygpt2edge.convert.gguf_writer import append_tensors, write_head
-    from pygpt2edge.convert.plan import output_type, plan_conversion
-    from pygpt2edge.output_file import check_target, replaced_when_whole
-
-    started = time.monotonic()
-    output_type(type)  # before a download of gigabytes
-    out = Path(os.path.realpath(out))
-    path, name = _locate(source, revision)
-    checkpoint = open_checkpoint(path)
-    name = checkpoint.carried_metadata.get("general.name", name)
-    plan = plan_conversion(checkpoint, type, allow_requantize, scale_search)
-    vocabulary = checkpoint.read_vocabulary()
-    if checkpoint.path.is_file() and out.exists() and out.samefile(checkpoint.path):
-        raise ValueError(f"{out}: is the source itself; give the output another name")
-    check_target(out, plan.n_bytes)
-
-    done = 0
-
-    def report(n_bytes: int, tensor: str) -> None:
-        nonlocal done
-        done += n_bytes
-        if progress is not None:
-            progress(done, plan.n_bytes, tensor)
-
-    with replaced_when_whole(out, plan.n_bytes) as temporary:
-        write_head(
-            temporary, plan, checkpoint.config, vocabulary, name, checkpoint.carried_metadata
-        )
-        append_tensors(temporary, plan, n_threads, report)
-    return ConvertReport(
-        out=out,
-        source_kind=checkpoint.kind,
-        type=plan.type.name,
-        n_params=checkpoint.n_params,
-        n_bytes=out.stat().st_size,
-        bits_per_weight=8 * plan.n_bytes / checkpoint.n_params,
-        type_counts=plan.type_counts,
-        seconds=time.monotonic() - started,
-        warnings=[*plan.warnings, *vocabulary.warnings],
-    )
-
-
-def inspect_checkpoint(source: str | Path) -> CheckpointInfo:
-    """Describes a checkpoint (a folder or a GGUF file, not a hub name) from its headers alone.
-
-    Raises what `convert` raises for a source that is missing, damaged or not a GPT-2.
-    """
-    checkpoint: Checkpoint = open_checkpoint(Path(source))
-    return CheckpointInfo(
-        path=checkpoint.path,
-        kind=checkpoint.kind,
-        architecture="gpt2",
-        config=checkpoint.config,
-        tensors=checkpoint.entries,
-        n_params=checkpoint.n_params,
-        n_bytes=sum(entry.n_bytes for entry in checkpoint.entries),
-        warnings=checkpoint.warnings,
-    )
-
-
-def _locate(source: str | Path, revision: str | None) -> tuple[Path, str]:
-    """(local path, name of the model), after a download where that is needed."""
-    path = Path(source)
-    if not path.exists():
-        from pygpt2edge.hub import fetch_checkpoint, hub_name
-
-        if isinstance(source, str) and (repository := hub_name(source)):
-            return fetch_checkpoint(repository, revision), repository.split("/")[-1]
-    resolved = path.resolve()
-    return path, resolved.stem if resolved.is_file() else resolved.name

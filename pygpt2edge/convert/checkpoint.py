@@ -23,7 +23,6 @@ from pygpt2edge.convert.gpt2_names import (
     is_other_head,
     needed_tensors,
 )
-from pygpt2edge.convert.json_file import read_json
 from pygpt2edge.convert.model_config import (
     ModelConfig,
     read_gguf_config,
@@ -40,6 +39,7 @@ from pygpt2edge.convert.vocabulary import (
     read_openai_vocabulary,
 )
 from pygpt2edge.errors import FormatError, UnsupportedError
+from pygpt2edge.json_file import read_json
 
 VALID_SOURCES = (
     "a Hugging Face folder (config.json, model.safetensors or pytorch_model.bin, and a tokenizer), "

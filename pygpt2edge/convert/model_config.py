@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pygpt2edge.convert.json_file import read_json
 from pygpt2edge.errors import FormatError, UnsupportedError
+from pygpt2edge.json_file import read_json
 
 # Hugging Face's names of one function: 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
 _TANH_GELU = ("gelu_new", "gelu_pytorch_tanh", "gelu_fast", "gelu_accurate")

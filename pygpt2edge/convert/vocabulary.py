@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pygpt2edge.convert.json_file import read_json
 from pygpt2edge.errors import FormatError, UnsupportedError
+from pygpt2edge.json_file import read_json
 
 NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5
 END_OF_TEXT = "<|endoftext|>"

@@ -17,7 +17,8 @@ import pytest
 from matplotlib.image import imread
 from numpy.typing import NDArray
 
-from pygpt2edge import GPT2, attention_map
+from pygpt2edge import GPT2
+from pygpt2edge.inspect import attention_map
 
 from .conftest import Run, one_line_error
 

@@ -1,4 +1,4 @@
-"""`pygpt2edge bench` and pygpt2edge.benchmark: what is run and reported, not how fast it is."""
+"""`pygpt2edge bench` and inspect.benchmark: what is run and reported, not how fast it is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pygpt2edge import GPT2, _core
-from pygpt2edge.benchmark import benchmark
+from pygpt2edge.inspect.benchmark import benchmark
 
 from .conftest import Run, one_line_error
 

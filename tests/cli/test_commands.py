@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from pygpt2edge import GPT2, __version__, _core, cli
 from pygpt2edge.cli import memory, options, output
-from pygpt2edge.model import demo_model_path
+from pygpt2edge.loaded_model import demo_model_path
 
 from .conftest import Run, one_line_error
 
@@ -148,7 +148,7 @@ def test_a_hub_name_is_fetched_with_the_chosen_type(
         asked.append((name, type, rest["revision"]))
         return tmp_path
 
-    monkeypatch.setattr("pygpt2edge.hub.cached_gguf", cached_gguf)
+    monkeypatch.setattr("pygpt2edge.convert.cached.cached_gguf", cached_gguf)
     monkeypatch.chdir(tmp_path)
     assert options.ModelSource("someone/gpt2").path() == tmp_path
     options.ModelSource("someone/gpt2", "q4_0", "v1").path()

@@ -1,4 +1,4 @@
-"""`pygpt2edge eval` and pygpt2edge.evaluate, against the same sums written out in float64."""
+"""`pygpt2edge eval` and inspect.evaluate, against the same sums written out in float64."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pygpt2edge import GPT2, _core
 from pygpt2edge.convert import convert
-from pygpt2edge.evaluate import evaluate
+from pygpt2edge.inspect.evaluate import evaluate
 
 from .conftest import Run, one_line_error
 

@@ -18,7 +18,8 @@ from urllib.parse import unquote
 import pytest
 
 from pygpt2edge.convert import convert
-from pygpt2edge.hub import cache_folder, hub_name
+from pygpt2edge.convert.cached import cache_folder
+from pygpt2edge.convert.hub import hub_name
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 MODELS = {"openai-community/gpt2", "someone/tiny", "someone/tiny-bin", "someone/sharded",
@@ -153,7 +154,7 @@ except Exception as error:
 
 CACHED = """
 import sys
-from pygpt2edge.hub import cached_gguf
+from pygpt2edge.convert.cached import cached_gguf
 try:
     print(cached_gguf(sys.argv[1], "q4_0"))
 except Exception as error:
@@ -282,14 +283,14 @@ def test_leftovers_of_a_killed_process_are_cleared(hub, run, tmp_path):
 
 RACE = """
 import sys, time
-from pygpt2edge import hub
-convert = hub.convert
+from pygpt2edge.convert import cached
+convert = cached.convert
 def slow(*args, **kwargs):
     print("converting", flush=True)
     time.sleep(1)
     convert(*args, **kwargs)
-hub.convert = slow
-print(hub.cached_gguf(sys.argv[1]), flush=True)
+cached.convert = slow
+print(cached.cached_gguf(sys.argv[1]), flush=True)
 """
 
 

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from tiny_models import TinyModel, draw_weights, write_gguf
 
 from pygpt2edge import GPT2, Completion, Engine, _core
-from pygpt2edge.generation import GenerateOptions, Generation
-from pygpt2edge.speculation import MAX_GUESSES, Draft, Pace, PromptLookup, Speculation
+from pygpt2edge.generate.generation import Generation
+from pygpt2edge.generate.options import GenerateOptions
+from pygpt2edge.generate.speculation import MAX_GUESSES, Draft, Pace, PromptLookup, Speculation
+from pygpt2edge.generate.window import window_for
 
 PROMPT = "It is a truth universally acknowledged, that"
 # A model that soon repeats itself, and one of the same vocabulary to guess for it.
@@ -170,11 +172,11 @@ def test_a_draft_that_slides_stays_in_step(
     """However many guesses were right: its contexts are those of the text and its guesses."""
     model = tiny["short"]
     options = GenerateOptions(context_overflow="slide", keep=keep, pin=pin)
-    window, text = model.window(options), [1, 2]
+    window, text = window_for(model, options), [1, 2]
     draft = Draft(window)
     for n, right, token in steps:
         guesses = draft.guess(text, n, _core.Sampler())
-        fresh = model.window(options)
+        fresh = window_for(model, options)
         fresh.append(text + guesses[:-1])
         assert [s.tokens for s in window.sessions] == [s.tokens for s in fresh.sessions]
         text += [*guesses[:right], token]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tiny_models import TinyModel, draw_weights, write_gguf
 
 from pygpt2edge import GPT2, ContextLengthError, _core
-from pygpt2edge.window import SlidingWindow
+from pygpt2edge.generate.window import SlidingWindow
 
 PROMPT = "It is a truth universally acknowledged, that"
 SHAPE = TinyModel("slides", n_layer=2, n_head=2, n_embd=32, n_inner=64, n_ctx=40, n_vocab=50)

@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pygpt2edge.errors import MissingDependencyError
+from pygpt2edge.inspect.attention import attention
+from pygpt2edge.loaded_model import LoadedModel
 from pygpt2edge.output_file import check_target, replaced_when_whole
-
-if TYPE_CHECKING:
-    from pygpt2edge.model import GPT2
 
 SUFFIXES = (".html", ".png")
 
@@ -57,7 +56,7 @@ class AttentionMap:
 
 
 def attention_map(
-    model: GPT2, text: str, layer: int | None = None, head: int | None = None
+    model: LoadedModel, text: str, layer: int | None = None, head: int | None = None
 ) -> AttentionMap:
     """Looks at a text, in one layer or all, with one head or all.
 
@@ -69,7 +68,7 @@ def attention_map(
     tokens = model.tokens_of(text)
     layers = list(range(model.config["n_layer"])) if layer is None else [layer]
     heads = list(range(n_head)) if head is None else [head]
-    weights = model.attention(tokens, layers=layers)
+    weights = attention(model, tokens, layers)
     pieces = [
         model.tokenizer.token_bytes(token).decode("utf-8", "backslashreplace") for token in tokens
     ]

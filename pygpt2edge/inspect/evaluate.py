@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pygpt2edge.model import GPT2
-from pygpt2edge.scoring import ROWS
+from pygpt2edge.inspect.scoring import ROWS
+from pygpt2edge.loaded_model import LoadedModel
 from pygpt2edge.tokenizer import END_OF_TEXT
 
 Floats = NDArray[np.float32]
@@ -37,10 +37,10 @@ class Evaluation:
 
 
 def evaluate(
-    model: GPT2,
+    model: LoadedModel,
     text: str,
     *,
-    reference: GPT2 | None = None,
+    reference: LoadedModel | None = None,
     n_ctx: int | None = None,
     keep: int = 0,
     progress: Callable[[int, int, str], None] | None = None,
@@ -88,7 +88,7 @@ def evaluate(
     return scores.evaluation()
 
 
-def _window(model: GPT2, reference: GPT2 | None, n_ctx: int | None) -> int:
+def _window(model: LoadedModel, reference: LoadedModel | None, n_ctx: int | None) -> int:
     largest = min(m.n_ctx for m in (model, reference) if m is not None)
     n_window = largest if n_ctx is None else n_ctx
     if not 2 <= n_window <= largest:
@@ -96,7 +96,7 @@ def _window(model: GPT2, reference: GPT2 | None, n_ctx: int | None) -> int:
     return n_window
 
 
-def _stream(model: GPT2, text: str) -> NDArray[np.int32]:
+def _stream(model: LoadedModel, text: str) -> NDArray[np.int32]:
     """All documents' tokens, an end-of-text token before each."""
     end = model.tokenizer.eos_token
     start = model.tokenizer.bos_token if end is None else end

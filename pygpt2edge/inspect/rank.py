@@ -5,28 +5,47 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from pygpt2edge import _core
 from pygpt2edge.errors import ContextLengthError
-from pygpt2edge.prefix_cache import n_common
-from pygpt2edge.results import Ranked
-from pygpt2edge.scoring import logprobs
-
-if TYPE_CHECKING:
-    from pygpt2edge.model import GPT2
+from pygpt2edge.generate.common_prefix import n_common
+from pygpt2edge.inspect.scoring import logprobs
+from pygpt2edge.loaded_model import LoadedModel
 
 Text = str | Sequence[int]
 
 
+@dataclass(frozen=True)
+class Ranked:
+    """A candidate, and how probable it is as what follows a prompt.
+
+    `tokens` are those that were scored. They begin where the tokens of any candidate's whole text
+    first differ from the prompt's own, which may be before the prompt's end: " wor" and "ld" are
+    other tokens than " world".
+    """
+
+    text: str
+    index: int  # among the candidates as they were given
+    logprob: float  # natural logarithm, of all `tokens` together; 0 when there are none
+    tokens: list[int]
+    logprobs: list[float]  # of each of them
+
+    @property
+    def logprob_per_token(self) -> float:
+        """The mean of `logprobs`, for candidates of different lengths; 0 without any."""
+        return self.logprob / len(self.logprobs) if self.logprobs else 0.0
+
+
 def rank(
-    model: GPT2, start: int, prompt: Text, candidates: Sequence[Text], allow_special: bool
+    model: LoadedModel, prompt: Text, candidates: Sequence[Text], allow_special: bool
 ) -> list[Ranked]:
-    """See `GPT2.rank`; `start` is the token before the prompt."""
+    """See `GPT2.rank`."""
     if isinstance(candidates, str):
         raise TypeError("candidates is one text: give a list of them")
     if not candidates:
         return []
+    start = model.start_token
     encode = functools.partial(model.tokenizer.encode, allow_special=allow_special)
     prompt_tokens = _joined("", prompt, encode)
     wholes = [_joined(prompt, candidate, encode) for candidate in candidates]
@@ -58,7 +77,7 @@ def _joined(prompt: Text, candidate: Text, encode: Callable[[str], list[int]]) -
 
 
 def _check(
-    model: GPT2, start: int, wholes: Sequence[list[int]], candidates: Sequence[Text]
+    model: LoadedModel, start: int, wholes: Sequence[list[int]], candidates: Sequence[Text]
 ) -> None:
     empty = model.session()
     for index, (whole, candidate) in enumerate(zip(wholes, candidates, strict=True)):
@@ -71,7 +90,7 @@ def _check(
 
 
 def _scores(
-    model: GPT2, context: Sequence[int], ends: Sequence[list[int]]
+    model: LoadedModel, context: Sequence[int], ends: Sequence[list[int]]
 ) -> Iterator[list[float]]:
     """How probable each token of each end is, after a context that all share."""
     shared = model.session()

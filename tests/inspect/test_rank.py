@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pygpt2edge import GPT2, ContextLengthError, Ranked, _core, scoring
+from pygpt2edge import GPT2, ContextLengthError, Ranked, _core
+from pygpt2edge.inspect import scoring
 
 PROMPT = "It is a truth universally acknowledged, that"
 CANDIDATES = [" a single man", " bananas", " he", " a single man in possession", "", " he"]

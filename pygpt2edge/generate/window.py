@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from pygpt2edge import _core
+from pygpt2edge.generate.options import GenerateOptions
+from pygpt2edge.loaded_model import LoadedModel
 
 # What each session has to append, and after how many of the last of it logits are wanted.
 Parts = list[tuple[_core.Session, list[int], int]]
@@ -251,3 +253,29 @@ class SlidingWindow(Window):
         if len(session) < self._pin:
             return self._pinned[len(session) :] + text[offset:]
         return text[offset + len(session) - self._pin :]
+
+
+def window_for(model: LoadedModel, options: GenerateOptions) -> Window:
+    """An empty window, as the options want it.
+
+    Raises ValueError for options that do not fit the context, MemoryError where a second one does
+    not fit in memory.
+    """
+    if options.context_overflow != "slide":
+        return Window(model.session)
+    _check_second_context_fits(model.memory["cache"])
+    keep = options.keep
+    if keep == GenerateOptions.keep:  # nobody's choice, and too much for a short context
+        keep = min(keep, max(1, (model.n_ctx - options.pin) // 2))
+    return SlidingWindow(model.session, keep, options.pin)
+
+
+def _check_second_context_fits(cache_bytes: int) -> None:
+    """Room for the first was made sure of when the model was loaded."""
+    available = _core.available_memory()
+    if cache_bytes > available:
+        raise MemoryError(
+            f"a text that slides takes a second context of {cache_bytes / 1e6:.0f} MB, and "
+            f'{available / 1e6:.0f} MB are available: load the model with kv_type="int8" '
+            "(--kv-type int8) or a smaller n_ctx (-c)"
+        )

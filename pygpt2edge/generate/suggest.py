@@ -13,20 +13,18 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pygpt2edge import _core
-from pygpt2edge.prefix_cache import n_common
-from pygpt2edge.results import Suggestion
+from pygpt2edge.generate.common_prefix import n_common
+from pygpt2edge.generate.results import Suggestion
+from pygpt2edge.generate.words import Typed, Vocabulary, read_word
+from pygpt2edge.loaded_model import LoadedModel
 from pygpt2edge.tokenizer import start_token
-from pygpt2edge.words import Typed, Vocabulary, read_word
-
-if TYPE_CHECKING:
-    from pygpt2edge.model import GPT2
 
 ROWS_OF_A_PASS = 8  # one more costs little up to here
 _MAX_KNOWN = 128  # distributions kept: the root's and a few letters' worth of a word
@@ -257,13 +255,12 @@ class Suggester:
     Several threads may use it; their calls take turns. Raises ValueError for max_passes below 1.
     """
 
-    def __init__(self, model: GPT2, *, max_passes: int = 3) -> None:
+    def __init__(self, model: LoadedModel, *, max_passes: int = 3) -> None:
         if max_passes < 1:
             raise ValueError(f"max_passes is {max_passes}; give 1 or more")
         # The model holds its suggester, and must not be held in turn.
         self._tokenizer, self._max_passes, self._path = model.tokenizer, max_passes, model.path
-        new_session = partial(_core.Session, model._model, model.n_ctx, model.kv_type)
-        self._contexts = _Contexts(new_session, model.n_ctx)
+        self._contexts = _Contexts(model.session_maker(), model.n_ctx)
         self._known: OrderedDict[tuple[int, ...], Distribution] = OrderedDict()
         self._lock = threading.Lock()
 

@@ -12,15 +12,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from pygpt2edge import _core
-from pygpt2edge.prefix_cache import n_common
-from pygpt2edge.window import Window
-
-if TYPE_CHECKING:
-    from pygpt2edge.generation import GenerateOptions
-    from pygpt2edge.model import GPT2
+from pygpt2edge.generate.common_prefix import n_common
+from pygpt2edge.generate.options import GenerateOptions
+from pygpt2edge.generate.window import Window, window_for
+from pygpt2edge.loaded_model import LoadedModel
 
 # The core computes the logits of 16 rows together, of which the first is no guess.
 MAX_GUESSES = 15
@@ -218,10 +216,10 @@ class Speculation:
 
 
 def speculation(
-    model: GPT2,
+    model: LoadedModel,
     options: GenerateOptions,
     *,
-    draft: GPT2 | None,
+    draft: LoadedModel | None,
     prompt_lookup: bool,
     max_guesses: int,
 ) -> Speculation | None:
@@ -233,5 +231,5 @@ def speculation(
                 f"the draft {draft.path.name} has another vocabulary than {model.path.name}: only "
                 "a model of the same vocabulary can guess its tokens"
             )
-        guessers.append(Draft(draft.window(options)))
+        guessers.append(Draft(window_for(draft, options)))
     return Speculation(guessers, max_guesses) if guessers else None

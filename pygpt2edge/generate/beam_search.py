@@ -13,13 +13,12 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 from pygpt2edge import _core
-from pygpt2edge.results import Completion, FinishReason, Timings
-
-if TYPE_CHECKING:
-    from pygpt2edge.model import GPT2
+from pygpt2edge.generate.options import each_stop
+from pygpt2edge.generate.results import Completion, FinishReason, Timings
+from pygpt2edge.loaded_model import LoadedModel
 
 EarlyStopping = bool | Literal["never"]
 
@@ -76,10 +75,24 @@ class _Ended:
     reason: FinishReason
 
 
+def beam_search(
+    model: LoadedModel,
+    prompt: str | Sequence[int],
+    *,
+    stop: str | Sequence[str],
+    allow_special: bool,
+    **others: Any,
+) -> list[Completion]:
+    """See `GPT2.beam_search`; `others` are fields of BeamOptions."""
+    options = BeamOptions(stop=each_stop(stop), **others)
+    tokens = model.tokens_of(prompt, allow_special=allow_special)
+    return BeamSearch(model, tokens, options).run()
+
+
 class BeamSearch:
     """One search: `run` it once."""
 
-    def __init__(self, model: GPT2, prompt: Sequence[int], options: BeamOptions) -> None:
+    def __init__(self, model: LoadedModel, prompt: Sequence[int], options: BeamOptions) -> None:
         self._model, self._prompt, self._options = model, list(prompt), options
         self._beams: list[_Beam] = []  # best first
         self._ended: list[_Ended] = []  # best first

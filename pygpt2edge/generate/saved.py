@@ -9,7 +9,6 @@ code, and nothing is believed before the checksum and the model's fingerprint ar
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import struct
 from collections.abc import Sequence
@@ -25,21 +24,6 @@ T = TypeVar("T")
 MAGIC = b"p2etext1"
 _LENGTHS = struct.Struct("<IQ")
 _CRC = struct.Struct("<I")
-_SAMPLE = 1024
-
-
-def fingerprint(path: Path) -> str:
-    """A hash that tells models apart: of each tensor's name, type, shape, first and last bytes."""
-    digest = hashlib.blake2b(digest_size=16)
-    tensors = _core.GgufFile(path).tensors
-    with path.open("rb") as file:
-        for tensor in tensors:
-            digest.update(repr((tensor.name, tensor.type, tensor.shape)).encode())
-            n = min(tensor.n_bytes, _SAMPLE)
-            for at in (tensor.offset, tensor.offset + tensor.n_bytes - n):
-                file.seek(at)
-                digest.update(file.read(n))
-    return digest.hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -81,27 +81,6 @@ class Completion:
 
 
 @dataclass(frozen=True)
-class Ranked:
-    """A candidate, and how probable it is as what follows a prompt.
-
-    `tokens` are those that were scored. They begin where the tokens of any candidate's whole text
-    first differ from the prompt's own, which may be before the prompt's end: " wor" and "ld" are
-    other tokens than " world".
-    """
-
-    text: str
-    index: int  # among the candidates as they were given
-    logprob: float  # natural logarithm, of all `tokens` together; 0 when there are none
-    tokens: list[int]
-    logprobs: list[float]  # of each of them
-
-    @property
-    def logprob_per_token(self) -> float:
-        """The mean of `logprobs`, for candidates of different lengths; 0 without any."""
-        return self.logprob / len(self.logprobs) if self.logprobs else 0.0
-
-
-@dataclass(frozen=True)
 class Suggestion:
     """A word that may come next."""
 

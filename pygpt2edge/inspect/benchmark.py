@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pygpt2edge import _core
-from pygpt2edge.model import GPT2
+from pygpt2edge.loaded_model import LoadedModel
 
 # Tokens before those that decoding is timed on.
 DECODE_PROMPT = 16
@@ -29,7 +29,7 @@ class Benchmark:
 
 
 def benchmark(
-    model: GPT2,
+    model: LoadedModel,
     prefill: Sequence[int] = (128, 512),
     decode: Sequence[int] = (128,),
     *,
@@ -76,7 +76,7 @@ def benchmark(
 class _Runs:
     """Single runs; each returns the seconds it took."""
 
-    def __init__(self, model: GPT2, random: np.random.Generator) -> None:
+    def __init__(self, model: LoadedModel, random: np.random.Generator) -> None:
         self._session = model.session()
         self._random = random
         self._greedy = _core.Sampler(temperature=0)
@@ -122,7 +122,7 @@ def peak_rss_mb() -> float | None:
     return peak * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
-def _check_lengths(model: GPT2, what: str, lengths: Sequence[int], before: int) -> None:
+def _check_lengths(model: LoadedModel, what: str, lengths: Sequence[int], before: int) -> None:
     for n in lengths:
         if not 1 <= n <= model.n_ctx - before:
             after = f" after a prompt of {before}" if before else ""

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from pygpt2edge import _core
+from pygpt2edge.generate.common_prefix import n_common
 
 
 class PrefixCache:
@@ -65,12 +66,3 @@ class PrefixCache:
             return False
         self._sessions.popitem(last=False)
         return True
-
-
-def n_common(a: Sequence[int], b: Sequence[int]) -> int:
-    """How many tokens two texts have in common at their beginnings."""
-    n = min(len(a), len(b))
-    for i in range(n):
-        if a[i] != b[i]:
-            return i
-    return n

@@ -1,30 +1,20 @@
-"""Models by name: fetched from a Hugging Face hub, converted once, and kept.
+"""Checkpoints by name, fetched from a Hugging Face hub.
 
 huggingface_hub does the fetching, with its own cache, progress bars and settings (HF_ENDPOINT,
-HF_HUB_OFFLINE, HF_TOKEN, ...). It is needed for the first use of a model only: what it fetched
-becomes a GGUF in this package's cache folder, and later uses need neither it nor a network.
+HF_HUB_OFFLINE, HF_TOKEN, ...).
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import importlib
-import os
 import re
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from pygpt2edge.convert import convert
-from pygpt2edge.convert.json_file import read_json
 from pygpt2edge.convert.model_config import read_hugging_face_config
-from pygpt2edge.convert.plan import output_type
 from pygpt2edge.errors import Gpt2EdgeError, MissingDependencyError
-from pygpt2edge.file_lock import locked
-from pygpt2edge.output_file import TEMPORARY_SUFFIX
+from pygpt2edge.json_file import read_json
 
 # Names from before the hub had owners, which people still type.
 _OFFICIAL = {
@@ -57,56 +47,6 @@ def hub_name(source: str) -> str | None:
         return _OFFICIAL[source]
     is_name = _NAME.fullmatch(source) and not source.lower().endswith(_FILE_SUFFIXES)
     return source if is_name else None
-
-
-def cache_folder() -> Path:
-    """Where converted models are kept: $PYGPT2EDGE_CACHE, or the platform's place for caches."""
-    if folder := os.environ.get("PYGPT2EDGE_CACHE"):
-        return Path(folder).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
-    elif sys.platform == "darwin":
-        base = os.environ.get("XDG_CACHE_HOME") or "~/Library/Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "pygpt2edge"
-
-
-def cached_gguf(
-    name: str,
-    type: str = "q8_0",
-    *,
-    progress: Callable[[int, int, str], None] | None = None,
-    revision: str | None = None,
-) -> Path:
-    """The GGUF of a model, fetched and converted on the first call, at once on later ones.
-
-    A hub name's file is kept for good, even when the hub's main branch moves on; delete it from
-    `cache_folder()` or give a `revision` for another. A local checkpoint is converted again when
-    its files change. Several processes may ask at once: one converts, the others wait for it.
-
-    Raises what `convert` raises.
-    """
-    kind = output_type(type).name
-    if Path(name).exists():
-        folder, stem = "local", _fingerprint(Path(name))
-    elif repository := hub_name(name):
-        folder, stem = repository.replace("/", "--"), quote(revision or "main", safe="")
-    else:
-        raise FileNotFoundError(
-            f"{name}: no such file or folder, and not a hub name such as openai-community/gpt2"
-        )
-    path = cache_folder() / folder / f"{stem}-{kind}.gguf"
-    if path.is_file():
-        return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with locked(path.with_suffix(".lock")):
-        if not path.is_file():
-            # Only a process that was killed outright leaves these, and none is writing now.
-            for leftover in path.parent.glob(f".{path.name}.*{TEMPORARY_SUFFIX}"):
-                leftover.unlink(missing_ok=True)
-            convert(name, path, kind, progress=progress, revision=revision)
-    return path
 
 
 def fetch_checkpoint(name: str, revision: str | None = None) -> Path:
@@ -198,14 +138,3 @@ def _fetched_before(name: str, revision: str | None, hub: Any) -> Path | None:
     folder = Path(config).parent
     stems = [*_SINGLE_FILES, *(f"{stem}.index.json" for stem in _SINGLE_FILES)]
     return folder if any((folder / stem).is_file() for stem in stems) else None
-
-
-def _fingerprint(source: Path) -> str:
-    """A name for a local checkpoint that changes with its place and its files."""
-    source = source.resolve()
-    files = [source] if source.is_file() else sorted(source.iterdir())
-    digest = hashlib.sha256(str(source).encode())
-    for file in files:
-        state = file.stat()
-        digest.update(f"{file.name} {state.st_size} {state.st_mtime_ns}\n".encode())
-    return f"{source.stem if source.is_file() else source.name}-{digest.hexdigest()[:16]}"

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from pygpt2edge import _core
+from pygpt2edge.loaded_model import LoadedModel
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 # Rows of logits held at a time: 26 MB with GPT-2's vocabulary.
 ROWS = 128
@@ -13,6 +19,18 @@ ROWS = 128
 _SESSIONS = 16
 
 Part = tuple[_core.Session, Sequence[int], Sequence[int]]
+
+
+def score(model: LoadedModel, text: str | Sequence[int]) -> NDArray[np.float32]:
+    """See `GPT2.score`."""
+    import numpy as np  # so late: what ranks texts needs none
+
+    tokens = model.tokenizer.encode(text) if isinstance(text, str) else list(text)
+    inputs = [model.start_token, *tokens][:-1]
+    session = model.session()
+    session.check(inputs)
+    (scores,) = logprobs([(session, inputs, tokens)])
+    return np.array(scores, np.float32)
 
 
 def logprobs(parts: Iterable[Part]) -> Iterator[list[float]]:

@@ -6,67 +6,18 @@ import codecs
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from pygpt2edge import _core, saved
+from pygpt2edge import _core
 from pygpt2edge.errors import ContextLengthError
-from pygpt2edge.results import Completion, FinishReason, Piece, Timings, TokenLogprob
-from pygpt2edge.speculation import Speculation
-from pygpt2edge.window import Window
-
-if TYPE_CHECKING:
-    from pygpt2edge.model import GPT2
-
-OVERFLOWS = ("stop", "error", "slide")
-
-
-@dataclass(frozen=True)
-class GenerateOptions:
-    """The options of `GPT2.generate`, which documents them."""
-
-    max_tokens: int | None = 64
-    temperature: float = 0.8
-    top_k: int = 40
-    top_p: float = 1.0
-    min_p: float = 0.0
-    repetition_penalty: float = 1.0
-    logit_bias: Mapping[int, float] = field(default_factory=dict)
-    seed: int | None = None
-    stop: Sequence[str] = ()
-    logprobs: int = 0
-    ignore_eos: bool = False
-    context_overflow: str = "stop"
-    keep: int = 512
-    pin: int = 0
-
-    def __post_init__(self) -> None:
-        if self.max_tokens is not None and self.max_tokens < 0:
-            raise ValueError(
-                f"max_tokens is {self.max_tokens}; give 0 or more, or None to fill the context"
-            )
-        if self.logprobs < 0:
-            raise ValueError(f"logprobs is {self.logprobs}; give 0 or more")
-        if self.seed is not None and not 0 <= self.seed < 2**64:
-            raise ValueError(f"seed is {self.seed}; give 0 to 2^64 - 1, or None to draw one")
-        if self.context_overflow not in OVERFLOWS:
-            raise ValueError(
-                f'context_overflow is "{self.context_overflow}"; give "stop", "error" or "slide"'
-            )
-
-    def sampler(self, seed: int) -> _core.Sampler:
-        """A sampler of these options."""
-        return _core.Sampler(
-            temperature=self.temperature,
-            top_k=self.top_k,
-            top_p=self.top_p,
-            min_p=self.min_p,
-            repetition_penalty=self.repetition_penalty,
-            logit_bias=dict(self.logit_bias),
-            seed=seed,
-        )
+from pygpt2edge.generate import saved
+from pygpt2edge.generate.options import GenerateOptions
+from pygpt2edge.generate.results import Completion, FinishReason, Piece, Timings, TokenLogprob
+from pygpt2edge.generate.speculation import Speculation
+from pygpt2edge.generate.window import Window
+from pygpt2edge.loaded_model import LoadedModel
 
 
 class Generation(Iterator[Piece]):
@@ -79,7 +30,7 @@ class Generation(Iterator[Piece]):
     """
 
     def __init__(
-        self, model: GPT2, window: Window, prompt: Sequence[int], options: GenerateOptions
+        self, model: LoadedModel, window: Window, prompt: Sequence[int], options: GenerateOptions
     ) -> None:
         self.window = window
         self.pending: list[int] = list(prompt)

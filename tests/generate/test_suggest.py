@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tiny_models import TinyModel, draw_weights, write_gguf
 
 from pygpt2edge import GPT2, Suggester, Suggestion
-from pygpt2edge.words import Typed, read_word
+from pygpt2edge.generate.words import Typed, read_word
 
 BYTES = TinyModel("bytes", n_layer=1, n_head=2, n_embd=32, n_inner=64, n_ctx=64, n_vocab=257)
 

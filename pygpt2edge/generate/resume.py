@@ -4,20 +4,42 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pygpt2edge import _core, saved
+from pygpt2edge import _core
 from pygpt2edge.errors import FormatError, UnsupportedError
-from pygpt2edge.generation import GenerateOptions, Generation
-from pygpt2edge.results import TokenLogprob
-from pygpt2edge.saved import SavedText
+from pygpt2edge.generate import saved
+from pygpt2edge.generate.generation import Generation
+from pygpt2edge.generate.options import GenerateOptions
+from pygpt2edge.generate.results import TokenLogprob
+from pygpt2edge.generate.saved import SavedText
+from pygpt2edge.generate.speculation import speculation
+from pygpt2edge.generate.window import window_for
+from pygpt2edge.loaded_model import LoadedModel
 
-if TYPE_CHECKING:
-    from pygpt2edge.model import GPT2
 
-
-def resume(model: GPT2, path: Path, max_tokens: int | None) -> Generation:
+def resume(
+    model: LoadedModel,
+    path: Path,
+    max_tokens: int | None,
+    *,
+    draft: LoadedModel | None,
+    prompt_lookup: bool,
+    max_guesses: int,
+) -> Generation:
     """See `GPT2.resume`."""
+    generation = _read(model, path, max_tokens)
+    generation.speculation = speculation(
+        model,
+        generation.options,
+        draft=draft,
+        prompt_lookup=prompt_lookup,
+        max_guesses=max_guesses,
+    )
+    return generation
+
+
+def _read(model: LoadedModel, path: Path, max_tokens: int | None) -> Generation:
     text = saved.read(path, model.fingerprint)
     for name, ours in (("kv_type", model.kv_type), ("n_ctx", model.n_ctx)):
         if text.field(name, type(ours)) != ours:
@@ -33,10 +55,10 @@ def resume(model: GPT2, path: Path, max_tokens: int | None) -> Generation:
         raise FormatError(f"{path}: its header makes no sense: {error}") from error
 
 
-def _resumed(model: GPT2, text: SavedText, max_tokens: int | None) -> Generation:
+def _resumed(model: LoadedModel, text: SavedText, max_tokens: int | None) -> Generation:
     prompt, tokens = text.numbers("prompt"), text.numbers("tokens")
     options = _options(text, len(tokens), max_tokens)
-    window = model.window(options)
+    window = window_for(model, options)
     computed = (prompt + tokens)[:-1] if tokens else []
     if computed:
         window.restore(computed, _sessions(model, text))
@@ -61,7 +83,7 @@ def _options(text: SavedText, n_tokens: int, max_tokens: int | None) -> Generate
     return dataclasses.replace(options, seed=seed)
 
 
-def _sessions(model: GPT2, text: SavedText) -> list[_core.Session]:
+def _sessions(model: LoadedModel, text: SavedText) -> list[_core.Session]:
     contexts = text.field("contexts", list)
     if len(contexts) != len(text.contexts):
         raise FormatError(f"{text.path}: contexts and sizes are not as many")

@@ -1,0 +1,104 @@
+"""One of many texts, as the one who asked for it sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Sequence
+
+from pygpt2edge.generate.generation import Generation
+from pygpt2edge.generate.results import Completion, Piece
+
+
+class QueueFullError(RuntimeError):
+    """An engine has as many requests waiting as it takes: try again later."""
+
+
+class Request(Iterator[Piece], AsyncIterator[Piece]):
+    """One text that an engine writes: iterate over its pieces, in a thread or a coroutine.
+
+    Every piece goes to one reader. Errors of the request are raised where its pieces are read.
+    """
+
+    def __init__(self, generation: Generation) -> None:
+        self._generation = generation
+        self._pieces: deque[Piece] = deque()
+        self._changed = threading.Condition()
+        self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._done = False
+        self._cancelled = False
+        self._error: BaseException | None = None
+
+    def cancel(self) -> None:
+        """Ends the text where it is. What is written already can still be read."""
+        with self._changed:
+            self._cancelled = True
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more will be written."""
+        return self._done
+
+    def __next__(self) -> Piece:
+        with self._changed:
+            while not self._pieces and not self._done:
+                self._changed.wait()
+            piece = self._take()
+        if piece is None:
+            raise StopIteration
+        return piece
+
+    async def __anext__(self) -> Piece:
+        while True:
+            with self._changed:
+                if self._pieces or self._done:
+                    piece = self._take()
+                    break
+                loop = asyncio.get_running_loop()
+                waiter = loop.create_future()
+                self._waiting.append((loop, waiter))
+            await waiter
+        if piece is None:
+            raise StopAsyncIteration
+        return piece
+
+    def completion(self) -> Completion:
+        """The text so far, with its tokens and timings."""
+        return self._generation.completion()
+
+    def result(self) -> Completion:
+        """Waits for the end of the text, and returns it whole. Raises what went wrong."""
+        for _ in self:
+            pass
+        return self.completion()
+
+    async def wait(self) -> Completion:
+        """`result`, for coroutines."""
+        async for _ in self:
+            pass
+        return self.completion()
+
+    def _take(self) -> Piece | None:
+        if self._pieces:
+            return self._pieces.popleft()
+        if self._error is not None:
+            raise self._error
+        return None
+
+    def _add(self, pieces: Sequence[Piece], done: bool, error: BaseException | None = None) -> None:
+        with self._changed:
+            self._pieces.extend(pieces)
+            self._done, self._error = done, error
+            self._changed.notify_all()
+            waiting, self._waiting = self._waiting, []
+        for loop, waiter in waiting:
+            try:
+                loop.call_soon_threadsafe(_wake, waiter)
+            except RuntimeError:  # the reader's loop has ended: nobody waits any more
+                continue
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

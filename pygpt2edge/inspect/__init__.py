@@ -1,0 +1,1 @@
+"""What looks at a model: scores, ranks, attention, evaluation, speed."""

@@ -1,0 +1,171 @@
+"""A model file in memory: what is known of it, its tokenizer, and empty sessions of it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pygpt2edge import _core
+from pygpt2edge.errors import UnsupportedError
+from pygpt2edge.tokenizer import Tokenizer, start_token
+
+_SAMPLE = 1024  # bytes of a tensor's beginning and end that its model is known by
+
+
+def demo_model_path() -> Path:
+    """The small model that comes with the package: real, trained, and not very wise."""
+    return Path(str(resources.files("pygpt2edge") / "data" / "demo.gguf"))
+
+
+class LoadedModel:
+    """A GGUF file that is loaded, and the settings that its texts are made with.
+
+    What writes texts or looks at a model is given one of these. `GPT2`, which users have, is one,
+    and documents the parameters.
+
+    Attributes:
+      path: the file.
+      core_model: the core's model, which sessions are made of.
+      tokenizer: of the file's vocabulary.
+      config: the shape, by the names of Hugging Face's config.json.
+      n_ctx: the most tokens of a session.
+      kv_type: how sessions keep keys and values: "int8", "f16" or "f32".
+      load_s: the seconds that loading took.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        n_threads: int | None = None,
+        n_ctx: int | None = None,
+        kv_type: str | None = None,
+    ) -> None:
+        start = time.perf_counter()
+        self.path = demo_model_path() if path is None else Path(path)
+        _refuse_what_is_not_a_file(self.path)
+        # The vocabulary is read while the weights are packed: neither needs Python meanwhile.
+        with ThreadPoolExecutor(1) as executor:
+            tables = executor.submit(_tokenizer_tables, self.path)
+            self.core_model = _core.Model(
+                os.fsencode(self.path), n_threads or 0, n_ctx or 0, kv_type or ""
+            )
+            self.tokenizer = Tokenizer(tables.result())
+        self.config: dict[str, Any] = self.core_model.config
+        self.n_ctx: int = self.config["n_ctx"] if n_ctx is None else n_ctx
+        self.kv_type: str = self.core_model.kv_type
+        self._cache_bytes = self.session().cache_bytes
+        if self.tokenizer.n_vocab > self.config["n_vocab"]:
+            raise UnsupportedError(
+                f"{self.path}: tokenizer.ggml.tokens has {self.tokenizer.n_vocab} tokens, "
+                f"the model {self.config['n_vocab']}: convert the model again"
+            )
+        self.load_s = time.perf_counter() - start
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """A hash that tells this model from others, whatever its file is called."""
+        return _fingerprint(self.path)
+
+    @property
+    def code_bias(self) -> int:
+        """What the kernels of this machine add to the codes of an int8 cache: 0 or 128."""
+        return self.core_model.code_bias
+
+    @property
+    def bytes_per_token(self) -> int:
+        """Bytes of weights that writing one token reads: what bounds decoding."""
+        return self.core_model.bytes_per_token
+
+    @property
+    def multiply_adds_per_token(self) -> int:
+        """Multiply-adds of the layers for one token: what bounds reading a prompt."""
+        return self.core_model.multiply_adds_per_token
+
+    @property
+    def isa(self) -> str:
+        """The instruction set in use: "avx512_vnni", "avx2", "scalar" ..."""
+        return self.core_model.isa
+
+    @property
+    def n_threads(self) -> int:
+        """How many threads compute."""
+        return self.core_model.n_threads
+
+    @property
+    def memory(self) -> dict[str, int]:
+        """Bytes taken: the weights, one session's cache, and the workspace all sessions share."""
+        return {
+            "weights": self.core_model.weight_bytes,
+            "cache": self._cache_bytes,
+            "workspace": self.core_model.workspace_bytes,
+        }
+
+    @property
+    def cache_bytes_used(self) -> int:
+        """Bytes that the keys and values of all sessions take now; shared ones count once."""
+        return self.core_model.cache_bytes_used
+
+    @property
+    def start_token(self) -> int:
+        """What stands before an empty text. Raises UnsupportedError where there is none."""
+        return start_token(self.tokenizer, self.path)
+
+    def session(self) -> _core.Session:
+        """An empty sequence with a cache of its own, for those who drive the model by hand."""
+        return self.session_maker()()
+
+    def session_maker(self) -> Callable[[], _core.Session]:
+        """A function that does what `session` does and does not keep this object alive."""
+        return functools.partial(_core.Session, self.core_model, self.n_ctx, self.kv_type)
+
+    def tokens_of(self, text: str | Sequence[int], *, allow_special: bool = False) -> list[int]:
+        """The tokens that stand for a text: its own, or for an empty one the start token.
+
+        `allow_special` reads "<|endoftext|>" as the token, not as plain text.
+        """
+        if isinstance(text, str):
+            tokens = self.tokenizer.encode(text, allow_special=allow_special)
+        else:
+            tokens = [int(token) for token in text]
+        return tokens or [self.start_token]
+
+    def __repr__(self) -> str:
+        shape = "{n_layer} layers of {n_embd}".format(**self.config)
+        return (
+            f"<{type(self).__name__} {self.path.name}: {shape}, {self.n_threads} threads, "
+            f"{self.isa}>"
+        )
+
+
+def _refuse_what_is_not_a_file(path: Path) -> None:
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"{path} is a folder; convert the checkpoint in it first: "
+            f"pygpt2edge convert {path} model.gguf"
+        )
+
+
+def _tokenizer_tables(path: Path) -> _core.TokenizerTables:
+    return _core.tokenizer_tables(_core.GgufFile(path))
+
+
+def _fingerprint(path: Path) -> str:
+    """A hash that tells models apart: of each tensor's name, type, shape, first and last bytes."""
+    digest = hashlib.blake2b(digest_size=16)
+    tensors = _core.GgufFile(path).tensors
+    with path.open("rb") as file:
+        for tensor in tensors:
+            digest.update(repr((tensor.name, tensor.type, tensor.shape)).encode())
+            n = min(tensor.n_bytes, _SAMPLE)
+            for at in (tensor.offset, tensor.offset + tensor.n_bytes - n):
+                file.seek(at)
+                digest.update(file.read(n))
+    return digest.hexdigest()
