@@ -1,8 +1,8 @@
 """The compiled core (csrc/python). The package's public names are the ones to use."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -193,8 +193,9 @@ class Model:
     @property
     def isa(self) -> str: ...
     @property
-    def code_bias(self) -> int:
-        """What its kernels add to int8 codes: 0 or 128."""
+    def fingerprint(self) -> int:
+        """Tells models apart, whatever their files are called: 64 bits, of checksums of each
+        tensor's name, type, shape, first and last bytes."""
     @property
     def weight_bytes(self) -> int: ...
     @property
@@ -211,6 +212,9 @@ class Model:
     @property
     def kv_type(self) -> str:
         """As chosen, or else "f32" for a model stored in f32 and "f16" for any other."""
+
+    def page_bytes(self, kv_type: str) -> int:
+        """Bytes of the keys and values of 64 tokens, by which caches grow."""
 
 class Session:
     """One sequence and its cache. n_ctx 0 means the model's; kv_type is "int8", "f16" or "f32"."""
@@ -240,16 +244,6 @@ class Session:
         """Forgets all but the first n tokens."""
     def fork(self) -> Session:
         """Another session of the same tokens; both share the memory of what they have in common."""
-    def page(self, index: int) -> bytes:
-        """The keys and values of 64 tokens, as they lie in memory. Raises IndexError."""
-    @property
-    def n_pages(self) -> int: ...
-    def restore(self, tokens: Sequence[int], pages: Any, code_bias: int) -> None:
-        """Fills an empty session with the tokens and joined pages of another, of the same model.
-
-        code_bias: that of the model the pages come from. There are no logits until the next append.
-        Raises ContextLengthError, MemoryError, and ValueError where sizes do not match.
-        """
     @property
     def logits(self) -> NDArray[np.float32]:
         """A copy of those that follow the last token: (n_vocab)."""
@@ -268,6 +262,167 @@ class Session:
     def cache_bytes_used(self) -> int:
         """Of its pages so far, those shared with other sessions counted in full."""
     def __len__(self) -> int: ...
+
+class TextOptions:
+    """The options of a text; `GPT2.stream` documents them. The seed is the caller's to draw.
+
+    keep None means 512, or half of what the pinned tokens leave of the context if that is less.
+    Raises ValueError for a context_overflow that is none; other values are checked by Text.
+    """
+
+    def __init__(
+        self, *, max_tokens: int | None = 64, temperature: float = 0.8, top_k: int = 40,
+        top_p: float = 1.0, min_p: float = 0.0, repetition_penalty: float = 1.0,
+        logit_bias: Mapping[int, float] = {}, seed: int = 0, stop: Sequence[str] = (),
+        logprobs: int = 0, ignore_eos: bool = False, context_overflow: str = "stop",
+        keep: int | None = None, pin: int = 0,
+    ) -> None: ...  # fmt: skip
+    @property
+    def max_tokens(self) -> int | None: ...
+    @property
+    def temperature(self) -> float: ...
+    @property
+    def top_k(self) -> int: ...
+    @property
+    def top_p(self) -> float: ...
+    @property
+    def min_p(self) -> float: ...
+    @property
+    def repetition_penalty(self) -> float: ...
+    @property
+    def logit_bias(self) -> dict[int, float]: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def stop(self) -> list[str]: ...
+    @property
+    def logprobs(self) -> int: ...
+    @property
+    def ignore_eos(self) -> bool: ...
+    @property
+    def context_overflow(self) -> str: ...
+    @property
+    def keep(self) -> int | None: ...
+    @property
+    def pin(self) -> int: ...
+
+class ContextOptions:
+    """How the contexts of a text are made: n_ctx positions (0: as many as the model has), kept as
+    kv_type "int8", "f16" or "f32"."""
+
+    def __init__(self, n_ctx: int, kv_type: str) -> None: ...
+
+class SpeculationOptions:
+    """What drafts tokens ahead of a text: the text itself, a smaller model, both or neither.
+
+    A pass checks at most `max_draft` of them, and at least `min_draft`, whether they pay or not.
+    """
+
+    def __init__(
+        self, *, prompt_lookup: bool = False, draft: Model | None = None,
+        draft_tables: TokenizerTables | None = None, draft_contexts: ContextOptions = ...,
+        max_draft: int = 15, min_draft: int = 0,
+    ) -> None: ...  # fmt: skip
+
+_Logprob: TypeAlias = tuple[float, list[tuple[int, float]]]
+"""A chosen token's log-probability, and the most likely tokens with theirs, best first."""
+
+_Piece: TypeAlias = tuple[str, int | None, _Logprob | None]
+"""A text's step: characters, the token, and its log-probability where it is asked for."""
+
+class TextState:
+    """A text so far."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def prompt(self) -> list[int]: ...
+    @property
+    def tokens(self) -> list[int]:
+        """Those after the prompt, without the end-of-text token."""
+    @property
+    def logprobs(self) -> list[_Logprob]:
+        """Of each token, where they are asked for."""
+    @property
+    def finish_reason(self) -> Literal["stop", "length"] | None: ...
+    @property
+    def stop_string(self) -> str | None: ...
+    @property
+    def timings(self) -> dict[str, Any]:
+        """The fields of `Timings`, load_s apart."""
+
+class Text:
+    """One text in the making. Every call frees the GIL; threads take turns.
+
+    Raises ValueError for an option that is out of range, a draft of another vocabulary and a prompt
+    without tokens, and MemoryError where the next context of a text that slides does not fit.
+    """
+
+    def __init__(
+        self, model: Model, tables: TokenizerTables, contexts: ContextOptions,
+        prompt: Sequence[int], options: TextOptions, speculation: SpeculationOptions = ...,
+    ) -> None: ...  # fmt: skip
+    @staticmethod
+    def resume(
+        path: str | bytes, model: Model, tables: TokenizerTables, contexts: ContextOptions,
+        max_tokens: int | None = None, speculation: SpeculationOptions = ...,
+    ) -> Text:  # fmt: skip
+        """Goes on with what `save` wrote. `max_tokens` is how many to add to what is there; None
+        leaves it to the saved options.
+
+        Raises OSError, FormatError for what is damaged or no text, UnsupportedError where it was
+        saved with another model, n_ctx or kv_type.
+        """
+    def next(self) -> _Piece:
+        """The next piece, which is computed if need be.
+
+        Raises StopIteration when the text has ended; ContextLengthError where the prompt does not
+        fit, or the context is full and context_overflow is "error"; ValueError, RuntimeError.
+        """
+    def run(self) -> None:
+        """Goes on to the text's end. Raises what `next` does."""
+    def pieces(self) -> list[_Piece]:
+        """Takes the pieces that steps have left."""
+    def check_error(self) -> None:
+        """Raises what has ended the text, if it was an error."""
+    def check(self) -> None:
+        """Raises what the prompt would, memory apart."""
+    def share(self, session: Session) -> None:
+        """Begins with what a session has computed of the prompt's first tokens, but for the last.
+        They share the memory."""
+    def prefix(self) -> Session | None:
+        """What is computed from the text's first token on, in whole pages while it goes on. They
+        share the memory. None where the context has slid, or there is nothing."""
+    def release(self) -> None:
+        """Gives up the memory of keys and values: nothing more will be added."""
+    def state(self) -> TextState: ...
+    def save(self, write: Callable[[memoryview], object]) -> None:
+        """Calls `write` with all bytes of the text (csrc/generate/saved_text.h), front to back.
+        A view is good for the time of the call.
+
+        Raises ValueError for a text that has come to its end ("length" is none).
+        """
+    def saved_bytes(self) -> int:
+        """How many bytes `save` would write now. Raises what it does."""
+    @property
+    def options(self) -> TextOptions: ...
+    @property
+    def finished(self) -> bool:
+        """Whether it has ended, in an error too."""
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is a token after the prompt."""
+    @property
+    def max_pages(self) -> int:
+        """Pages of 64 positions that its keys and values take at the most."""
+
+def step_together(texts: Sequence[Text]) -> None:
+    """One step of several texts of one model, in one pass over its weights.
+
+    A step takes up to 256 tokens of prompts, 64 where other texts are being written, in even
+    shares. What goes wrong with one text stays with it. Raises MemoryError, and ValueError for
+    texts of different models or one that comes twice; then all are as they were before.
+    """
 
 def available_memory() -> int:
     """Bytes this process can still take without swapping, control groups heeded."""

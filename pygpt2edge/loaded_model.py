@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -15,8 +14,6 @@ from typing import Any
 from pygpt2edge import _core
 from pygpt2edge.errors import UnsupportedError
 from pygpt2edge.tokenizer import Tokenizer, start_token
-
-_SAMPLE = 1024  # bytes of a tensor's beginning and end that its model is known by
 
 
 def demo_model_path() -> Path:
@@ -70,14 +67,9 @@ class LoadedModel:
         self.load_s = time.perf_counter() - start
 
     @functools.cached_property
-    def fingerprint(self) -> str:
-        """A hash that tells this model from others, whatever its file is called."""
-        return _fingerprint(self.path)
-
-    @property
-    def code_bias(self) -> int:
-        """What the kernels of this machine add to the codes of an int8 cache: 0 or 128."""
-        return self.core_model.code_bias
+    def contexts(self) -> _core.ContextOptions:
+        """How the contexts of texts are made."""
+        return _core.ContextOptions(self.n_ctx, self.kv_type)
 
     @property
     def bytes_per_token(self) -> int:
@@ -107,6 +99,11 @@ class LoadedModel:
             "cache": self._cache_bytes,
             "workspace": self.core_model.workspace_bytes,
         }
+
+    @property
+    def page_bytes(self) -> int:
+        """Bytes of a page, by which a session's cache grows: the keys and values of 64 tokens."""
+        return self.core_model.page_bytes(self.kv_type)
 
     @property
     def cache_bytes_used(self) -> int:
@@ -155,17 +152,3 @@ def _refuse_what_is_not_a_file(path: Path) -> None:
 
 def _tokenizer_tables(path: Path) -> _core.TokenizerTables:
     return _core.tokenizer_tables(_core.GgufFile(path))
-
-
-def _fingerprint(path: Path) -> str:
-    """A hash that tells models apart: of each tensor's name, type, shape, first and last bytes."""
-    digest = hashlib.blake2b(digest_size=16)
-    tensors = _core.GgufFile(path).tensors
-    with path.open("rb") as file:
-        for tensor in tensors:
-            digest.update(repr((tensor.name, tensor.type, tensor.shape)).encode())
-            n = min(tensor.n_bytes, _SAMPLE)
-            for at in (tensor.offset, tensor.offset + tensor.n_bytes - n):
-                file.seek(at)
-                digest.update(file.read(n))
-    return digest.hexdigest()

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from pygpt2edge.generate.beam_search import EarlyStopping, beam_search
 from pygpt2edge.generate.generation import Generation
+from pygpt2edge.generate.options import MAX_GUESSES
 from pygpt2edge.generate.results import Completion, Suggestion
-from pygpt2edge.generate.resume import resume
-from pygpt2edge.generate.speculation import MAX_GUESSES
-from pygpt2edge.generate.stream import finished, stream
+from pygpt2edge.generate.stream import resume, stream
 from pygpt2edge.inspect.attention import attention
 from pygpt2edge.inspect.rank import Ranked, rank
 from pygpt2edge.inspect.scoring import score
@@ -178,7 +177,7 @@ class GPT2(LoadedModel):
         """
         if "num_beams" in options:
             return self.beam_search(prompt, n=1, **options)[0]
-        return finished(self.stream(prompt, **options))
+        return self.stream(prompt, **options).run()
 
     def resume(
         self,

@@ -48,6 +48,7 @@ class Tokenizer:
       bos_token, eos_token: the ids that begin and end a document, None where there is none. GPT-2
         has "<|endoftext|>" for both.
       special_tokens: the ids that stand for no text: those two, and other control tokens.
+      tables: the same vocabulary as the core has it.
 
     >>> from pygpt2edge import GPT2
     >>> tokenizer = GPT2().tokenizer
@@ -56,6 +57,7 @@ class Tokenizer:
     """
 
     def __init__(self, tables: _core.TokenizerTables) -> None:
+        self.tables = tables
         self._bytes: list[bytes] = tables.token_bytes
         self.n_vocab: int = len(self._bytes)
         self.bos_token: int | None = tables.bos_token

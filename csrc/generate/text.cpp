@@ -229,11 +229,15 @@ void Text::replay(std::span<const int32_t> tokens, std::vector<TopLogprobs> logp
 
 std::vector<Piece> Text::pieces() {
   const std::lock_guard lock(mutex_);
-  if (pieces_.empty() && error_ != nullptr) std::rethrow_exception(error_);
   std::vector<Piece> taken(std::make_move_iterator(pieces_.begin()),
                            std::make_move_iterator(pieces_.end()));
   pieces_.clear();
   return taken;
+}
+
+void Text::check_error() const {
+  const std::lock_guard lock(mutex_);
+  if (error_ != nullptr) std::rethrow_exception(error_);
 }
 
 void Text::check() const {

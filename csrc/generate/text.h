@@ -78,11 +78,13 @@ class Text {
   // One step of several texts of one model, in one pass over its weights. All tokens of a text but
   // the prompt are given to one step; prompts share what there is for them evenly, so that a short
   // one does not wait for a long one that came before. What goes wrong with one text stays with it:
-  // `pieces` throws it. Throws what concerns the pass; then all texts are as they were before.
+  // `check_error` throws it. Throws what concerns the pass; then all texts are as they were before.
   static void step(std::span<Text* const> texts, const Interrupt& interrupt);
 
-  // Takes the pieces that steps have left. Throws the text's error when there are none.
+  // Takes the pieces that steps have left.
   std::vector<Piece> pieces();
+  // Throws what has ended the text, if it was an error.
+  void check_error() const;
 
   // The text and all that it takes to go on, as bytes (saved_text.h). Throws std::invalid_argument
   // for a text that has come to its end (max_tokens is none).

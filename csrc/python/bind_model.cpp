@@ -201,6 +201,12 @@ void bind_model(py::module_& m) {
       .def_property_readonly("bytes_per_token", &Model::bytes_per_token)
       .def_property_readonly("multiply_adds_per_token", &Model::multiply_adds_per_token)
       .def_property_readonly("kv_type", &kv_type)
+      .def(
+          "page_bytes",
+          [](const Model& model, const std::string& kv_type) {
+            return model.page_pool(cache_type(kv_type))->page_bytes();
+          },
+          py::arg("kv_type"))
       .def_property_readonly("cache_bytes_used", &cache_bytes_used);
 
   py::class_<Sequence>(m, "Session")

@@ -5,6 +5,7 @@
 #include <pybind11/functional.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
@@ -53,6 +54,18 @@ Overflow overflow(const std::string& name) {
                         "\"; give \"stop\", \"error\" or \"slide\"");
 }
 
+const char* overflow_name(Overflow overflow) {
+  const auto* found = std::find_if(std::begin(kOverflows), std::end(kOverflows),
+                                   [&](const auto& named) { return named.second == overflow; });
+  return found->first;
+}
+
+// Reads a field of the options' sampling.
+template <typename T>
+auto sampling(T SamplerOptions::* field) {
+  return [field](const TextOptions& options) { return options.sampling.*field; };
+}
+
 py::object finish_reason(FinishReason reason) {
   switch (reason) {
     case FinishReason::kStop:
@@ -97,9 +110,25 @@ void bind_options(py::module_& m) {
            py::arg("stop") = std::vector<std::string>{}, py::arg("logprobs") = 0,
            py::arg("ignore_eos") = false, py::arg("context_overflow") = "stop",
            py::arg("keep") = std::nullopt, py::arg("pin") = 0)
-      .def_property_readonly("seed", [](const TextOptions& o) { return o.sampling.seed; })
       .def_readonly("max_tokens", &TextOptions::max_tokens)
-      .def_readonly("logprobs", &TextOptions::logprobs);
+      .def_property_readonly("temperature", sampling(&SamplerOptions::temperature))
+      .def_property_readonly("top_k", sampling(&SamplerOptions::top_k))
+      .def_property_readonly("top_p", sampling(&SamplerOptions::top_p))
+      .def_property_readonly("min_p", sampling(&SamplerOptions::min_p))
+      .def_property_readonly("repetition_penalty", sampling(&SamplerOptions::repetition_penalty))
+      .def_property_readonly("logit_bias",
+                             [](const TextOptions& options) {
+                               const auto& biases = options.sampling.logit_bias;
+                               return std::map<int32_t, float>(biases.begin(), biases.end());
+                             })
+      .def_property_readonly("seed", sampling(&SamplerOptions::seed))
+      .def_readonly("stop", &TextOptions::stop)
+      .def_readonly("logprobs", &TextOptions::logprobs)
+      .def_readonly("ignore_eos", &TextOptions::ignore_eos)
+      .def_property_readonly("context_overflow",
+                             [](const TextOptions& o) { return overflow_name(o.context_overflow); })
+      .def_readonly("keep", &TextOptions::keep)
+      .def_readonly("pin", &TextOptions::pin);
 
   py::class_<ContextOptions>(m, "ContextOptions")
       .def(py::init([](int n_ctx, const std::string& kv_type) {
@@ -223,6 +252,7 @@ void bind_text(py::module_& m) {
       .def(
           "run", [](Text& text) { text.run(check_signals()); }, Unlocked())
       .def("pieces", &pieces)
+      .def("check_error", &Text::check_error, Unlocked())
       .def("check", &Text::check, Unlocked())
       .def("share", &Text::share, py::arg("session"), Unlocked())
       .def("prefix", &Text::prefix, Unlocked())

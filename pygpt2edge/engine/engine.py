@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, final
 
 from pygpt2edge import _core
-from pygpt2edge.engine.job import PAGE, Job, pages
+from pygpt2edge.engine.job import Job
 from pygpt2edge.engine.prefix_cache import PrefixCache
 from pygpt2edge.engine.request import QueueFullError, Request
-from pygpt2edge.generate.generation import Generation
 from pygpt2edge.generate.results import Piece
 from pygpt2edge.generate.stream import stream
-from pygpt2edge.generate.window import Parts
 from pygpt2edge.loaded_model import LoadedModel
-
-# Tokens of prompts that a step takes beside running texts, which wait for them, and without any.
-_PREFILL_BESIDE, _PREFILL_ALONE = 64, 256
 
 
 @final
@@ -66,7 +60,7 @@ class Engine:
         self._model = model
         self._max_batch, self._max_queue = max_batch, max_queue
         full = model.memory["cache"]
-        self._page_bytes = full // pages(model.n_ctx)
+        self._page_bytes = model.page_bytes
         if cache_bytes is None:
             cache_bytes = max(full, min(max_batch * full, _core.available_memory() // 2))
         self.cache_bytes = cache_bytes
@@ -84,9 +78,8 @@ class Engine:
         Raises QueueFullError when too many requests wait, MemoryError when the text could outgrow
         `cache_bytes`, ContextLengthError for a prompt that is too long, RuntimeError after close().
         """
-        generation = stream(self._model, prompt, **options)
-        generation.window.check(generation.pending)
-        job = Job(generation)
+        job = Job(stream(self._model, prompt, **options))
+        job.core_text.check()
         n_bytes = job.n_pages * self._page_bytes
         if n_bytes > self.cache_bytes:
             raise MemoryError(
@@ -143,97 +136,60 @@ class Engine:
                 self._changed.wait()
             if self._closing:
                 return False
+            admitted = []
+            n_pages = sum(job.n_pages for job in self._running)
             while self._waiting and len(self._running) < self._max_batch:
-                n_pages = sum(job.n_pages for job in self._running) + self._waiting[0].n_pages
+                n_pages += self._waiting[0].n_pages
                 if self._running and n_pages * self._page_bytes > self.cache_bytes:
                     break
-                self._running.append(self._waiting.popleft())
-        for job in self._running:
+                admitted.append(self._waiting.popleft())
+                self._running.append(admitted[-1])
+        for job in admitted:
             self._reuse_prefix(job)
         return True
 
     def _reuse_prefix(self, job: Job) -> None:
         """What is known of a new request's prompt is not computed again."""
-        generation = job.generation
-        if self._prefixes is None or job.n_given or len(generation.window.session):
+        if self._prefixes is None:
             return
-        known = self._prefixes.session_for(generation.pending)
+        known = self._prefixes.session_for(job.prompt)
         if known is not None:
-            generation.window.adopt(known)
-            job.n_given = len(known)
+            job.core_text.share(known)
 
     def _step(self) -> None:
         """One pass for all running texts."""
         for job in [job for job in self._running if job.is_cancelled]:
             self._leave(job)
-        parts: Parts = []
-        shares = self._shares()
-        for job, n in shares:
-            tokens = job.generation.pending[job.n_given : job.n_given + n]
-            parts += job.generation.window.plan(tokens, job.generation.n_logits)
         self._make_room()
-        start = time.perf_counter()
+        reading = {job for job in self._running if not job.core_text.has_begun}
         try:
-            _core.append_together(parts)
+            _core.step_together([job.core_text for job in self._running])
         except MemoryError as error:
             self._relieve(error)
             return
-        seconds = time.perf_counter() - start
-        for job, n in shares:
-            job.generation.window.commit()
-            job.n_given += n
-            job.seconds += seconds
-            if job.n_left == 0:
-                self._advance(job)
-
-    def _shares(self) -> list[tuple[Job, int]]:
-        """How many of its pending tokens each request gives to this step.
-
-        Prompts share what there is for them evenly, so that a short one does not wait for a long
-        one that came before.
-        """
-        reading = [job for job in self._running if not job.generation.has_begun]
-        writes = len(reading) < len(self._running)
-        share = (_PREFILL_BESIDE if writes else _PREFILL_ALONE) // max(1, len(reading))
-        shares = []
-        for job in self._running:
-            n = min(job.n_left, max(1, share)) if job in reading else job.n_left
-            shares.append((job, n))
-        return shares
-
-    def _advance(self, job: Job) -> None:
-        """The pending tokens of a request are computed: on to the next."""
-        generation = job.generation
-        generation.note_computed(job.seconds)
-        job.n_given, job.seconds = 0, 0.0
-        if not generation.has_begun:
-            self._keep_prefix(generation, whole_pages=True)
-        try:
-            pieces = generation.advance()
-        except Exception as error:
-            self._leave(job, error=error)
-            return
-        if generation.finished:
-            self._leave(job, pieces)
-        else:
-            job.give(pieces, False)
+        for job in list(self._running):
+            if job.core_text.finished:
+                self._leave(job, job.take(), job.error())
+                continue
+            if job in reading and job.core_text.has_begun:
+                self._keep_prefix(job)
+            job.give(job.take(), False)
 
     def _leave(
         self, job: Job, pieces: Sequence[Piece] = (), error: Exception | None = None
     ) -> None:
         self._running.remove(job)
-        self._keep_prefix(job.generation)
-        job.generation.window.release()
+        self._keep_prefix(job)
+        job.core_text.release()
         job.give(pieces, True, error)
 
-    def _keep_prefix(self, generation: Generation, whole_pages: bool = False) -> None:
-        """Keeps what a text has computed; of one that goes on, `whole_pages` only: it would have to
-        copy the last one before it writes to it."""
-        if self._prefixes is None or not generation.window.in_one_context:
+    def _keep_prefix(self, job: Job) -> None:
+        """Keeps what a text has computed for those that begin alike."""
+        if self._prefixes is None:
             return
-        session = generation.window.session
-        n = len(session)
-        self._prefixes.add(session, n - n % PAGE if whole_pages else n)
+        known = job.core_text.prefix()
+        if known is not None:
+            self._prefixes.add(known)
 
     def _relieve(self, error: MemoryError) -> None:
         """Memory ran out: kept beginnings go first, then the request that came last."""

@@ -41,11 +41,9 @@ class PrefixCache:
         session.truncate(best)
         return session
 
-    def add(self, session: _core.Session, n: int) -> None:
-        """Keeps what a session has computed of its first n tokens; the session may go on."""
-        key = tuple(session.tokens[:n])
-        if not key:
-            return
+    def add(self, session: _core.Session) -> None:
+        """Keeps a session, which nobody appends to any more."""
+        key = tuple(session.tokens)
         for known in list(self._sessions):
             if known[0] != key[0]:
                 continue
@@ -54,9 +52,7 @@ class PrefixCache:
                 return
             if known == key[: len(known)]:
                 del self._sessions[known]  # the longer one has it all
-        kept = session.fork()
-        kept.truncate(n)
-        self._sessions[key] = kept
+        self._sessions[key] = session
         if len(self._sessions) > self._max_sessions:
             self.drop_oldest()
 

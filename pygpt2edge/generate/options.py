@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 
 from pygpt2edge import _core
+from pygpt2edge.loaded_model import LoadedModel
 
-OVERFLOWS = ("stop", "error", "slide")
+# The core computes the logits of 16 rows together, of which the first is no guess.
+MAX_GUESSES = 15
 
 
 @dataclass(frozen=True)
@@ -30,32 +33,40 @@ class GenerateOptions:
     pin: int = 0
 
     def __post_init__(self) -> None:
-        if self.max_tokens is not None and self.max_tokens < 0:
-            raise ValueError(
-                f"max_tokens is {self.max_tokens}; give 0 or more, or None to fill the context"
-            )
-        if self.logprobs < 0:
-            raise ValueError(f"logprobs is {self.logprobs}; give 0 or more")
         if self.seed is not None and not 0 <= self.seed < 2**64:
             raise ValueError(f"seed is {self.seed}; give 0 to 2^64 - 1, or None to draw one")
-        if self.context_overflow not in OVERFLOWS:
-            raise ValueError(
-                f'context_overflow is "{self.context_overflow}"; give "stop", "error" or "slide"'
-            )
 
-    def sampler(self, seed: int) -> _core.Sampler:
-        """A sampler of these options."""
-        return _core.Sampler(
-            temperature=self.temperature,
-            top_k=self.top_k,
-            top_p=self.top_p,
-            min_p=self.min_p,
-            repetition_penalty=self.repetition_penalty,
-            logit_bias=dict(self.logit_bias),
-            seed=seed,
-        )
+    @classmethod
+    def of_core(cls, options: _core.TextOptions) -> GenerateOptions:
+        """Those of a text that exists."""
+        found = {each.name: getattr(options, each.name) for each in fields(cls)}
+        if found["keep"] is None:
+            found["keep"] = cls.keep
+        return cls(**found)
+
+    def for_core(self) -> _core.TextOptions:
+        """The same for the core, which draws no seed."""
+        seed = secrets.randbits(64) if self.seed is None else self.seed
+        # The default is nobody's choice: in a short context, the core takes less.
+        keep = None if self.keep == GenerateOptions.keep else self.keep
+        return _core.TextOptions(**asdict(self) | {"seed": seed, "keep": keep})
 
 
 def each_stop(stop: str | Sequence[str]) -> tuple[str, ...]:
     """The stop strings, of which one may come by itself."""
     return (stop,) if isinstance(stop, str) else tuple(stop)
+
+
+def speculation(
+    draft: LoadedModel | None, prompt_lookup: bool, max_guesses: int
+) -> _core.SpeculationOptions:
+    """What guesses tokens ahead of a text."""
+    if draft is None:
+        return _core.SpeculationOptions(prompt_lookup=prompt_lookup, max_draft=max_guesses)
+    return _core.SpeculationOptions(
+        prompt_lookup=prompt_lookup,
+        draft=draft.core_model,
+        draft_tables=draft.tokenizer.tables,
+        draft_contexts=draft.contexts,
+        max_draft=max_guesses,
+    )

@@ -1,15 +1,14 @@
-"""The beginning of a text: a prompt and options in, a generation out."""
+"""The beginning of a text: a prompt and options in, or a saved text, and a generation out."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pygpt2edge import _core
 from pygpt2edge.generate.generation import Generation
-from pygpt2edge.generate.options import GenerateOptions, each_stop
-from pygpt2edge.generate.results import Completion
-from pygpt2edge.generate.speculation import MAX_GUESSES, speculation
-from pygpt2edge.generate.window import window_for
+from pygpt2edge.generate.options import MAX_GUESSES, GenerateOptions, each_stop, speculation
 from pygpt2edge.loaded_model import LoadedModel
 
 
@@ -27,16 +26,33 @@ def stream(
 ) -> Generation:
     """See `GPT2.stream`; `others` are fields of GenerateOptions."""
     options = GenerateOptions(logit_bias=logit_bias or {}, stop=each_stop(stop), **others)
-    tokens = model.tokens_of(prompt, allow_special=allow_special)
-    generation = Generation(model, window_for(model, options), tokens, options)
-    generation.speculation = speculation(
-        model, options, draft=draft, prompt_lookup=prompt_lookup, max_guesses=max_guesses
+    text = _core.Text(
+        model.core_model,
+        model.tokenizer.tables,
+        model.contexts,
+        model.tokens_of(prompt, allow_special=allow_special),
+        options.for_core(),
+        speculation(draft, prompt_lookup, max_guesses),
     )
-    return generation
+    return Generation(model, text)
 
 
-def finished(generation: Generation) -> Completion:
-    """Writes the text to its end."""
-    for _ in generation:
-        pass
-    return generation.completion()
+def resume(
+    model: LoadedModel,
+    path: str | os.PathLike[str],
+    max_tokens: int | None,
+    *,
+    draft: LoadedModel | None,
+    prompt_lookup: bool,
+    max_guesses: int,
+) -> Generation:
+    """See `GPT2.resume`."""
+    text = _core.Text.resume(
+        os.fsencode(path),
+        model.core_model,
+        model.tokenizer.tables,
+        model.contexts,
+        max_tokens,
+        speculation(draft, prompt_lookup, max_guesses),
+    )
+    return Generation(model, text)
