@@ -47,6 +47,9 @@ class GPT2(LoadedModel):
       MemoryError: the model and one text's cache do not fit the memory that is free; said before
         anything is loaded, and what would make it fit.
 
+    What is known of a loaded model (`tokenizer`, `config`, `memory` ...) is described at
+    `pygpt2edge.loaded_model.LoadedModel`.
+
     Several threads may use one model at once; their passes take turns.
 
     >>> model = GPT2()

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pygpt2edge import GPT2, ContextLengthError, FormatError, demo_model_path
+from pygpt2edge import GPT2, ContextLengthError
 
 PROMPT = "It is a truth universally acknowledged, that"
 
@@ -148,18 +146,6 @@ def test_logprobs(model: GPT2) -> None:
     assert not model.generate(PROMPT, max_tokens=1).logprobs
 
 
-def test_score(model: GPT2) -> None:
-    tokens = model.tokenizer.encode(PROMPT)
-    scores = model.score(PROMPT)
-    logits = model.logits([50256, *tokens[:-1]]).astype(np.float64)
-    expected = logits[np.arange(len(tokens)), tokens] - np.log(np.exp(logits).sum(axis=1))
-    assert scores == pytest.approx(expected, abs=1e-4)
-    assert model.score("").shape == (0,)
-    text = "And it came to pass, that he went into the house."
-    shuffled = "into the that came house. pass, And went to he it"
-    assert model.score(text).mean() > model.score(shuffled).mean()
-
-
 def test_bias_bans_and_favours(model: GPT2) -> None:
     greedy = model.generate(PROMPT, max_tokens=1, temperature=0).tokens[0]
     banned = model.generate(PROMPT, max_tokens=1, temperature=0, logit_bias={greedy: -np.inf})
@@ -217,30 +203,6 @@ def test_python_runs_while_the_core_computes(model: GPT2) -> None:
         counted += 1
     thread.join()
     assert counted > 20
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are Unicode")
-def test_path_of_any_bytes(tmp_path: Path) -> None:
-    path = tmp_path / os.fsdecode(b"m\xff\xe8.gguf")
-    path.write_bytes(demo_model_path().read_bytes())
-    assert GPT2(path).generate(PROMPT, max_tokens=1, temperature=0).tokens
-
-
-def test_path_that_is_no_model(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"none\.gguf"):
-        GPT2(tmp_path / "none.gguf")
-    with pytest.raises(IsADirectoryError, match="pygpt2edge convert"):
-        GPT2(tmp_path)
-    (tmp_path / "half.gguf").write_bytes(demo_model_path().read_bytes()[:100_000])
-    with pytest.raises(FormatError, match=r"half\.gguf.*truncated"):
-        GPT2(tmp_path / "half.gguf")
-
-
-def test_model_says_what_it_is(model: GPT2) -> None:
-    assert model.config["n_layer"] == 6
-    assert model.n_ctx == 1024
-    assert model.memory["cache"] == 6 * 2 * 1024 * 256 * 2  # f16
-    assert "6 layers of 256" in repr(model)
 
 
 def test_generating_starts_without_numpy() -> None:
