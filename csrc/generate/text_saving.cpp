@@ -38,6 +38,7 @@ SavedText Text::saved() const {
   saved.prompt.assign(text_.begin(), prompt_end);
   saved.tokens.assign(prompt_end, prompt_end + n_generated());
   saved.logprobs = logprobs_;
+  if (window_.length() == 0) return saved;
   const Window::Contexts contexts = window_.contexts();
   saved.context_index = contexts.index;
   saved.n_computed = contexts.sequences.empty() ? 0 : window_.length();

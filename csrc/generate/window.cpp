@@ -24,14 +24,13 @@ int checked_keep(const SlideOptions& slide, int n_ctx) {
                                       n_ctx, " tokens"));
 }
 
-// Room for the first context was made sure of when the model was loaded.
-void check_next_context_fits(const PagePool& pool, int n_pages) {
-  const uint64_t more = static_cast<uint64_t>(n_pages) * pool.page_bytes();
-  const uint64_t available = available_memory();
+void check_ring_fits(const PagePool& pool, int n_pages) {
+  const uint64_t needs = static_cast<uint64_t>(n_pages) * pool.page_bytes();
   const uint64_t idle = static_cast<uint64_t>(pool.n_idle()) * pool.page_bytes();
-  if (more <= idle || more - idle <= available) return;
-  throw MemoryError(message("a text that slides takes ", megabytes(more),
-                            " MB more for the beginning of its next context, and ",
+  const uint64_t available = available_memory();
+  if (needs <= idle || needs - idle <= available) return;
+  throw MemoryError(message("a text that slides takes ", megabytes(needs),
+                            " MB for its context and the beginning of the next, and ",
                             megabytes(available + idle),
                             " MB are available: load the model with kv_type=\"int8\" (--kv-type "
                             "int8) or a smaller n_ctx (-c), or keep fewer tokens"));
@@ -53,8 +52,8 @@ Window::Window(std::shared_ptr<Model> model, const ContextOptions& contexts,
   const int n_next = KvCache::page_count(slide.pin + keep);
   const int n_fixed = slide.pin / kernels::kPagePositions;
   const auto& pool = model->page_pool(contexts.cache_type);
-  check_next_context_fits(*pool, n_next - n_fixed);
   ring_ = std::make_shared<PageRing>(pool, n_fixed, n_pages - n_fixed + n_next - n_fixed);
+  check_ring_fits(*pool, ring_->capacity());
   active_ = std::make_unique<Sequence>(std::move(model), n_ctx, contexts.cache_type, ring_);
 }
 

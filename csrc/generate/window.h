@@ -41,8 +41,7 @@ struct SlideOptions {
 class Window {
  public:
   // Throws std::invalid_argument where n_ctx is out of range, or keep and pin leave no room for
-  // more text, and MemoryError where the next context's beginning will not fit beside what a model
-  // takes (memory_needs.h).
+  // more text, and MemoryError where the pages of a text that slides will not fit in memory.
   Window(std::shared_ptr<Model> model, const ContextOptions& contexts, const SlideOptions& slide);
 
   // Tokens are added in two steps, so that several texts can be computed in one pass. `plan` says

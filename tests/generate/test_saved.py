@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import struct
 from pathlib import Path
 
 import pytest
@@ -90,26 +88,6 @@ def test_a_text_at_its_end(model: GPT2, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_codes_of_kernels_with_another_bias(model: GPT2) -> None:
-    """An int8 cache written by kernels that add 128 to codes, read by some that do not."""
-    core = _core.Model(str(model.path), 1)
-    first = _core.Session(core, kv_type="int8")
-    first.append(list(range(70)))
-    page, rest = first.page(0), first.page(1)
-    shape = core.config
-    d_head, positions = shape["n_embd"] // shape["n_head"], 64
-    codes, scales = 2 * positions * d_head, 2 * 4 * positions
-    flipped = b""
-    for head in range(0, 2 * len(page), codes + scales):
-        part = (page + rest)[head : head + codes + scales]
-        flipped += bytes(byte ^ 0x80 for byte in part[:codes]) + part[codes:]
-    second = _core.Session(core, kv_type="int8")
-    second.restore(list(range(70)), flipped, 128 - core.code_bias)
-    first.append([5])
-    second.append([5])
-    assert (first.logits == second.logits).all()
-
-
 def test_every_damage_is_found(model: GPT2, tmp_path: Path) -> None:
     path = saved_after(model, tmp_path / "text", 5)
     data = path.read_bytes()
@@ -119,54 +97,12 @@ def test_every_damage_is_found(model: GPT2, tmp_path: Path) -> None:
         path.write_bytes(damaged)
         with pytest.raises((FormatError, UnsupportedError), match="text: "):
             model.resume(path)
-    for n in (0, 5, 19, 20, 100, len(data) - 1):
+    for n in (0, 5, 23, 24, 100, len(data) - 1):
         path.write_bytes(data[:n])
         with pytest.raises(FormatError, match="text: "):
             model.resume(path)
     path.write_bytes(data + b"x")
     with pytest.raises(FormatError, match="damaged or cut short"):
-        model.resume(path)
-
-
-def rewritten(data: bytes, **changes: object) -> bytes:
-    """With other fields in the header, and a checksum that is right again."""
-    n_header, n_pages = struct.unpack_from("<IQ", data, 8)
-    header = json.loads(data[20 : 20 + n_header]) | changes
-    text = json.dumps(header).encode()
-    body = data[:8] + struct.pack("<IQ", len(text), n_pages) + text + data[20 + n_header : -4]
-    return body + struct.pack("<I", _core.crc32c(body))
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"tokens": "many"},
-        {"tokens": [1, -2]},
-        {"tokens": [1, 2**70]},
-        {"tokens": [1]},
-        {"prompt": [10**6] * 9},
-        {"contexts": []},
-        {"contexts": [[1, 2]]},
-        {"contexts": [["a"]]},
-        {"contexts": [[1] * 10_000]},
-        {"sizes": [1]},
-        {"sizes": [-5]},
-        {"sizes": [2**63]},
-        {"options": {}},
-        {"options": {"logit_bias": [], "stop": [], "max_tokens": -7}},
-        {"options": {"logit_bias": 5, "stop": []}},
-        {"seed": -1},
-        {"seed": "x"},
-        {"logprobs": [{"a": 1}]},
-        {"code_bias": "no"},
-        {"model": 7},
-        {"kv_type": None},
-    ],
-)
-def test_hostile_headers(model: GPT2, tmp_path: Path, changes: dict) -> None:
-    path = saved_after(model, tmp_path / "text", 5)
-    path.write_bytes(rewritten(path.read_bytes(), **changes))
-    with pytest.raises((FormatError, UnsupportedError), match="text: "):
         model.resume(path)
 
 
@@ -176,6 +112,11 @@ def test_other_models_and_settings(model: GPT2, tmp_path: Path) -> None:
         GPT2().resume(path)
     with pytest.raises(UnsupportedError, match=r"kv_type 'f16'.*not 'int8'"):
         GPT2(n_ctx=128, kv_type="int8").resume(path)
-    path.write_bytes(rewritten(path.read_bytes(), model="0" * 32))
-    with pytest.raises(UnsupportedError, match=r"another model \(demo.gguf\)"):
+    data = path.read_bytes()
+    other = data[:24] + bytes(8) + data[32:-4]  # behind the lengths is the fingerprint
+    path.write_bytes(other + _core.crc32c(other).to_bytes(4, "little"))
+    with pytest.raises(UnsupportedError, match=r'another model \("demo.gguf"\)'):
+        model.resume(path)
+    path.write_bytes(data[:7] + b"9" + data[8:])
+    with pytest.raises(UnsupportedError, match="another version of pygpt2edge"):
         model.resume(path)

@@ -33,8 +33,7 @@ def tokens_of(seed: int, n: int) -> list[int]:
     return [int(t) for t in np.random.default_rng(seed).integers(0, SHAPE.n_vocab, n)]
 
 
-# What may happen to some sessions: a pass with one or more of them, a fork, being saved and
-# restored as another, a truncation, an end.
+# What may happen to some sessions: a pass with one or more of them, a fork, a truncation, an end.
 ACTIONS = st.lists(
     st.one_of(
         st.tuples(
@@ -45,7 +44,6 @@ ACTIONS = st.lists(
             ),
         ),
         st.tuples(st.just("fork"), st.integers(0, 7)),
-        st.tuples(st.just("save"), st.integers(0, 7)),
         st.tuples(st.just("truncate"), st.integers(0, 7), st.floats(0, 1)),
         st.tuples(st.just("drop"), st.integers(0, 7)),
     ),
@@ -71,11 +69,6 @@ def test_any_interleaving(model: _core.Model, actions: list[tuple], kv_type: str
         session, tokens = sessions[details[0] % len(sessions)]
         if action == "fork":
             sessions.append((session.fork(), list(tokens)))
-        elif action == "save":
-            pages = b"".join(session.page(i) for i in range(session.n_pages))
-            sessions.remove((session, tokens))
-            sessions.append((_core.Session(model, kv_type=kv_type), tokens))
-            sessions[-1][0].restore(tokens, pages, model.code_bias)
         elif action == "truncate":
             n = int(details[1] * len(tokens))
             session.truncate(n)

@@ -42,7 +42,11 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def load(path: Path, free: int, **options: Any) -> str:
-    command = [sys.executable, "-c", LOAD, str(path), str(free), json.dumps(options)]
+    return run_within(LOAD, path, free, **options)
+
+
+def run_within(program: str, path: Path, free: int, **options: Any) -> str:
+    command = [sys.executable, "-c", program, str(path), str(free), json.dumps(options)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
@@ -79,3 +83,23 @@ def test_a_shorter_context_is_advised_where_it_is_needed(path: Path) -> None:
 def test_only_a_smaller_model_would_do(path: Path) -> None:
     refusal = load(path, 30 << 20)
     assert "no --n-ctx or --kv-type makes it fit" in refusal
+
+
+SLIDE = LOAD.replace(
+    'print("loaded", GPT2(path, n_threads=1, **options).memory["cache"])',
+    """model = GPT2(path, n_threads=1, **options)
+    model.stream([1], context_overflow="slide", keep=model.n_ctx // 2)
+    print("slides")""",
+)
+
+
+def test_a_text_that_slides_has_room_for_its_next_context(path: Path) -> None:
+    """The second context begins with half of the first: half as much memory again."""
+    free = needs(path, "f16")
+    cache = _core.memory_estimate(str(path), 0, "f16", N_THREADS)["cache"]
+    refusal = run_within(SLIDE, path, free)
+    found = re.search(r"a text that slides takes (\d+) MB .*kv_type=\"int8\"", refusal)
+    assert found, refusal
+    assert int(found[1]) == -(-3 * cache // 2_000_000)
+    assert run_within(SLIDE, path, free + cache // 2).strip() == "slides"
+    assert run_within(SLIDE, path, free, kv_type="int8").strip() == "slides"
