@@ -69,19 +69,18 @@ def test_a_drawn_seed_is_told(model: GPT2) -> None:
 def test_the_prompt_is_read_once(model: GPT2, monkeypatch: pytest.MonkeyPatch) -> None:
     prompt = model.tokenizer.encode(PROMPT) * 20
     page = model.memory["cache"] * 64 // model.n_ctx
-    rows, most, together = [], [], _core.append_together
+    most, together = [], _core.step_together
 
-    def noted(parts: list) -> None:
-        together(parts)
-        rows.append(sum(len(tokens) for _, tokens, _ in parts))
+    def noted(texts: list) -> None:
+        together(texts)
         most.append(model.cache_bytes_used)
 
-    monkeypatch.setattr(_core, "append_together", noted)
+    monkeypatch.setattr(_core, "step_together", noted)
     before = model.cache_bytes_used
-    model.generate_n(prompt, 8, max_tokens=6, ignore_eos=True, seed=1)
-    # The prompt, its last token for each text, and all tokens of the texts but the last ones.
-    assert sum(rows) == len(prompt) + 8 + 8 * 5
-    assert max(rows[1:]) == 8
+    texts = model.generate_n(prompt, 8, max_tokens=6, ignore_eos=True, seed=1)
+    # Each text computes the prompt's last token, and all of its own but the last one.
+    assert [text.timings.prefill_tokens for text in texts] == [1] * 8
+    assert [text.timings.decode_tokens for text in texts] == [5] * 8
     # Two pages of the prompt are shared; each text has the third and may begin a fourth.
     assert max(most) - before <= (3 + 2 * 8) * page
 
