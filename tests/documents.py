@@ -7,6 +7,7 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,3 +51,46 @@ def _python_comments(text: str) -> Iterator[str]:
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             yield token.string
+
+
+@dataclass(frozen=True)
+class Example:
+    """A command that a text shows. One that is a mention may have placeholders."""
+
+    where: str
+    text: str
+    is_mention: bool = False
+
+
+# What a command in running text, in backticks, begins with.
+PROGRAMS = "bash|build/|cmake|mypy|pip|pre-commit|pygpt2edge|pytest|python|ruff|tools/"
+
+
+def examples(path: Path) -> list[Example]:
+    name = path.relative_to(ROOT).as_posix()
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".md":
+        found = [Example(name, shown) for shown in _console_commands(text)]
+        running = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+        spans = re.findall(rf"`((?:{PROGRAMS})[^`]* [^`]*)`", running)
+        return found + [Example(name, " ".join(span.split()), is_mention=True) for span in spans]
+    if path.suffix == ".cpp":
+        head = re.findall(r"^//   +(.*)$", text, re.M)
+        return [Example(name, shown) for shown in head]
+    if path.suffix != ".py":
+        return []
+    if path.is_relative_to(ROOT / "tools"):
+        head = ast.get_docstring(ast.parse(text)) or ""
+        shown = re.findall(r"^    +(\S.*)$", head, re.M)
+        return [Example(name, line, is_mention=True) for line in shown]
+    lines = "\n".join(_docstrings(text)).splitlines()
+    return [
+        Example(name, line.strip()) for line in lines if re.match(r" +(\w.*\| )?pygpt2edge ", line)
+    ]
+
+
+def _console_commands(text: str) -> Iterator[str]:
+    """Of the blocks that show a terminal: "$ " is a user's prompt, "# " root's."""
+    for block in re.findall(r"^```console\n(.*?)^```$", text, re.M | re.S):
+        whole = re.sub(r"\\\n *", "", block)
+        yield from (line[2:] for line in whole.splitlines() if line.startswith(("$ ", "# ")))
