@@ -20,6 +20,7 @@ import pytest
 from pygpt2edge.convert import convert
 from pygpt2edge.hub import cache_folder, hub_name
 
+pytestmark = pytest.mark.slow
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 MODELS = {"openai-community/gpt2", "someone/tiny", "someone/tiny-bin", "someone/sharded",
           "someone/empty", "someone/llama"}  # fmt: skip

@@ -104,6 +104,7 @@ class Anything:
         return [*self._coming[len(text) :][:right], *wrong]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(data=st.data(), keep=st.integers(1, 50), pin=st.integers(0, 25), n=st.integers(1, 200))
 def test_any_guesses(
