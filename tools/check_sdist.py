@@ -8,6 +8,7 @@ the network (or an index) for the packages that the project depends on.
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -32,9 +33,11 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 
 def main() -> None:
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    sdist = Path(sys.argv[1]).resolve()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("sdist", type=Path)
+    sdist = parser.parse_args().sdist.resolve()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         shutil.unpack_archive(sdist, work)

@@ -7,6 +7,7 @@ Says of each wheel what is wrong with it, and fails if anything is.
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 import zipfile
@@ -40,10 +41,12 @@ def complaints(wheel: Path) -> list[str]:
 
 
 def main() -> None:
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("wheels", nargs="+", type=Path, metavar="WHEEL")
     failed = False
-    for path in map(Path, sys.argv[1:]):
+    for path in parser.parse_args().wheels:
         found = complaints(path)
         failed = failed or bool(found)
         print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB, {'; '.join(found) or 'sound'}")

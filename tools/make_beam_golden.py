@@ -5,6 +5,7 @@ pip install torch transformers . && python tools/make_beam_golden.py
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import json
 from typing import Any
@@ -57,6 +58,9 @@ def cases(model: TinyModel, reference: GPT2LMHeadModel, eos: int | None) -> list
 
 
 def main() -> None:
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     found = []
     for name in ("plain", "odd-heads"):
         model = MODELS[name]

@@ -9,6 +9,7 @@ the text stays within 3% of f32's.
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import sys
 import tempfile
@@ -24,7 +25,13 @@ DATA = Path(__file__).resolve().parents[1] / "pygpt2edge" / "data"
 
 
 def main() -> None:
-    checkpoint, text = sys.argv[1], Path(sys.argv[2]).read_text(encoding="utf-8")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("checkpoint", metavar="CHECKPOINT")
+    parser.add_argument("text", type=Path, metavar="TEXT")
+    args = parser.parse_args()
+    checkpoint, text = args.checkpoint, args.text.read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
 
         def perplexity(type: str) -> tuple[Path, float]:

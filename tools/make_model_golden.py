@@ -5,6 +5,7 @@ pip install torch transformers . && python tools/make_model_golden.py
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -48,6 +49,9 @@ def reference_logits(model: TinyModel, tokens: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     folder = ROOT / "tests" / "data" / "model"
     folder.mkdir(parents=True, exist_ok=True)
     for model in MODELS.values():

@@ -57,9 +57,12 @@ TRAINING_TEXT = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("vocabulary", type=Path, help="folder of encoder.json and vocab.bpe")
+    parser.add_argument(
+        "vocabulary", metavar="FOLDER", type=Path, help="folder of encoder.json and vocab.bpe"
+    )
+    vocabulary = parser.parse_args().vocabulary
     OUT.mkdir(parents=True, exist_ok=True)
-    write("official", official(parser.parse_args().vocabulary))
+    write("official", official(vocabulary))
     write("trained", trained())
     write("contrived", contrived())
 

@@ -11,6 +11,7 @@ find the same token most likely.
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 from pathlib import Path
@@ -66,7 +67,13 @@ def wide_model() -> tuple[dict[str, NDArray[np.float32]], GPT2LMHeadModel]:
 
 
 def main() -> None:
-    checkpoint, text = sys.argv[1], Path(sys.argv[2]).read_text(encoding="utf-8")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("checkpoint", metavar="CHECKPOINT")
+    parser.add_argument("text", type=Path, metavar="TEXT")
+    args = parser.parse_args()
+    checkpoint, text = args.checkpoint, args.text.read_text(encoding="utf-8")
     print("| model | type | largest error | KL mean | KL p99 | same first choice |")
     print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:

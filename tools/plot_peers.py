@@ -8,8 +8,8 @@ with "pygpt2edge" are drawn in the stronger colour. Needs no library.
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -57,10 +57,13 @@ def draw(results: dict[str, dict[str, dict[str, float]]]) -> str:
 
 
 def main() -> None:
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    results = json.loads(Path(sys.argv[1]).read_text())
-    Path(sys.argv[2]).write_text(draw(results), encoding="utf-8")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("results", type=Path, metavar="RESULTS.json")
+    parser.add_argument("out", type=Path, metavar="OUT.svg")
+    args = parser.parse_args()
+    args.out.write_text(draw(json.loads(args.results.read_text())), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ the command does.
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import subprocess
@@ -42,9 +43,14 @@ def limit_group(group: Path, limit: int) -> Path:
 
 
 def main() -> None:
-    if len(sys.argv) < 3:
-        sys.exit(__doc__)
-    limit, command = parse_bytes(sys.argv[1]), sys.argv[2:]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("limit", type=parse_bytes, metavar="LIMIT")
+    parser.add_argument("program", metavar="COMMAND")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...")
+    args = parser.parse_args()
+    limit, command = args.limit, [args.program, *args.arguments]
     group = (V1 if V1.is_dir() else V2) / f"pygpt2edge-{os.getpid()}"
     try:
         group.mkdir()

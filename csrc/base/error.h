@@ -1,4 +1,4 @@
-// The kinds of failure the core reports. Each becomes one Python exception, in python/errors.h.
+// The kinds of failure the core reports. Each becomes one Python exception, in python/module.cpp.
 //
 // A message is one line that names the file, the tensor or key, what was found, what was expected
 // and what to do about it. The core throws; it never prints and never aborts.

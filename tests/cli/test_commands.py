@@ -69,6 +69,7 @@ def test_help_loads_nothing_slow(spawn: Run) -> None:
     assert not loaded & {"tiktoken", "gguf", "safetensors", "huggingface_hub", "pygpt2edge.hub"}
 
 
+@pytest.mark.slow
 def test_doctor(run: Run) -> None:
     findings = json.loads(run("doctor", "--json").stdout)
     assert findings["error"] is None
@@ -88,6 +89,7 @@ def test_doctor_without_measuring(run: Run) -> None:
     assert "GB/s" not in run("doctor", "--quick").stdout
 
 
+@pytest.mark.slow
 def test_doctor_weighs_a_model_against_the_machine(run: Run) -> None:
     path = str(demo_model_path())
     findings = json.loads(run("doctor", "-m", path, "--json").stdout)
@@ -105,6 +107,7 @@ def test_doctor_weighs_a_model_against_the_machine(run: Run) -> None:
     assert "MB of weights read a token" in text
 
 
+@pytest.mark.slow
 def test_doctor_tells_which_kernels_are_forced(spawn: Run) -> None:
     forced = spawn("doctor", "--json", env={"GPT2EDGE_ISA": "scalar"})
     assert json.loads(forced.stdout)["isa"] == "scalar"

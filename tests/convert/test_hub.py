@@ -21,6 +21,7 @@ from pygpt2edge.convert import convert
 from pygpt2edge.convert.cached import cache_folder
 from pygpt2edge.convert.hub import hub_name
 
+pytestmark = pytest.mark.slow
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 MODELS = {"openai-community/gpt2", "someone/tiny", "someone/tiny-bin", "someone/sharded",
           "someone/empty", "someone/llama"}  # fmt: skip

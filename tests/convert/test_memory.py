@@ -53,6 +53,7 @@ def folder(tmp_path_factory, request):
     shutil.rmtree(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read Linux's way")
 @pytest.mark.parametrize("kind", ["q8_0", "f32"])
 def test_peak_memory(folder, tmp_path, run_python, kind):

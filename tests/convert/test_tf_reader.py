@@ -122,6 +122,7 @@ def test_lying_entry_with_a_right_checksum(index):
         inspect_checkpoint(index.parent)
 
 
+@pytest.mark.slow
 def test_large_numbers_anywhere_in_a_block(index):
     """With its checksum put right, so that the numbers themselves must be looked at."""
     content = index.read_bytes()

@@ -200,6 +200,7 @@ def test_truncated_files(tmp_path, data, name, share):
         read_torch(path)
 
 
+@pytest.mark.slow
 def test_damaged_directories(tmp_path, data):
     """The end of the file: each member's name, sizes and place, and the directory's own."""
     content = (data / "torch" / "zip.bin").read_bytes()

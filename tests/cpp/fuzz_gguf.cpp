@@ -1,20 +1,25 @@
-// Feeds bytes to the GGUF reader. With clang it is a fuzzer, built by
-//   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -DGPT2EDGE_LIBFUZZER -Icsrc
-//     tests/cpp/fuzz_gguf.cpp csrc/formats/gguf*.cpp csrc/formats/ggml_blocks.cpp
-//     csrc/formats/dequantize.cpp csrc/base/mapped_file.cpp -o fuzz_gguf
-// Without "fuzzer" and -DGPT2EDGE_LIBFUZZER it is a program, for any compiler, that reads the files
-// it is given and says which of them it accepts.
-#include <filesystem>
-
+// Feeds bytes to the GGUF reader. With Clang it is a fuzzer:
+//
+//   cmake -B build/fuzz -DCMAKE_CXX_COMPILER=clang++ -DGPT2EDGE_PYTHON=OFF -DGPT2EDGE_FUZZ=ON
+//   cmake --build build/fuzz --target fuzz_gguf
+//   build/fuzz/tests/cpp/fuzz_gguf -max_total_time=60 -max_len=4096
+//
+// As one of the programs of GPT2EDGE_TESTS, by any compiler, it reads the files it is given and
+// says which of them it accepts.
 #include "gguf_bytes.h"
 
 #if defined(GPT2EDGE_LIBFUZZER)
+#include <unistd.h>
+
+#include <filesystem>
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static const std::string path =
-      (std::filesystem::temp_directory_path() / "pygpt2edge-fuzz.gguf").string();
+  // A file for each process: the fuzzer can run several at a time.
+  static const std::string path = std::filesystem::temp_directory_path() /
+                                  ("pygpt2edge-fuzz-" + std::to_string(getpid()) + ".gguf");
   gpt2edge::test::write_file(path, std::string(reinterpret_cast<const char*>(data), size));
   gpt2edge::test::read_everything(path);
+  std::filesystem::remove(path);  // a new file each time: writing over one can wait for the disk
   return 0;
 }
 

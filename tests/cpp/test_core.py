@@ -20,6 +20,7 @@ def run(*command: str | Path) -> str:
 
 
 NEEDS_CLANG = pytest.mark.skipif(shutil.which("clang++") is None, reason="needs clang++")
+pytestmark = pytest.mark.slow
 COMPILERS = [None, pytest.param("clang++", marks=NEEDS_CLANG)]
 
 
@@ -41,6 +42,13 @@ def programs() -> list[str]:
 @pytest.mark.parametrize("program", programs())
 def test_program(build: Path, program: str) -> None:
     assert " 0 failed" in run(build / "tests" / "cpp" / program)
+
+
+def test_reading_program_says_what_it_accepts(build: Path, tmp_path: Path) -> None:
+    demo = ROOT / "pygpt2edge" / "data" / "demo.gguf"
+    (tmp_path / "bad.gguf").write_bytes(demo.read_bytes()[:1000])
+    said = run(build / "tests" / "cpp" / "fuzz_gguf", demo, tmp_path / "bad.gguf")
+    assert said == f"{demo}: accepted\n{tmp_path / 'bad.gguf'}: refused\n"
 
 
 @pytest.mark.skipif(shutil.which("nm") is None, reason="needs nm of binutils")

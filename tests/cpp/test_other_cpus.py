@@ -38,6 +38,7 @@ CPUS = {
     "armv7": Cpu("arm", "arm-linux-gnueabihf-g++", "qemu-arm", None, ["scalar"]),
     "riscv64": Cpu("riscv64", "riscv64-linux-gnu-g++", "qemu-riscv64", None, ["scalar"]),
 }
+pytestmark = pytest.mark.slow
 PROGRAMS = sorted(path.stem for path in Path(__file__).parent.glob("test_*.cpp"))
 
 

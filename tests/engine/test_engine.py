@@ -38,6 +38,7 @@ def same(found: Completion, expected: Completion) -> bool:
     return all(getattr(found, name) == getattr(expected, name) for name in what)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -68,6 +69,7 @@ REQUESTS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(
     requests=REQUESTS,
@@ -199,6 +201,7 @@ def test_closing_ends_what_runs(model: GPT2) -> None:
     assert request.done
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow() -> None:
     model = GPT2(n_threads=2, n_ctx=64)
     prompts = [[1000 + i % 997, i % 89, 7] for i in range(10_000)]

@@ -24,6 +24,7 @@ def same(found: Completion, expected: Completion) -> bool:
 SLIDE = {"context_overflow": "slide", "keep": 100, "pin": 3, "ignore_eos": True}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("prompt", "options"),
     [
@@ -50,6 +51,7 @@ def test_texts_are_those_of_single_calls(
     assert model.cache_bytes_used == before
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=15)
 @given(n=st.integers(1, 7), n_prompt=st.integers(1, 140), max_batch=st.integers(1, 8))
 def test_any_number(model: GPT2, n: int, n_prompt: int, max_batch: int) -> None:

@@ -78,6 +78,7 @@ def test_a_truncated_file_says_how_much_is_missing(small: bytes, tmp_path: Path)
     assert "download or convert it again" in text
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_is_refused_or_read(small: bytes, tmp_path: Path) -> None:
     outcomes = {True: 0, False: 0}
     for i in range(len(small) - 56):  # the tensors' own numbers may be anything

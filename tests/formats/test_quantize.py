@@ -41,6 +41,7 @@ def test_equals_the_reference(type: str, spread: float) -> None:
     assert_equals_reference(values * np.float32(spread), type)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(
     values=hnp.arrays(
@@ -141,6 +142,7 @@ def test_a_searched_scale_errs_less(type: str, gain: float) -> None:
     assert np.sqrt(searched.mean()) < gain * np.sqrt(plain.mean())
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(values=hnp.arrays(np.float32, (1, 32), elements=st.floats(-500000, 500000, width=32)))
 @pytest.mark.parametrize("type", ["q4_0", "q8_0"])

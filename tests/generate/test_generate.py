@@ -58,6 +58,7 @@ def test_stream_pieces_make_the_text(model: GPT2) -> None:
     assert model.generate(PROMPT, max_tokens=30, seed=5).text == text
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**64 - 1))
 def test_no_character_is_split(model: GPT2, seed: int) -> None:

@@ -102,6 +102,7 @@ options = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=500, deadline=None)
 @given(options, st.integers(8, 300), st.lists(st.integers(0, 6), max_size=6), st.data())
 def test_equals_the_plain_version(

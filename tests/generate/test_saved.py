@@ -44,6 +44,7 @@ def test_goes_on_as_it_would_have(n: int, kv_type: str, tmp_path: Path) -> None:
     assert expected.text.endswith("".join(pieces))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=15)
 @given(
     n=st.integers(1, 300),

@@ -54,6 +54,7 @@ def pieces_of(draw: st.DrawFn, texts: st.SearchStrategy[bytes]) -> list[bytes]:
     return [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
 
 
+@pytest.mark.slow
 @settings(max_examples=500)
 @given(pieces_of(letters), stop_strings)
 def test_cuts_where_the_whole_text_would_be_cut(pieces: list[bytes], stops: list[bytes]) -> None:

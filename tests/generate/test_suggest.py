@@ -196,6 +196,7 @@ def pick(model: GPT2, text: str, k: int = 3) -> list[Suggestion]:
     return Suggester(model, max_passes=2).suggest(text, k)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(
     edits=st.lists(
@@ -228,6 +229,7 @@ def typing(text: str) -> Iterator[str]:
     return (text[:n] for n in range(len(text) + 1))
 
 
+@pytest.mark.slow
 def test_a_trained_model_typed_to(demo: GPT2) -> None:
     kept = Suggester(demo)
     text = "Mr. Darcy's caf\u00e9, I \u0434\u0430 don't"
@@ -276,6 +278,7 @@ def test_threads_take_turns(tiny: GPT2) -> None:
         assert list(threads.map(tiny.suggest, texts)) == expected
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_and_given_back(tmp_path: Path) -> None:
     shape = TinyModel("pages", n_layer=1, n_head=2, n_embd=32, n_inner=64, n_ctx=200, n_vocab=257)
     model = GPT2(write_gguf(tmp_path / "pages.gguf", shape, draw_weights(shape), "f16"))

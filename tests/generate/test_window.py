@@ -32,6 +32,7 @@ def naive(model: GPT2, text: list[int], seed: int, keep: int, pin: int) -> Itera
         session.append([token])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("keep", "pin"), [(64, 0), (1, 0), (50, 12), (127, 0), (100, 27)])
 def test_equal_to_encoding_anew(demo: GPT2, keep: int, pin: int) -> None:
     prompt = demo.tokenizer.encode(PROMPT) * 4

@@ -56,6 +56,7 @@ def test_scores_are_those_of_whole_texts(model: GPT2) -> None:
 TEXTS = st.text(alphabet="abe th.\n", max_size=12)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(prompt=TEXTS, candidates=st.lists(TEXTS, max_size=20))
 def test_any_texts(model: GPT2, prompt: str, candidates: list[str]) -> None:
@@ -109,6 +110,7 @@ def test_the_prompt_is_computed_once(model: GPT2, monkeypatch: pytest.MonkeyPatc
     assert sum(rows) == 0
 
 
+@pytest.mark.slow
 def test_passes_and_memory_are_bounded(model: GPT2, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = rows_of_passes(monkeypatch)
     long = [PROMPT * n for n in (9, 40, 1, 90, 17)]

@@ -15,6 +15,8 @@ from pygpt2edge import _core
 GOLDEN = Path(__file__).parents[1] / "data" / "model"
 TYPES = ["f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q4_k", "q5_k", "q6_k"]
 
+NAMES = [pytest.param(n, marks=pytest.mark.slow) if n == "xl-width" else n for n in MODELS]
+
 
 def logits_of(path: Path, tokens: NDArray[np.int32], kv_type: str = "f32") -> NDArray[np.float32]:
     return _core.Session(_core.Model(str(path), 2), 0, kv_type).append_all_logits(tokens)
@@ -31,7 +33,7 @@ def kl_divergence(reference: NDArray[np.float32], other: NDArray[np.float32]) ->
     return float((np.exp(p) * (p - q)).sum(axis=1).mean())
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NAMES)
 def test_f32_file_gives_hugging_faces_logits(name: str, tmp_path: Path) -> None:
     model = MODELS[name]
     path = write_gguf(tmp_path / "model.gguf", model, draw_weights(model))
@@ -40,7 +42,7 @@ def test_f32_file_gives_hugging_faces_logits(name: str, tmp_path: Path) -> None:
     assert np.abs(found - golden["logits"]).max() <= 1e-4 * golden["logits"].std()
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NAMES)
 def test_an_int8_cache_costs_little(name: str, tmp_path: Path) -> None:
     model = MODELS[name]
     path = write_gguf(tmp_path / "model.gguf", model, draw_weights(model))

@@ -18,6 +18,7 @@ from tiny_models import MODELS, draw_weights, some_tokens, write_gguf
 
 from pygpt2edge import _core
 
+pytestmark = pytest.mark.slow
 TYPES = ["f32", "f16", "q8_0", "q4_0"]
 N_TOKENS = 60
 

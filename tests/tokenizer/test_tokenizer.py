@@ -92,6 +92,7 @@ def test_equals_hugging_face(name: str) -> None:
         assert tokenizer.count(text) == len(plain)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(texts)
 def test_equals_tiktoken(text: str) -> None:
@@ -102,6 +103,7 @@ def test_equals_tiktoken(text: str) -> None:
     assert official().decode(tokens) == reference().decode(tokens)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.sampled_from(["official", "trained"]), texts.filter(str.isprintable))
 def test_decoding_gives_the_text_back(name: str, text: str) -> None:
@@ -153,6 +155,7 @@ def test_added_tokens_are_found_in_plain_text_the_longest_first() -> None:
     assert tokenizer.encode("new yorknew york city") == list(ids.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", [" ", "\n", "\u3000", " \n"])
 @pytest.mark.parametrize("after", ["", " x", "\u3000x"])
 def test_a_million_spaces(run: str, after: str) -> None:
@@ -166,6 +169,7 @@ def test_a_million_spaces(run: str, after: str) -> None:
     assert tokens[-3:] == short[-3:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", ["a", "\u6f22", "!", "7"])
 def test_a_million_characters_of_one_word(run: str) -> None:
     text = run * 1_000_000
@@ -174,6 +178,7 @@ def test_a_million_characters_of_one_word(run: str) -> None:
     assert tokens[:20] == reference().encode(run * 400)[:20]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", [" ", "\n", " \n\t", "\x85"])
 def test_cutting_off_long_runs_changes_no_token(run: str) -> None:
     """Around the length from which runs are cut off, tiktoken still manages alone."""

@@ -1,0 +1,83 @@
+"""The fuzzer of the GGUF reader builds, and finds nothing in a few seconds. Needs Clang and its
+runtime libraries (Debian: clang and libclang-rt-dev)."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import gguf
+import pytest
+import tiny_models
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 5
+
+pytestmark = pytest.mark.slow
+
+
+def run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+
+
+def configure(folder: Path, compiler: str) -> subprocess.CompletedProcess[str]:
+    options = ["-DGPT2EDGE_PYTHON=OFF", "-DGPT2EDGE_FUZZ=ON", "-DGPT2EDGE_WERROR=ON"]
+    options.append(f"-DCMAKE_CXX_COMPILER={compiler}")
+    return run("cmake", "-G", "Ninja", "-S", ROOT, "-B", folder, *options)
+
+
+def skip_without_fuzzer(folder: Path) -> None:
+    if shutil.which("clang++") is None:
+        pytest.skip("needs clang++")
+    source = folder / "empty.cpp"
+    source.write_text('extern "C" int LLVMFuzzerTestOneInput(const char*, long) { return 0; }')
+    command = ["clang++", "-fsanitize=fuzzer,address,undefined", source, "-o", folder / "empty"]
+    if run(*command).returncode != 0:
+        pytest.skip("needs clang's runtime libraries (Debian: libclang-rt-dev)")
+
+
+def seed(path: Path) -> None:
+    """A small sound model: an integer, a float, a string, arrays of both and of strings."""
+    writer = gguf.GGUFWriter(path, "gpt2")
+    writer.add_block_count(1)
+    writer.add_layer_norm_eps(1e-5)
+    writer.add_token_list(["a", "", "bc"])
+    writer.add_token_types([1, 1, 3])
+    model = tiny_models.TinyModel("seed", n_layer=1, n_head=1, n_embd=32, n_inner=32, n_vocab=4)
+    matrix = tiny_models.draw_weights(model)["wte.weight"]
+    for type in ("f16", "q8_0", "q4_0"):
+        raw = gguf.GGMLQuantizationType[type.upper()]
+        writer.add_tensor(f"{type}.weight", tiny_models.blocks(matrix, type), raw_dtype=raw)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def test_gguf_fuzzer_finds_nothing(tmp_path: Path) -> None:
+    skip_without_fuzzer(tmp_path)
+    build, corpus = tmp_path / "build", tmp_path / "corpus"
+    configured = configure(build, "clang++")
+    assert configured.returncode == 0, configured.stderr
+    built = run("cmake", "--build", build, "--target", "fuzz_gguf")
+    assert built.returncode == 0, built.stdout
+    corpus.mkdir()
+    seed(corpus / "sound.gguf")
+    size = (corpus / "sound.gguf").stat().st_size
+    options = ["-seed=1", f"-max_total_time={SECONDS}", f"-max_len={2 * size}"]
+    fuzzer = build / "tests" / "cpp" / "fuzz_gguf"
+    done = run(fuzzer, *options, f"-artifact_prefix={tmp_path}/", corpus, TMPDIR=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^Done [1-9]\d* runs", done.stderr, re.M), done.stderr
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
+def test_another_compiler_is_refused(tmp_path: Path) -> None:
+    done = configure(tmp_path / "build", "g++")
+    assert done.returncode != 0
+    assert "GPT2EDGE_FUZZ needs Clang, not GNU" in done.stderr
