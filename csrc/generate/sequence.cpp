@@ -169,6 +169,7 @@ void Sequence::restore(std::span<const int32_t> tokens, std::span<const std::byt
     throw std::invalid_argument(message(n, " tokens have ", n_pages * cache_.page_bytes(),
                                         " bytes of keys and values; there are ", pages.size()));
   }
+  cache_.truncate(0);  // an interrupted pass may have left more pages
   cache_.make_room(0, n);
   tokens_.assign(tokens.begin(), tokens.end());
   cache_.write(pages, code_bias != model_->kernels().code_bias);
@@ -201,6 +202,7 @@ void Sequence::share(Sequence& other) {
         "only an empty session can begin with the tokens of another, of the same model, n_ctx and "
         "kv_type");
   }
+  cache_.truncate(0);  // an interrupted pass may have left pages
   cache_.share(other.cache_, other.length());
   tokens_ = other.tokens_;
 }

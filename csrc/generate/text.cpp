@@ -110,6 +110,11 @@ int64_t Text::n_generated() const {
   return static_cast<int64_t>(text_.size() - n_prompt_ - n_draft_);
 }
 
+// A text that was saved may have more than it is asked for now.
+bool Text::has_all_tokens() const {
+  return options_.max_tokens && n_generated() >= *options_.max_tokens;
+}
+
 // The window has the logits after the text, and those after each draft token: chooses the next
 // token, and as many after it as the draft was right.
 void Text::advance() {
@@ -141,9 +146,7 @@ int Text::choose_tokens(std::span<const int32_t> drafted) {
 
 // Chooses a token, n_later tokens before the end of what the window has.
 void Text::choose(int n_later) {
-  if (options_.max_tokens && n_generated() == *options_.max_tokens) {
-    return finish(FinishReason::kLength);
-  }
+  if (has_all_tokens()) return finish(FinishReason::kLength);
   const Logits logits = window_.logits_after(window_.length() - n_later);
   const int32_t token = sampler_.sample(logits);
   if (token == vocabulary_->eos_token && !options_.ignore_eos) return finish(FinishReason::kStop);
@@ -155,9 +158,7 @@ void Text::choose(int n_later) {
     finish_reason_ = FinishReason::kStop;
     return;
   }
-  if (options_.max_tokens && n_generated() == *options_.max_tokens) {
-    return finish(FinishReason::kLength);
-  }
+  if (has_all_tokens()) return finish(FinishReason::kLength);
   if (!window_.has_room(1 - n_later)) {
     if (options_.context_overflow == Overflow::kError) {
       throw ContextLengthError(message("the context of ", window_.n_ctx(),

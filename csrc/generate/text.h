@@ -125,6 +125,7 @@ class Text {
   // What is to be computed before the next token is chosen: from window_.length() on.
   size_t n_pending() const { return text_.size() - static_cast<size_t>(window_.length()); }
   int64_t n_generated() const;
+  bool has_all_tokens() const;
   bool is_over() const { return finish_reason_ != FinishReason::kNone || error_ != nullptr; }
   void plan(size_t n_tokens, std::vector<Sequence::Part>& parts);
   void commit(double seconds);

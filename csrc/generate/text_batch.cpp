@@ -1,6 +1,7 @@
 // Text::step: one pass for many texts.
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <stdexcept>
 
 #include "generate/text.h"
@@ -12,21 +13,22 @@ namespace {
 // without any.
 constexpr size_t kPrefillBeside = 64, kPrefillAlone = 256;
 
-void check_different(std::span<Text* const> texts) {
-  for (size_t i = 0; i < texts.size(); ++i) {
-    if (std::find(texts.begin(), texts.begin() + static_cast<std::ptrdiff_t>(i), texts[i]) !=
-        texts.begin() + static_cast<std::ptrdiff_t>(i)) {
-      throw std::invalid_argument("a text comes twice: one step is one step of each");
-    }
+// In an order that is the same for all steps: two of them that have texts in common, in any order,
+// must not wait for one another.
+std::vector<Text*> in_order(std::span<Text* const> texts) {
+  std::vector<Text*> sorted(texts.begin(), texts.end());
+  std::sort(sorted.begin(), sorted.end(), std::less<>());
+  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
+    throw std::invalid_argument("a text comes twice: one step is one step of each");
   }
+  return sorted;
 }
 
 }  // namespace
 
 void Text::step(std::span<Text* const> texts, const Interrupt& interrupt) {
-  check_different(texts);
   std::vector<std::unique_lock<std::mutex>> locks;
-  for (const Text* text : texts) locks.emplace_back(text->mutex_);
+  for (const Text* text : in_order(texts)) locks.emplace_back(text->mutex_);
 
   const auto is_read = [](const Text* text) { return text->n_generated() == 0; };
   const auto n_read = static_cast<size_t>(std::count_if(texts.begin(), texts.end(), is_read));

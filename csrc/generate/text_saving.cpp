@@ -1,4 +1,5 @@
 // Text::save and Text::resume: what of a text is saved, and how it goes on.
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 
@@ -61,7 +62,11 @@ std::unique_ptr<Text> Text::resume(const std::string& name, std::span<const std:
                                    const SpeculationOptions& speculation) {
   SavedText saved = SavedText::read(name, bytes, origin_of(*model, contexts));
   if (max_tokens) {
-    saved.options.max_tokens = static_cast<int64_t>(saved.tokens.size()) + *max_tokens;
+    if (*max_tokens < 0) {
+      throw std::invalid_argument(message("max_tokens is ", *max_tokens, "; give 0 or more"));
+    }
+    const auto n = static_cast<int64_t>(saved.tokens.size());
+    saved.options.max_tokens = n + std::min(*max_tokens, INT64_MAX - n);
   }
   auto drafters = make_speculation(speculation, *model, *vocabulary, saved.options.slide());
   const auto senseless = [&](const std::exception& error) {

@@ -14,9 +14,9 @@ namespace {
 constexpr int kDefaultKeep = 512;
 
 int checked_keep(const SlideOptions& slide, int n_ctx) {
-  const int half = std::max(1, (n_ctx - slide.pin) / 2);
+  const int half = std::max(1, (n_ctx - std::max(0, slide.pin)) / 2);
   const int keep = slide.keep.value_or(std::min(kDefaultKeep, half));
-  const bool leaves_room = keep >= 1 && slide.pin >= 0 && keep < n_ctx - slide.pin;
+  const bool leaves_room = slide.pin >= 0 && keep >= 1 && keep < n_ctx - slide.pin;
   if (leaves_room) return keep;
   throw std::invalid_argument(message("keep is ", keep, " and pin ", slide.pin,
                                       "; give 1 or more and 0 or more, together less than the "
@@ -86,9 +86,9 @@ void Window::move_to(int64_t index) {
   if (index == index_ + 1 && next_ != nullptr) {
     active_ = std::move(next_);
   } else {
+    next_ = nullptr;  // first: the context that begins now has its slots
     active_ = begun_after(*active_);
   }
-  next_ = nullptr;
   index_ = index;
 }
 
@@ -173,6 +173,8 @@ int64_t Window::view_length(int64_t index, int64_t n) const {
 }
 
 Window::Contexts Window::contexts() const {
+  // After a pass that failed, contexts may have moved on further than the text has come.
+  if (index_ > 0 && length_ < end(index_ - 1)) return {0, {}};
   if (active_->length() != view_length(index_, length_)) return {0, {}};
   const bool is_full = slides() && length_ == end(index_);
   if (is_full && next_ == nullptr) return {0, {}};

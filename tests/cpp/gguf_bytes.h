@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -99,5 +101,24 @@ inline void write_file(const std::string& path, const std::string& bytes) {
     throw std::runtime_error("cannot write " + path);
   }
 }
+
+// The path of a file that is removed in the end.
+class ScratchFile {
+ public:
+  ScratchFile() : path_((std::filesystem::temp_directory_path() / unique_name()).string()) {}
+  ~ScratchFile() {
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
+  }
+  ScratchFile(const ScratchFile&) = delete;
+  ScratchFile& operator=(const ScratchFile&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  static std::string unique_name() {
+    return "pygpt2edge-test-" + std::to_string(std::random_device{}()) + ".gguf";
+  }
+  std::string path_;
+};
 
 }  // namespace gpt2edge::test

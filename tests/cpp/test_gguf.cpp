@@ -2,7 +2,6 @@
 // Run under -fsanitize=address,undefined this also proves that no read leaves the file.
 #include <atomic>
 #include <cstdlib>
-#include <filesystem>
 #include <new>
 #include <random>
 
@@ -31,27 +30,14 @@ struct Attempt {
   size_t allocated;
 };
 
-class Scratch {
+class Scratch : public ScratchFile {
  public:
-  Scratch() : path_((std::filesystem::temp_directory_path() / unique_name()).string()) {}
-  ~Scratch() { std::filesystem::remove(path_); }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-
-  const std::string& path() const { return path_; }
-
   Attempt read(const std::string& bytes) const {
-    write_file(path_, bytes);
+    write_file(path(), bytes);
     const size_t before = n_allocated;
-    const bool accepted = read_everything(path_);
+    const bool accepted = read_everything(path());
     return {accepted, n_allocated - before};
   }
-
- private:
-  static std::string unique_name() {
-    return "pygpt2edge-test-" + std::to_string(std::random_device{}()) + ".gguf";
-  }
-  std::string path_;
 };
 
 // Messages and the file's own tables, for files as small as these.
