@@ -21,7 +21,7 @@ from pygpt2edge.errors import UnsupportedError
 from pygpt2edge.generation import GenerateOptions, Generation
 from pygpt2edge.results import Completion, Ranked, Suggestion
 from pygpt2edge.speculation import MAX_GUESSES, speculation
-from pygpt2edge.tokenizer import Tokenizer, start_token
+from pygpt2edge.tokenizer import Tokenizer
 from pygpt2edge.window import SlidingWindow, Window
 
 if TYPE_CHECKING:  # generating text needs no numpy, whose import takes a tenth of a second
@@ -538,7 +538,7 @@ class GPT2:
         return tokens or [self._start_token()]
 
     def _start_token(self) -> int:
-        return start_token(self.tokenizer, self.path)
+        return self.tokenizer.tables.start_token()
 
     def __repr__(self) -> str:
         shape = "{n_layer} layers of {n_embd}".format(**self.config)

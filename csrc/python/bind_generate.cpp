@@ -132,7 +132,7 @@ py::list as_bytes(const std::vector<std::string>& strings) {
 }
 
 void bind_tokenizer_tables(py::module_& m) {
-  py::class_<TokenizerTables>(m, "TokenizerTables")
+  py::class_<TokenizerTables, std::shared_ptr<TokenizerTables>>(m, "TokenizerTables")
       .def(py::init(&tables_from_lists), py::arg("tokens"), py::arg("token_types"),
            py::arg("merges"), py::arg("bos_token"), py::arg("eos_token"), py::arg("path"))
       .def_property_readonly("token_bytes",
@@ -144,6 +144,7 @@ void bind_tokenizer_tables(py::module_& m) {
       .def_property_readonly("n_ranked",
                              [](const TokenizerTables& t) { return t.ranked_ids.size(); })
       .def_property_readonly("is_ranked_by_id", &is_ranked_by_id)
+      .def("start_token", &start_token)
       .def("tokens_of_type", &tokens_of_type, py::arg("type"))
       .def_readonly("bos_token", &TokenizerTables::bos_token)
       .def_readonly("eos_token", &TokenizerTables::eos_token);
