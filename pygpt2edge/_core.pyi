@@ -1,6 +1,6 @@
 """The compiled core (csrc/python). The package's public names are the ones to use."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any
 

@@ -3,21 +3,30 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
+#include <memory>
+#include <span>
 
 #include "generate/candidates.h"
 
 namespace gpt2edge {
 
-struct Distribution {
-  std::vector<float> weights;  // by token: the probabilities, but for a factor
-  double total = 0;            // the sum of all
-
+class Distribution {
+ public:
   // Throws what max_logit does.
-  static Distribution of_logits(const Logits& logits);
+  explicit Distribution(const Logits& logits);
 
-  double weight(int32_t token) const { return double{weights[static_cast<size_t>(token)]}; }
-  double probability(int32_t token) const { return weight(token) / total; }
+  // The probability of a token, but for a factor.
+  float weight(int32_t token) const { return weights_[static_cast<size_t>(token)]; }
+  // The weights of all tokens together.
+  double total() const { return total_; }
+  double probability(int32_t token) const { return double{weight(token)} / total_; }
+
+ private:
+  std::unique_ptr<float[]> weights_;
+  double total_;
 };
+
+// In an order that does not depend on the machine.
+double sum_of(std::span<const float> numbers);
 
 }  // namespace gpt2edge

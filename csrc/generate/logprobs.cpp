@@ -5,18 +5,23 @@
 
 #include "base/error.h"
 #include "generate/candidates.h"
-#include "generate/exponentials.h"
 #include "generate/portable_math.h"
 
 namespace gpt2edge {
 namespace {
 
-// In order.
-double sum_of_exponentials(std::span<const float> logits, double max) {
+// The sum of e^(logit - max), in order. The exponentials are made a block at a time, so that the
+// compiler can make several at once. What is below e^-700 may as well be that: one term is 1.
+double sum_of_weights(std::span<const float> logits, double max) {
+  constexpr size_t kBlock = 64;
+  double weights[kBlock];
   double sum = 0;
-  for_each_block_of_exponentials(logits, max, [&](size_t, std::span<const double> weights) {
-    for (const double weight : weights) sum += weight;
-  });
+  for (size_t first = 0; first < logits.size(); first += kBlock) {
+    const auto block = logits.subspan(first, std::min(kBlock, logits.size() - first));
+    for (size_t i = 0; i < block.size(); ++i) weights[i] = std::max(block[i] - max, -700.0);
+    for (size_t i = 0; i < block.size(); ++i) weights[i] = portable_exp_in_range(weights[i]);
+    for (size_t i = 0; i < block.size(); ++i) sum += weights[i];
+  }
   return sum;
 }
 
@@ -30,7 +35,7 @@ TopLogprobs log_softmax_top(std::span<const float> logits, int32_t chosen, int n
   if (n_top < 0) throw std::invalid_argument(message("n_top is ", n_top, ", expected 0 or more"));
 
   const double max = max_logit({logits});
-  const double log_sum = max + portable_log(sum_of_exponentials(logits, max));
+  const double log_sum = max + portable_log(sum_of_weights(logits, max));
   const auto logprob = [&](float logit) { return static_cast<float>(logit - log_sum); };
 
   TopLogprobs result{logprob(logits[static_cast<size_t>(chosen)]), {}};

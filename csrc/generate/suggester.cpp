@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <exception>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -105,9 +104,9 @@ Suggester::Distributions Suggester::along(const Tokens& context, const Tokens& p
     const auto logits = std::make_unique_for_overwrite<float[]>(path.size() * n_vocab);
     const Sequence::Part part{&fork, path, 1, logits.get()};
     Sequence::append({&part, 1}, interrupt);
-    std::vector<Logits> rows;
-    for (size_t i = 0; i < path.size(); ++i) rows.push_back({{&logits[n_vocab * i], n_vocab}});
-    keep(keys, rows);
+    for (size_t i = 0; i < path.size(); ++i) {
+      known_.put(keys[i], Distribution({{&logits[n_vocab * i], n_vocab}}));
+    }
   }
   return after(context, paths, interrupt);
 }
@@ -123,8 +122,7 @@ Suggester::Distributions Suggester::after(const Tokens& context, std::span<const
     if (known_.contains(keys.back())) continue;
     if (path.empty()) {
       const Sequence& present = contexts_.sequence(context, true, interrupt);
-      const Logits logits = present.logits_after(present.length());
-      keep({&keys.back(), 1}, {&logits, 1});
+      known_.put(keys.back(), Distribution(present.logits_after(present.length())));
     } else {
       missing.push_back(&path);
       missing_keys.push_back(keys.back());
@@ -135,9 +133,9 @@ Suggester::Distributions Suggester::after(const Tokens& context, std::span<const
     std::vector<Sequence::Part> parts;
     for (size_t i = 0; i < missing.size(); ++i) parts.push_back({forks[i], *missing[i]});
     Sequence::append(parts, interrupt);
-    std::vector<Logits> logits;
-    for (const Sequence* fork : forks) logits.push_back(fork->logits_after(fork->length()));
-    keep(missing_keys, logits);
+    for (size_t i = 0; i < missing.size(); ++i) {
+      known_.put(missing_keys[i], Distribution(forks[i]->logits_after(forks[i]->length())));
+    }
   }
   Distributions found;
   for (const Tokens& key : keys) found.push_back(known_.find(key));
@@ -150,24 +148,6 @@ Suggester::Tokens Suggester::joined(std::span<const int32_t> view,
   Tokens both(view.begin(), view.end());
   both.insert(both.end(), path.begin(), path.end());
   return both;
-}
-
-// All threads share the rows of logits.
-void Suggester::keep(std::span<const Tokens> keys, std::span<const Logits> logits) {
-  std::vector<Distribution> made(keys.size());
-  std::vector<std::exception_ptr> errors(keys.size());
-  contexts_.model().run_jobs(static_cast<int>(keys.size()), [&](int job) {
-    const auto i = static_cast<size_t>(job);
-    try {
-      made[i] = Distribution::of_logits(logits[i]);
-    } catch (...) {
-      errors[i] = std::current_exception();
-    }
-  });
-  for (const std::exception_ptr& error : errors) {
-    if (error != nullptr) std::rethrow_exception(error);
-  }
-  for (size_t i = 0; i < keys.size(); ++i) known_.put(keys[i], std::move(made[i]));
 }
 
 }  // namespace gpt2edge

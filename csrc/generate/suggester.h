@@ -53,7 +53,6 @@ class Suggester {
   Distributions after(const Tokens& context, std::span<const Tokens> paths,
                       const Interrupt& interrupt);
   Tokens joined(std::span<const int32_t> view, std::span<const int32_t> path) const;
-  void keep(std::span<const Tokens> keys, std::span<const Logits> logits);
 
   const std::shared_ptr<const TokenizerTables> tables_;
   const int64_t max_passes_;

@@ -32,34 +32,6 @@ void erase(std::vector<SearchNode>& nodes, const std::vector<int32_t>& path) {
   std::erase_if(nodes, [&](const SearchNode& node) { return node.path == path; });
 }
 
-// Of some tokens: their weights added up, and the best of them.
-struct Chosen {
-  double total = 0;
-  std::vector<int32_t> tokens;
-  std::vector<double> weights;
-};
-
-Chosen choose(std::span<const int32_t> tokens, const Distribution& following) {
-  Chosen chosen;
-  std::vector<float> weights(tokens.size());
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    weights[i] = following.weights[static_cast<size_t>(tokens[i])];
-    chosen.total += double{weights[i]};
-  }
-  std::vector<Candidate> best;
-  if (!weights.empty()) select_best({weights}, kMaxChildren, best);
-  for (const Candidate& candidate : best) {
-    chosen.tokens.push_back(tokens[static_cast<size_t>(candidate.token)]);
-    chosen.weights.push_back(double{candidate.logit});
-  }
-  return chosen;
-}
-
-std::vector<double> scaled(std::vector<double> weights, double scale) {
-  for (double& weight : weights) weight *= scale;
-  return weights;
-}
-
 }  // namespace
 
 bool WordSearch::Queued::operator<(const Queued& other) const {
@@ -142,22 +114,38 @@ WordSearch::Children WordSearch::look_inside(const SearchNode& node,
     SearchNode longer = child(node, token, node.probability * following.probability(token));
     if (is_new(longer)) inside_.push_back(std::move(longer));
   }
-  Chosen whole = choose(vocabulary_.beginning_with(rest), following);
-  typed_probability_ += node.probability * (whole.total / following.total);
-  return {node, std::move(whole.tokens),
-          scaled(std::move(whole.weights), node.probability / following.total)};
+  Children whole = children_of(node, vocabulary_.beginning_with(rest), following);
+  typed_probability_ += node.probability * whole.share;
+  return whole;
 }
 
 WordSearch::Children WordSearch::look_beyond(const SearchNode& node,
                                              const Distribution& following) {
   const bool may_space = typed_.may_space && node.data.empty();
   const auto continuing = vocabulary_.continuing(without_space(node.data), may_space);
-  Chosen goes_on = choose(*continuing, following);
-  const double ends = 1 - goes_on.total / following.total;
-  const std::string_view data = node.data;
-  add_word(data.substr(0, read_after_space(data).n), node.probability * ends);
-  return {node, std::move(goes_on.tokens),
-          scaled(std::move(goes_on.weights), node.probability / following.total)};
+  Children longer = children_of(node, *continuing, following);
+  const size_t n_word = read_after_space(node.data).n;
+  add_word(std::string_view(node.data).substr(0, n_word), node.probability * (1 - longer.share));
+  return longer;
+}
+
+WordSearch::Children WordSearch::children_of(const SearchNode& node,
+                                             std::span<const int32_t> tokens,
+                                             const Distribution& following) {
+  weights_.resize(std::max(weights_.size(), tokens.size()));
+  const std::span weights = std::span(weights_).first(tokens.size());
+  for (size_t i = 0; i < tokens.size(); ++i) weights[i] = following.weight(tokens[i]);
+  Children children{node, sum_of(weights) / following.total(), {}, {}};
+  const double scale = node.probability / following.total();
+  const double bound = least();
+  if (bound >= scale) return children;  // no weight is above 1
+  std::vector<Candidate> best;
+  select_best({weights}, kMaxChildren, best, static_cast<float>(bound / scale));
+  for (const Candidate& candidate : best) {
+    children.tokens.push_back(tokens[static_cast<size_t>(candidate.token)]);
+    children.probabilities.push_back(double{candidate.logit} * scale);
+  }
+  return children;
 }
 
 void WordSearch::add_word(std::string_view data, double probability) {

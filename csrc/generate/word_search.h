@@ -62,9 +62,10 @@ class WordSearch {
   std::vector<WordSuggestion> suggestions() const;
 
  private:
-  // Some tokens after a node, the most probable first.
+  // Tokens after a node, the most probable first; those that are worth to be looked into.
   struct Children {
     SearchNode node;
+    double share;  // of the node's probability, that of all children
     std::vector<int32_t> tokens;
     std::vector<double> probabilities;
   };
@@ -79,6 +80,8 @@ class WordSearch {
 
   Children look_inside(const SearchNode& node, const Distribution& following);
   Children look_beyond(const SearchNode& node, const Distribution& following);
+  Children children_of(const SearchNode& node, std::span<const int32_t> tokens,
+                       const Distribution& following);
   void add_word(std::string_view data, double probability);
   void add_children(Children children);
   void enqueue(std::shared_ptr<const Children> children, size_t index);
@@ -97,6 +100,7 @@ class WordSearch {
   std::vector<SearchNode> inside_;
   std::vector<SearchNode> waiting_;  // taken from the queue
   std::set<std::vector<int32_t>> seen_;
+  std::vector<float> weights_;  // of some tokens; reused
 };
 
 }  // namespace gpt2edge
