@@ -20,13 +20,13 @@ constexpr CodeRange kWithoutSpaces[] = {
     {0x0E00, 0x0EFF},    // Thai, Lao
     {0x1000, 0x109F},    // Burmese
     {0x1780, 0x17FF},    // Khmer
-    {0x3005, 0x3007},    //
+    {0x3005, 0x3007},    // Chinese marks and zero
     {0x3040, 0x30FF},    // Japanese syllables
-    {0x31F0, 0x31FF},    //
+    {0x31F0, 0x31FF},    // small syllables
     {0x3400, 0x9FFF},    // Chinese
-    {0xF900, 0xFAFF},    //
-    {0xFF66, 0xFF9F},    //
-    {0x20000, 0x3FFFF},  //
+    {0xF900, 0xFAFF},    // Chinese, for compatibility
+    {0xFF66, 0xFF9F},    // narrow syllables
+    {0x20000, 0x3FFFF},  // rare Chinese
 };
 
 // Between two letters they belong to the word: apostrophes, and what joins letters (or keeps them

@@ -141,6 +141,7 @@ static void test_typed_words() {
   CHECK(ends("(\xC3\xBC") == "(|\xC3\xBC");
   CHECK(ends("\xE4\xBB\x8A\xE6\x97\xA5") == "\xE4\xBB\x8A\xE6\x97\xA5|+");
   CHECK(ends("it is 19") == "it is| 19");
+  CHECK(ends("<|endoftext|>") == "<|endoftext|>|+");
   CHECK(ends("x \xCC\x81"
              "a") == "x \xCC\x81|a");         // a mark on nothing begins no word
   CHECK(ends("a\xC2\xA0") == "a\xC2\xA0|");   // a space, but not one of tokens
