@@ -106,6 +106,8 @@ class TokenizerTables:
     @property
     def is_ranked_by_id(self) -> bool:
         """Whether merges_ranks is the beginning of token_bytes, as in the official vocabulary."""
+    def start_token(self) -> int:
+        """What stands before an empty text. Raises UnsupportedError, naming `path`."""
     def tokens_of_type(self, type: int) -> list[int]: ...
     @property
     def bos_token(self) -> int | None: ...
@@ -451,6 +453,37 @@ def append_and_score(
     where tokens and targets are not as many, IndexError for a target that is none; then no session
     has changed.
     """
+
+class Suggester:
+    """The next words of a text; see pygpt2edge.Suggester.
+
+    encode: gives the tokens of a text. It may be called by several threads at once.
+    Raises ValueError for max_passes or n_ctx out of range.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        tables: TokenizerTables,
+        n_ctx: int,
+        kv_type: str,
+        max_passes: int,
+        encode: Callable[[str], Sequence[int]],
+    ) -> None: ...
+    def suggest(self, text: bytes, k: int) -> list[tuple[str, str, float]]:
+        """The k most probable next words of a text in UTF-8: (word, completion, probability).
+
+        Raises ValueError for a k below 1, UnsupportedError where there is no token to start an
+        empty text with, and what `encode` raises.
+        """
+    def clear(self) -> None:
+        """Forgets all that was computed, and gives its memory back."""
+
+def character_class(code: int) -> str:
+    """ "letter", "mark", "number", "space" or "other": what kind of character a code point is."""
+
+def unicode_version() -> str:
+    """The version of Unicode that `character_class` is of, such as "14.0.0"."""
 
 def memory_estimate(
     path: str, n_ctx: int = 0, kv_type: str = "", n_threads: int = 0

@@ -13,7 +13,7 @@ from typing import Any
 
 from pygpt2edge import _core
 from pygpt2edge.errors import UnsupportedError
-from pygpt2edge.tokenizer import Tokenizer, start_token
+from pygpt2edge.tokenizer import Tokenizer
 
 
 def demo_model_path() -> Path:
@@ -113,7 +113,7 @@ class LoadedModel:
     @property
     def start_token(self) -> int:
         """What stands before an empty text. Raises UnsupportedError where there is none."""
-        return start_token(self.tokenizer, self.path)
+        return self.tokenizer.tables.start_token()
 
     def session(self) -> _core.Session:
         """An empty sequence with a cache of its own, for those who drive the model by hand."""

@@ -384,8 +384,8 @@ class GPT2(LoadedModel):
         probability of its tokens, and of its end after them, over that of all that begins with what
         is typed. Ways to cut a word into tokens add up as far as they are found; those that are not
         would each add less than the last word has, or less than 0.001. Words rarer than that are
-        suggested where there are no others, and need not be the best of their kind.
-        Raises ValueError where k is less than 1.
+        suggested where there are no others, and need not be the best of their kind. Words and
+        probabilities are the same on every processor. Raises ValueError where k is less than 1.
         """
         return self._suggester.suggest(text, k)
 

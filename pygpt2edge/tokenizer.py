@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pygpt2edge import _core
-from pygpt2edge.errors import FormatError, UnsupportedError
+from pygpt2edge.errors import FormatError
 
 if TYPE_CHECKING:
     import tiktoken
@@ -48,7 +48,7 @@ class Tokenizer:
       bos_token, eos_token: the ids that begin and end a document, None where there is none. GPT-2
         has "<|endoftext|>" for both.
       special_tokens: the ids that stand for no text: those two, and other control tokens.
-      tables: the same vocabulary as the core has it.
+      tables: the vocabulary as the core has it.
 
     >>> from pygpt2edge import GPT2
     >>> tokenizer = GPT2().tokenizer
@@ -197,18 +197,6 @@ class Tokenizer:
 
     def _text(self, token: int) -> str:
         return self._bytes[token].decode("utf-8", "surrogateescape")
-
-
-def start_token(tokenizer: Tokenizer, path: Path) -> int:
-    """What stands before an empty text. Raises UnsupportedError, naming the model's file `path`."""
-    bos, eos = tokenizer.bos_token, tokenizer.eos_token
-    token = bos if bos is not None else eos
-    if token is None:
-        raise UnsupportedError(
-            f"{path}: there is no tokenizer.ggml.bos_token_id to start an empty text with: "
-            "give a prompt"
-        )
-    return token
 
 
 class _TextFinder:

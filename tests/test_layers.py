@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 CSRC = Path(__file__).resolve().parents[1] / "csrc"
-LAYERS = ["base", "formats", "kernels", "quantize", "model", "generate", "python"]
+LAYERS = ["base", "formats", "kernels", "quantize", "model", "tokenize", "generate", "python"]
 SOURCES = sorted(path for path in CSRC.rglob("*") if path.suffix in (".h", ".cpp"))
 # What a kernel source may include besides the kernels themselves: nothing whose inline functions
 # the linker could share between instruction sets.

@@ -127,6 +127,7 @@ class Builder {
   explicit Builder(const TokenizerSource& source) : source_(source), ids_(source.tokens) {}
 
   TokenizerTables build() {
+    tables_.path = source_.path;
     read_types();
     read_tokens();
     read_alphabet();
@@ -290,6 +291,16 @@ std::optional<int64_t> optional_id(const GgufFile& file, const char* key) {
 }
 
 }  // namespace
+
+int32_t start_token(const TokenizerTables& tables) {
+  const auto& token = tables.bos_token ? tables.bos_token : tables.eos_token;
+  if (!token) {
+    throw UnsupportedError(message(tables.path,
+                                   ": there is no tokenizer.ggml.bos_token_id to start an empty "
+                                   "text with: give a prompt"));
+  }
+  return *token;
+}
 
 TokenizerTables make_tokenizer_tables(const TokenizerSource& source) {
   return Builder(source).build();

@@ -30,6 +30,7 @@ struct TokenizerSource {
 };
 
 struct TokenizerTables {
+  std::string path;                      // for messages
   std::vector<std::string> token_bytes;  // by token id
   std::vector<int32_t> token_types;      // by token id
 
@@ -41,6 +42,10 @@ struct TokenizerTables {
   std::optional<int32_t> bos_token;
   std::optional<int32_t> eos_token;
 };
+
+// What stands before an empty text. Throws UnsupportedError, naming the file, where there is no
+// such token.
+int32_t start_token(const TokenizerTables& tables);
 
 // Throw FormatError, naming the file, the key and the index, for tables that contradict themselves.
 TokenizerTables make_tokenizer_tables(const TokenizerSource& source);

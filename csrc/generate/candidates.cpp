@@ -93,13 +93,13 @@ int32_t first_token_with(const Logits& logits, float value) {
 // Keeps everything above a threshold, and raises the threshold to the count-th best whenever the
 // buffer has filled up: most blocks are then passed over after one comparison of their logits, and
 // the work is linear whatever the order of the logits.
-void select_best(const Logits& logits, size_t count, std::vector<Candidate>& best) {
+void select_best(const Logits& logits, size_t count, std::vector<Candidate>& best, float above) {
   const size_t n = logits.all.size();
   count = std::min(count, n);
   const size_t full = count + std::max(count, kBlock);
   best.clear();
   best.reserve(std::min(full, n) + kBlock);
-  float threshold = kBanned;
+  float threshold = above;
   const auto shrink = [&] {
     const auto last = best.begin() + static_cast<std::ptrdiff_t>(count) - 1;
     std::nth_element(best.begin(), last, best.end(), ranks_before);

@@ -39,8 +39,10 @@ float max_logit(const Logits& logits);
 // The lowest id whose logit equals `value`, which must be there.
 int32_t first_token_with(const Logits& logits, float value);
 
-// Fills `best` with the `count` best candidates that are not banned, or fewer if there are fewer,
-// best first. `count` >= 1. Reuses the capacity of `best`.
-void select_best(const Logits& logits, size_t count, std::vector<Candidate>& best);
+// Fills `best` with the `count` best candidates of those above a logit, all that are not banned if
+// none is given, or fewer if there are fewer, best first. `count` >= 1. Reuses the capacity of
+// `best`.
+void select_best(const Logits& logits, size_t count, std::vector<Candidate>& best,
+                 float above = -std::numeric_limits<float>::infinity());
 
 }  // namespace gpt2edge

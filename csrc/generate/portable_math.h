@@ -2,7 +2,8 @@
 //
 // The C library's differ in the last place between systems, and one bit is enough to sample another
 // token. These use only +, -, *, / on doubles, which IEEE 754 fixes, and the build forbids the
-// compiler to fuse them. Both are good to about 1e-12, far below a float's 6e-8.
+// compiler to fuse them. Both are good to about 1e-12, far below a float's 6e-8. For those to whom
+// a float's precision will do, one works on floats, several times as fast.
 #pragma once
 
 #include <bit>
@@ -12,7 +13,7 @@
 
 namespace gpt2edge {
 
-static_assert(FLT_EVAL_METHOD == 0, "doubles must be rounded to double after every operation");
+static_assert(FLT_EVAL_METHOD == 0, "numbers must be rounded to their type after every operation");
 
 // e^x for x from -700 to 0, without a branch.
 inline double portable_exp_in_range(double x) {
@@ -46,6 +47,30 @@ inline double portable_exp_in_range(double x) {
 
 // e^x for x <= 0; exactly 0 below -700, -infinity included.
 inline double portable_exp(double x) { return x < -700.0 ? 0.0 : portable_exp_in_range(x); }
+
+// e^x for x from -87 to 0, to about 1e-7 of it: as above, on floats.
+inline float portable_exp_float_in_range(float x) {
+  constexpr float kLog2E = 0x1.715476p+0F;
+  constexpr float kLn2High = 0x1.62e4p-1F;
+  constexpr float kLn2Low = 0x1.7f7d1c0p-20F;
+  constexpr float kRound = 0x1.8p23F;
+  const float shifted = x * kLog2E + kRound;
+  const float n = shifted - kRound;
+  const float r = (x - n * kLn2High) - n * kLn2Low;
+
+  // The first term left out is below r^8 / 8! = 5e-9.
+  float sum = 1.0F / 5040;
+  sum = sum * r + 1.0F / 720;
+  sum = sum * r + 1.0F / 120;
+  sum = sum * r + 1.0F / 24;
+  sum = sum * r + 1.0F / 6;
+  sum = sum * r + 0.5F;
+  sum = sum * r + 1.0F;
+  sum = sum * r + 1.0F;
+
+  const float power_of_two = std::bit_cast<float>((std::bit_cast<uint32_t>(shifted) + 127) << 23);
+  return sum * power_of_two;
+}
 
 // ln x for a positive, finite x.
 inline double portable_log(double x) {

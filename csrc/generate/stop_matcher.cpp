@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "tokenize/utf8.h"
 
 namespace gpt2edge {
 namespace {
@@ -19,50 +20,7 @@ std::vector<size_t> borders(const std::string& text) {
   return border;
 }
 
-struct ByteRange {
-  unsigned low;
-  unsigned high;
-  bool contains(unsigned byte) const { return byte >= low && byte <= high; }
-};
-
-// Bytes of the character that `lead` begins; 1 when no longer character begins with it.
-size_t character_length(unsigned lead) {
-  if (ByteRange{0xC2, 0xDF}.contains(lead)) return 2;
-  if (ByteRange{0xE0, 0xEF}.contains(lead)) return 3;
-  if (ByteRange{0xF0, 0xF4}.contains(lead)) return 4;
-  return 1;
-}
-
-// What may follow `lead` directly. Four leads allow less than the usual 80..BF, which keeps out
-// overlong forms, surrogates and what lies beyond U+10FFFF. Source: Unicode standard, table 3-7.
-ByteRange second_byte(unsigned lead) {
-  switch (lead) {
-    case 0xE0:
-      return {0xA0, 0xBF};
-    case 0xED:
-      return {0x80, 0x9F};
-    case 0xF0:
-      return {0x90, 0xBF};
-    case 0xF4:
-      return {0x80, 0x8F};
-    default:
-      return {0x80, 0xBF};
-  }
-}
-
 }  // namespace
-
-size_t incomplete_utf8_tail(std::string_view text) {
-  const auto byte = [&](size_t i) { return unsigned{static_cast<unsigned char>(text[i])}; };
-  for (size_t tail = 1; tail <= std::min<size_t>(3, text.size()); ++tail) {
-    const size_t start = text.size() - tail;
-    if (ByteRange{0x80, 0xBF}.contains(byte(start))) continue;  // look further back for the lead
-    if (character_length(byte(start)) <= tail) return 0;
-    const bool possible = tail == 1 || second_byte(byte(start)).contains(byte(start + 1));
-    return possible ? tail : 0;
-  }
-  return 0;
-}
 
 StopMatcher::StopMatcher(std::vector<std::string> stops) {
   patterns_.reserve(stops.size());

@@ -57,8 +57,4 @@ class StopMatcher {
   bool stopped_ = false;
 };
 
-// How many bytes at the end of `text` are the start of a UTF-8 character that more bytes could
-// complete: 0 to 3. Bytes that cannot become one do not count.
-size_t incomplete_utf8_tail(std::string_view text);
-
 }  // namespace gpt2edge

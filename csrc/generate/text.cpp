@@ -64,12 +64,13 @@ std::optional<Piece> Text::next(const Interrupt& interrupt) {
 }
 
 void Text::run(const Interrupt& interrupt) {
-  const std::lock_guard lock(mutex_);
-  while (!is_over()) {
-    step_alone(interrupt);
+  for (bool is_done = false; !is_done;) {
+    const std::lock_guard lock(mutex_);  // for a step: others may want to look at the text
+    if (!is_over()) step_alone(interrupt);
     pieces_.clear();
+    is_done = is_over();
   }
-  if (error_ != nullptr) std::rethrow_exception(error_);
+  check_error();
 }
 
 void Text::step_alone(const Interrupt& interrupt) {

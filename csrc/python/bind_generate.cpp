@@ -144,6 +144,7 @@ void bind_tokenizer_tables(py::module_& m) {
       .def_property_readonly("n_ranked",
                              [](const TokenizerTables& t) { return t.ranked_ids.size(); })
       .def_property_readonly("is_ranked_by_id", &is_ranked_by_id)
+      .def("start_token", &start_token)
       .def("tokens_of_type", &tokens_of_type, py::arg("type"))
       .def_readonly("bos_token", &TokenizerTables::bos_token)
       .def_readonly("eos_token", &TokenizerTables::eos_token);

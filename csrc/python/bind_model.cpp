@@ -23,16 +23,6 @@ namespace py = pybind11;
 
 namespace gpt2edge::python {
 
-Interrupt check_signals() {
-  using Clock = std::chrono::steady_clock;
-  return [last = Clock::now()]() mutable {
-    if (Clock::now() - last < std::chrono::milliseconds(20)) return;
-    const py::gil_scoped_acquire gil;
-    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-    last = Clock::now();
-  };
-}
-
 namespace {
 
 constexpr std::pair<const char*, kernels::CacheType> kCacheTypes[] = {
@@ -40,17 +30,6 @@ constexpr std::pair<const char*, kernels::CacheType> kCacheTypes[] = {
     {"f16", kernels::CacheType::kF16},
     {"f32", kernels::CacheType::kF32},
 };
-
-}  // namespace
-
-kernels::CacheType cache_type(const std::string& name) {
-  for (const auto& [known, type] : kCacheTypes) {
-    if (name == known) return type;
-  }
-  throw py::value_error("kv_type is \"" + name + "\", expected \"int8\", \"f16\" or \"f32\"");
-}
-
-namespace {
 
 const char* kv_type(const Model& model) {
   const auto* found =
@@ -182,6 +161,24 @@ py::dict config_dict(const Model& model) {
 }
 
 }  // namespace
+
+// Taking the GIL costs, so it looks at the clock first.
+Interrupt check_signals() {
+  using Clock = std::chrono::steady_clock;
+  return [last = Clock::now()]() mutable {
+    if (Clock::now() - last < std::chrono::milliseconds(20)) return;
+    const py::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    last = Clock::now();
+  };
+}
+
+kernels::CacheType cache_type(const std::string& name) {
+  for (const auto& [known, type] : kCacheTypes) {
+    if (name == known) return type;
+  }
+  throw py::value_error("kv_type is \"" + name + "\", expected \"int8\", \"f16\" or \"f32\"");
+}
 
 void bind_model(py::module_& m) {
   py::class_<Model, std::shared_ptr<Model>>(m, "Model")

@@ -64,5 +64,7 @@ PYBIND11_MODULE(_core, m) {
   gpt2edge::python::bind_generate(m);
   gpt2edge::python::bind_machine(m);
   gpt2edge::python::bind_model(m);
+  gpt2edge::python::bind_suggest(m);
   gpt2edge::python::bind_text(m);
+  gpt2edge::python::bind_unicode(m);
 }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import codecs
 import heapq
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_models import TinyModel, draw_weights, write_gguf
 
-from pygpt2edge import GPT2, Suggester, Suggestion
-from pygpt2edge.generate.words import Typed, read_word
+from pygpt2edge import GPT2, Suggester, Suggestion, UnsupportedError, _core
 
 BYTES = TinyModel("bytes", n_layer=1, n_head=2, n_embd=32, n_inner=64, n_ctx=64, n_vocab=257)
 
@@ -121,7 +122,6 @@ TEXTS = [
 def test_the_best_words_are_those_that_trying_all_finds(
     tiny: GPT2, text: str, context: str, prefix: bytes, may_space: bool
 ) -> None:
-    assert Typed.at_end_of(text) == Typed(context, prefix, may_space)
     tokens = tiny.tokenizer.encode(context) or [BYTES.n_vocab - 1]
     expected = by_trying_all(tiny, tokens, prefix, may_space, 3e-3)
     found = Suggester(tiny, max_passes=1000).suggest(text, 150)
@@ -133,31 +133,6 @@ def test_the_best_words_are_those_that_trying_all_finds(
     for word, probability in completions.items():
         assert probability < 1.00001 * expected.get(word, (0, 1e-3))[1]
     assert list(completions.values()) == sorted(completions.values(), reverse=True)
-
-
-@pytest.mark.parametrize(
-    ("data", "n", "ended"),
-    [
-        (b"", 0, False),
-        (b"the", 3, False),
-        (b"the ", 3, True),
-        (b"don't", 5, False),
-        (b"don'", 3, False),
-        (b"don''", 3, True),
-        (b"'", 0, True),
-        (b"snake_case", 5, True),
-        (b"caf\xc3", 3, False),
-        (b"caf\xc3\xa9", 5, False),
-        (b"caf\xff", 3, True),
-        ("cafe\u0301s".encode(), 7, False),
-        ("rock\u2019n".encode(), 8, False),
-        ("\u2764\ufe0f".encode(), 0, True),
-        ("\u4eca\u65e5".encode(), 3, True),
-        ("a\u4eca".encode(), 1, True),
-    ],
-)
-def test_reading_a_word(data: bytes, n: int, ended: bool) -> None:
-    assert read_word(data) == (n, ended)
 
 
 def test_sensible_words(demo: GPT2) -> None:
@@ -258,6 +233,12 @@ def test_texts_that_no_word_comes_of(tiny: GPT2, demo: GPT2) -> None:
                 assert 0 < suggestion.probability <= 1
 
 
+def test_half_a_surrogate_pair_is_a_character_that_is_none(tiny: GPT2, demo: GPT2) -> None:
+    for model in (tiny, demo):
+        assert model.suggest("\ud800 the") == model.suggest("\ufffd the")
+        assert model.suggest("the\udfff") == model.suggest("the\ufffd")
+
+
 def test_end_of_text_as_plain_text(demo: GPT2) -> None:
     assert demo.suggest("The end.<|endoftext|>") != demo.suggest("")
     assert demo.suggest("<|endoftex")[0].word.startswith("endoftex")
@@ -269,6 +250,41 @@ def test_options_out_of_range(tiny: GPT2) -> None:
     with pytest.raises(ValueError, match="max_passes is 0; give 1 or more"):
         Suggester(tiny, max_passes=0)
     assert len(Suggester(tiny, max_passes=1).suggest("a ", 100)) < 100
+
+
+def test_what_does_not_go_together(tiny: GPT2, demo: GPT2) -> None:
+    def make(n_ctx: int, kv_type: str, tables: _core.TokenizerTables) -> _core.Suggester:
+        return _core.Suggester(tiny.core_model, tables, n_ctx, kv_type, 3, tiny.tokenizer.encode)
+
+    with pytest.raises(ValueError, match="the tokenizer has 50257 tokens, the model 257"):
+        make(64, "f16", demo.tokenizer.tables)
+    with pytest.raises(ValueError, match="n_ctx is 65; this model has positions for 1 to 64"):
+        make(65, "f16", tiny.tokenizer.tables)
+    with pytest.raises(ValueError, match='kv_type is "f8"'):
+        make(64, "f8", tiny.tokenizer.tables)
+
+
+def test_errors_of_the_tokenizer_come_through(tiny: GPT2) -> None:
+    def fail(text: str) -> list[int]:
+        raise UnsupportedError(f"no {text!r}")
+
+    suggester = _core.Suggester(tiny.core_model, tiny.tokenizer.tables, 64, "f16", 3, fail)
+    with pytest.raises(UnsupportedError, match="no 'so'"):
+        suggester.suggest(b"so be", 3)
+    wrong = _core.Suggester(tiny.core_model, tiny.tokenizer.tables, 64, "f16", 3, lambda _: [257])
+    with pytest.raises(ValueError, match="token 0 is 257"):
+        wrong.suggest(b"so be", 3)
+
+
+def test_an_interrupt_stops_a_search_and_leaves_no_trace(demo: GPT2) -> None:
+    suggester = Suggester(demo, max_passes=1_000_000)
+    timer = threading.Timer(0.3, _thread.interrupt_main)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        suggester.suggest("Upon the ", 1_000_000)
+    timer.join()
+    found = Suggester(demo, max_passes=1_000_000).suggest("Upon the w")
+    assert suggester.suggest("Upon the w") == found
 
 
 def test_threads_take_turns(tiny: GPT2) -> None:

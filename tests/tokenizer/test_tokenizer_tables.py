@@ -47,6 +47,14 @@ def read(folder: Path, **changes: Any) -> _core.TokenizerTables:
     return _core.tokenizer_tables(_core.GgufFile(write_gguf(folder, **changes)))
 
 
+def test_what_stands_before_an_empty_text(tmp_path: Path) -> None:
+    assert read(tmp_path, eos_token_id=256).start_token() == 257
+    assert read(tmp_path, bos_token_id=None, eos_token_id=256).start_token() == 256
+    neither = read(tmp_path, bos_token_id=None, eos_token_id=None)
+    with pytest.raises(UnsupportedError, match=r"vocabulary.gguf: there is no \S+bos_token_id"):
+        neither.start_token()
+
+
 def test_a_sound_vocabulary(tmp_path: Path) -> None:
     tables = read(tmp_path)
     assert tables.token_bytes[:2] == [b"!", b'"']

@@ -1,0 +1,54 @@
+// A map that can drop what was not looked up for the longest time.
+#pragma once
+
+#include <cstddef>
+#include <list>
+#include <map>
+#include <utility>
+
+namespace gpt2edge {
+
+// Values stay where they are in memory until they are dropped.
+template <typename Key, typename Value>
+class RecentlyUsed {
+ public:
+  bool contains(const Key& key) const { return entries_.contains(key); }
+
+  // The value, used just now; or null.
+  Value* find(const Key& key) {
+    const auto found = entries_.find(key);
+    if (found == entries_.end()) return nullptr;
+    order_.splice(order_.end(), order_, found->second.place);
+    return &found->second.value;
+  }
+
+  // Keeps a value, as used just now, in place of what the key had.
+  Value& put(const Key& key, Value value) {
+    if (Value* known = find(key)) return *known = std::move(value);
+    const auto entry = entries_.emplace(key, Entry{std::move(value), {}}).first;
+    entry->second.place = order_.insert(order_.end(), &entry->first);
+    return entry->second.value;
+  }
+
+  // Drops all but the n that were used last.
+  void shrink(size_t n) {
+    while (order_.size() > n) {
+      entries_.erase(entries_.find(*order_.front()));
+      order_.pop_front();
+    }
+  }
+
+  void clear() { shrink(0); }
+
+ private:
+  using Order = std::list<const Key*>;  // of entries_, the longest unused first
+  struct Entry {
+    Value value;
+    typename Order::iterator place;
+  };
+
+  std::map<Key, Entry> entries_;
+  Order order_;
+};
+
+}  // namespace gpt2edge

@@ -1,0 +1,46 @@
+// What a word is.
+//
+// A word is a run of letters, digits and the marks on them, with apostrophes inside. A character of
+// a script written without spaces (Chinese, Japanese, Thai ...) is a word by itself.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+
+namespace gpt2edge {
+
+constexpr size_t kMaxTyped = 64;  // letters; what is longer is no word that anybody would complete
+
+// Where a text stops: what comes before the word, and what there is of it. Both view the text.
+struct TypedWord {
+  std::string_view context;
+  // What the rest begins with: " wea", " " where a word with a space before it is to come, nothing
+  // where there is nothing yet.
+  std::string_view prefix;
+  bool may_space = false;  // a space may come first
+
+  // None for a text that ends in a word too long to be one.
+  static std::optional<TypedWord> at_end_of(std::string_view text);
+};
+
+struct ReadWord {
+  size_t n;  // how many of the first bytes are a word
+  // Whether it ends there. It has not ended where the bytes do, or where an apostrophe or a part of
+  // a character stands at their end: that may be in the word or not, and is not counted.
+  bool ended;
+
+  bool operator==(const ReadWord&) const = default;
+};
+
+ReadWord read_word(std::string_view data);
+
+// Letters and digits of ASCII, and at least one: what most tokens are.
+bool is_plain_word(std::string_view data);
+
+// Tokens hold the space before a word.
+inline std::string_view without_space(std::string_view data) {
+  return data.substr(data.starts_with(' ') ? 1 : 0);
+}
+
+}  // namespace gpt2edge

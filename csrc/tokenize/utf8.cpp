@@ -1,0 +1,80 @@
+#include "tokenize/utf8.h"
+
+#include <algorithm>
+
+namespace gpt2edge {
+namespace {
+
+constexpr size_t kLongest = 4;  // bytes of a character
+
+struct ByteRange {
+  unsigned low;
+  unsigned high;
+  bool contains(unsigned byte) const { return byte >= low && byte <= high; }
+};
+
+constexpr ByteRange kContinuation{0x80, 0xBF};
+
+unsigned byte_at(std::string_view text, size_t i) { return static_cast<unsigned char>(text[i]); }
+
+// Bytes of the character that `lead` begins; 1 when no longer character begins with it.
+size_t character_length(unsigned lead) {
+  if (ByteRange{0xC2, 0xDF}.contains(lead)) return 2;
+  if (ByteRange{0xE0, 0xEF}.contains(lead)) return 3;
+  if (ByteRange{0xF0, 0xF4}.contains(lead)) return 4;
+  return 1;
+}
+
+// What may follow `lead` directly. Four leads allow less than the usual 80..BF, which keeps out
+// overlong forms, surrogates and what lies beyond U+10FFFF. Source: Unicode standard, table 3-7.
+ByteRange second_byte(unsigned lead) {
+  switch (lead) {
+    case 0xE0:
+      return {0xA0, 0xBF};
+    case 0xED:
+      return {0x80, 0x9F};
+    case 0xF0:
+      return {0x90, 0xBF};
+    case 0xF4:
+      return {0x80, 0x8F};
+    default:
+      return kContinuation;
+  }
+}
+
+}  // namespace
+
+Utf8Character first_character(std::string_view text) {
+  const unsigned lead = byte_at(text, 0);
+  if (lead < 0x80) return {Utf8State::kWhole, lead, 1};
+  const size_t length = character_length(lead);
+  if (length == 1) return {Utf8State::kInvalid};
+  char32_t code = lead & (0x7F >> length);
+  for (size_t i = 1; i < length; ++i) {
+    if (i == text.size()) return {Utf8State::kIncomplete, 0, i};
+    const ByteRange allowed = i == 1 ? second_byte(lead) : kContinuation;
+    if (!allowed.contains(byte_at(text, i))) return {Utf8State::kInvalid};
+    code = code << 6 | (byte_at(text, i) & 0x3F);
+  }
+  return {Utf8State::kWhole, code, length};
+}
+
+Utf8Character last_character(std::string_view text) {
+  const size_t most = std::min(kLongest, text.size());
+  for (size_t n = 1; n <= most; ++n) {
+    const size_t start = text.size() - n;
+    if (kContinuation.contains(byte_at(text, start))) continue;  // the lead is further back
+    const Utf8Character found = first_character(text.substr(start));
+    if (found.length == n) return found;
+    break;
+  }
+  return {Utf8State::kInvalid};
+}
+
+size_t incomplete_utf8_tail(std::string_view text) {
+  if (text.empty()) return 0;
+  const Utf8Character last = last_character(text);
+  return last.state == Utf8State::kIncomplete ? last.length : 0;
+}
+
+}  // namespace gpt2edge
