@@ -21,6 +21,12 @@ int64_t checked(const char* name, int64_t value) {
   return value;
 }
 
+std::vector<int32_t> joined(std::span<const int32_t> view, std::span<const int32_t> path) {
+  std::vector<int32_t> both(view.begin(), view.end());
+  both.insert(both.end(), path.begin(), path.end());
+  return both;
+}
+
 }  // namespace
 
 Suggester::Suggester(std::shared_ptr<Model> model, std::shared_ptr<const TokenizerTables> tables,
@@ -141,13 +147,6 @@ Suggester::Distributions Suggester::after(const Tokens& context, std::span<const
   for (const Tokens& key : keys) found.push_back(known_.find(key));
   known_.shrink(kMaxKnown);  // these were used last, and are fewer
   return found;
-}
-
-Suggester::Tokens Suggester::joined(std::span<const int32_t> view,
-                                    std::span<const int32_t> path) const {
-  Tokens both(view.begin(), view.end());
-  both.insert(both.end(), path.begin(), path.end());
-  return both;
 }
 
 }  // namespace gpt2edge

@@ -52,7 +52,6 @@ class Suggester {
   Distributions along(const Tokens& context, const Tokens& path, const Interrupt& interrupt);
   Distributions after(const Tokens& context, std::span<const Tokens> paths,
                       const Interrupt& interrupt);
-  Tokens joined(std::span<const int32_t> view, std::span<const int32_t> path) const;
 
   const std::shared_ptr<const TokenizerTables> tables_;
   const int64_t max_passes_;
