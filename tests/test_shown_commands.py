@@ -261,7 +261,7 @@ def test_code_blocks_are_of_known_kinds() -> None:
     """Commands stand in console blocks, where this test finds them."""
     for path in markdown():
         opened = re.findall(r"^```(.*)\n(?:.*\n)*?^```$", path.read_text(encoding="utf-8"), re.M)
-        assert set(opened) <= {"console", "python"}, path
+        assert set(opened) <= {"console", "python", "text"}, path
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
 """Makes csrc/tokenize/unicode_tables.h, of the Unicode version that this Python has.
 
-    python tools/make_unicode_tables.py       # needs clang-format
+    python tools/make_unicode_tables.py
 
-The table has an entry for every code point whose class is not that of the one before it.
+It needs clang-format. The table has an entry for every code point whose class is not that of the one before it.
 """
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import unicodedata
 from pathlib import Path
@@ -58,6 +59,9 @@ def ranges() -> list[int]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     text = HEADER + ",".join(f"0x{entry:06X}" for entry in ranges()) + FOOTER
     formatted = subprocess.run(
         ["clang-format", f"--assume-filename={OUT}"],
