@@ -2,7 +2,8 @@
 
     python tools/make_unicode_tables.py
 
-It needs clang-format. The table has an entry for every code point whose class is not that of the one before it.
+It needs clang-format. The table has an entry for every code point whose class is not that of the
+one before it.
 """
 
 from __future__ import annotations
