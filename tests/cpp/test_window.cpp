@@ -128,11 +128,11 @@ void test_one_context(const TinyModel& tiny) {
 
 void test_no_room(const TinyModel& tiny) {
   constexpr int kLeast = std::numeric_limits<int>::min(), kMost = std::numeric_limits<int>::max();
-  const std::pair<int, int> bad[] = {{0, 0},      {200, 0},      {100, 100}, {10, -1},
-                                     {-1, 0},     {1, kLeast},   {1, kMost}, {kMost, 1},
-                                     {kLeast, 1}, {kMost, kMost}};
-  for (const auto& [keep, pin] : bad) {
-    CHECK(throws<std::invalid_argument>([&] { sliding(tiny, {200, keep, pin}); }));
+  const Case bad[] = {{200, 0, 0},      {200, 200, 0},      {200, 100, 100}, {200, 10, -1},
+                      {200, -1, 0},     {200, 1, kLeast},   {200, 1, kMost}, {200, kMost, 1},
+                      {200, kLeast, 1}, {200, kMost, kMost}};
+  for (const Case& c : bad) {
+    CHECK(throws<std::invalid_argument>([&] { sliding(tiny, c); }));
   }
   CHECK(
       throws<std::invalid_argument>([&] { Window(tiny.model, {200, kType}, {true, {}, kLeast}); }));
