@@ -1,3 +1,4 @@
+# ruff: noqa: RUF009  (`_option` makes a field)
 """The options of a text: one table, from which the checks, the command line, the help and the page
 docs/options.md are made.
 
@@ -47,6 +48,12 @@ class Option:
     choices: tuple[str, ...] = ()
 
     @property
+    def kind(self) -> str:
+        """What its values are: "int", "float", "flag", "choice", "texts", "tokens", "biases",
+        "function" or "model"."""
+        return self.check.__name__.removeprefix("_")
+
+    @property
     def range(self) -> str:
         """The values that are allowed, in words."""
         low, high = _number(self.low), _number(self.high)
@@ -64,7 +71,7 @@ def _number(value: float) -> str:
 # ---- what a value must be ----
 
 
-def _int(name: str, value: Any, option: Option) -> int:
+def _int(name: str, value: Any, option: Option) -> Any:
     try:
         number = operator.index(value)
     except TypeError:
@@ -74,7 +81,7 @@ def _int(name: str, value: Any, option: Option) -> int:
     return _in_range(name, number, option)
 
 
-def _float(name: str, value: Any, option: Option) -> float:
+def _float(name: str, value: Any, option: Option) -> Any:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} is {_shown(value)}, expected a number")
     return _in_range(name, float(value), option)
@@ -99,17 +106,22 @@ def _choice(name: str, value: Any, option: Option) -> str:
     return str(value)
 
 
-def _texts(name: str, value: Any, option: Option) -> tuple[str, ...]:
-    texts = (value,) if isinstance(value, str) else value
+def texts(name: str, value: Any) -> tuple[str, ...]:
+    """One text or several, as a tuple. Raises TypeError, and ValueError for an empty one."""
+    found = (value,) if isinstance(value, str) else value
     if (
-        isinstance(texts, bytes)
-        or not _is_list(texts)
-        or not all(isinstance(text, str) for text in texts)
+        isinstance(found, bytes)
+        or not _is_list(found)
+        or not all(isinstance(text, str) for text in found)
     ):
         raise TypeError(f"{name} is {_shown(value)}, expected a text or a list of texts")
-    if "" in texts:
+    if "" in found:
         raise ValueError(f"{name} has an empty text; leave it out")
-    return tuple(texts)
+    return tuple(found)
+
+
+def _texts(name: str, value: Any, option: Option) -> tuple[str, ...]:
+    return texts(name, value)
 
 
 def _tokens(name: str, value: Any, option: Option) -> tuple[int, ...]:

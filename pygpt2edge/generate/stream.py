@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+import secrets
+from collections.abc import Sequence
 
 from pygpt2edge import _core
 from pygpt2edge.generate.generation import Generation
-from pygpt2edge.generate.options import MAX_GUESSES, GenerateOptions, each_stop, speculation
 from pygpt2edge.loaded_model import LoadedModel
+from pygpt2edge.options import SamplingParams
 
 
-def stream(
-    model: LoadedModel,
-    prompt: str | Sequence[int],
-    *,
-    logit_bias: Mapping[int, float] | None = None,
-    stop: str | Sequence[str] = (),
-    allow_special: bool = False,
-    draft: LoadedModel | None = None,
-    prompt_lookup: bool = False,
-    max_guesses: int = MAX_GUESSES,
-    **others: Any,
-) -> Generation:
-    """See `GPT2.stream`; `others` are fields of GenerateOptions."""
-    options = GenerateOptions(logit_bias=logit_bias or {}, stop=each_stop(stop), **others)
+def stream(model: LoadedModel, prompt: str | Sequence[int], params: SamplingParams) -> Generation:
+    """See `GPT2.stream`."""
+    tokens = model.tokens_of(prompt, allow_special=params.allow_special)
     text = _core.Text(
         model.core_model,
         model.tokenizer.tables,
         model.contexts,
-        model.tokens_of(prompt, allow_special=allow_special),
-        options.for_core(),
-        speculation(draft, prompt_lookup, max_guesses),
+        tokens,
+        _text_options(params, len(tokens), model.n_ctx),
+        _speculation(params),
     )
     return Generation(model, text)
 
@@ -41,18 +30,48 @@ def resume(
     model: LoadedModel,
     path: str | os.PathLike[str],
     max_tokens: int | None,
-    *,
-    draft: LoadedModel | None,
-    prompt_lookup: bool,
-    max_guesses: int,
+    drafts: SamplingParams,
 ) -> Generation:
-    """See `GPT2.resume`."""
+    """See `GPT2.resume`; of `drafts`, what drafts tokens counts."""
     text = _core.Text.resume(
         os.fsencode(path),
         model.core_model,
         model.tokenizer.tables,
         model.contexts,
         max_tokens,
-        speculation(draft, prompt_lookup, max_guesses),
+        _speculation(drafts),
     )
     return Generation(model, text)
+
+
+def _text_options(params: SamplingParams, n_prompt: int, n_ctx: int) -> _core.TextOptions:
+    keep = n_prompt if params.keep == -1 else params.keep
+    return _core.TextOptions(
+        max_tokens=params.max_tokens,
+        temperature=params.temperature,
+        top_k=params.top_k,
+        top_p=params.top_p,
+        min_p=params.min_p,
+        repetition_penalty=params.repetition_penalty,
+        logit_bias=params.logit_bias,
+        seed=secrets.randbits(64) if params.seed is None else params.seed,
+        stop=params.stop,
+        logprobs=params.logprobs,
+        ignore_eos=params.ignore_eos,
+        context_overflow=params.context_overflow,
+        keep=keep,
+        discard=params.discard,
+    )
+
+
+def _speculation(params: SamplingParams) -> _core.SpeculationOptions:
+    draft, n = params.draft_model, params.max_draft_tokens
+    if draft is None:
+        return _core.SpeculationOptions(prompt_lookup=params.prompt_lookup, max_draft=n)
+    return _core.SpeculationOptions(
+        prompt_lookup=params.prompt_lookup,
+        draft=draft.core_model,
+        draft_tables=draft.tokenizer.tables,
+        draft_contexts=draft.contexts,
+        max_draft=n,
+    )
