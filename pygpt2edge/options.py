@@ -61,7 +61,7 @@ class Option:
             allowed = f"{low} or more" if self.low != LEAST else "a number above 0"
         else:
             allowed = f"{low} to {high}"
-        return allowed if self.none is None else f"{allowed}, or None {self.none}"
+        return allowed if self.none is None else f"{allowed}, or None: {self.none}"
 
 
 def _number(value: float) -> str:
@@ -184,7 +184,7 @@ class SamplingParams:
 
     max_tokens: int | None = _option(
         64, _int, "The most tokens to add.", group=_LENGTH, low=0,
-        none="to go on until the context is full, or for ever where it slides",
+        none="until the context is full, or for ever where it slides",
         flags=("-n", "--max-tokens", "--n-predict"),
     )  # fmt: skip
     stop: str | Sequence[str] = _option(
@@ -221,7 +221,7 @@ class SamplingParams:
     )  # fmt: skip
     seed: int | None = _option(
         None, _int, "The same seed and options give the same text on every machine.",
-        group=_SAMPLING, low=0, high=SEEDS - 1, none="to draw one", flags=("-s", "--seed"),
+        group=_SAMPLING, low=0, high=SEEDS - 1, none="one is drawn", flags=("-s", "--seed"),
     )  # fmt: skip
     logprobs: int = _option(
         0, _int, "Report the log-probability of each token and of this many most likely ones.",
@@ -245,13 +245,13 @@ class SamplingParams:
     )  # fmt: skip
     discard: int | None = _option(
         None, _int, "How many of the tokens after those leave the context each time it slides.",
-        group=_CONTEXT, low=1, high=2**31 - 1, none="for half of them", flags=("--discard",),
+        group=_CONTEXT, low=1, high=2**31 - 1, none="half of them", flags=("--discard",),
     )  # fmt: skip
     draft_model: LoadedModel | None = _option(
         None, _model,
         "A smaller model of the same vocabulary, such as gpt2 for gpt2-xl, that drafts tokens: the "
         "same text, faster.",
-        group=_SPEED, none="for none", flags=("-md", "--draft-model", "--model-draft", "--draft"),
+        group=_SPEED, none="none", flags=("-md", "--draft-model", "--model-draft", "--draft"),
     )  # fmt: skip
     prompt_lookup: bool = _option(
         False, _flag, "Draft what came after the same tokens before: the same text, faster where "
