@@ -34,6 +34,7 @@ STAND_INS = {
     "pygpt2edge convert": "pygpt2edge convert --force --allow-requantize",
     "1558M -c 256": "1558M -c 16",
     "--head 11": "--head 1",
+    "--save": "--ignore-eos --save",  # a text that has ended cannot be resumed
 }
 MODELS = ["gpt2", "gpt2-f32", "gpt2-q4_0", "gpt2-q8_0", "gpt2-xl"]
 TEXTS = ["letter.txt", "minutes.txt", "novel.txt", "prompt.txt", "story.txt", "wiki.txt"]

@@ -23,7 +23,7 @@ class Drafter {
   virtual ~Drafter() = default;
 
   // Up to n tokens that may follow the text, which `sampler` will choose next. It is called with
-  // texts of which each begins with the one before.
+  // texts of which each begins with the one before, and is longer.
   virtual std::vector<int32_t> draft(std::span<const int32_t> text, int n, const Sampler& sampler,
                                      const Interrupt& interrupt) = 0;
 };

@@ -173,6 +173,7 @@ int64_t Window::view_length(int64_t index, int64_t n) const {
 }
 
 Window::Contexts Window::contexts() const {
+  if (length_ == 0) return {0, {}};
   // After a pass that failed, contexts may have moved on further than the text has come.
   if (index_ > 0 && length_ < end(index_ - 1)) return {0, {}};
   if (active_->length() != view_length(index_, length_)) return {0, {}};

@@ -83,8 +83,8 @@ class Window {
   int max_pages(int64_t n_tokens) const;
 
   // The contexts that the text needs to go on, and the number of the first of them: the one in use
-  // unless it is full, and the next if it has begun. None after a pass that failed half-way, or
-  // where the context in use is full and the next has not begun.
+  // unless it is full, and the next if it has begun. None before the first token, after a pass that
+  // failed half-way, or where the context in use is full and the next has not begun.
   struct Contexts {
     int64_t index;
     std::vector<const Sequence*> sequences;

@@ -173,7 +173,7 @@ void test_take_back(const TinyModel& tiny, const Case& c, uint32_t seed) {
 // A text begins with what another has computed, and forks of its context live on.
 void test_share_and_forks(const TinyModel& tiny, const Case& c, uint32_t seed) {
   Random random(seed);
-  const std::vector<int32_t> text = random.tokens(4 * c.n_ctx, tiny.model->config().n_vocab);
+  const std::vector<int32_t> text = random.tokens(4 * c.n_ctx + 100, tiny.model->config().n_vocab);
   for (const int n_known : {random.between(1, 63), 64, 65, c.n_ctx}) {
     if (n_known > c.n_ctx) continue;
     Sequence known(tiny.model, c.n_ctx, kType);

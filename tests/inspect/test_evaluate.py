@@ -60,6 +60,7 @@ def test_perplexity_is_that_of_disjoint_windows(f32: GPT2, size: int) -> None:
     assert result.kl_mean is result.kl_p99 is result.top1_agreement is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "keep"), [(16, 1), (16, 15), (7, 3), (250, 130)])
 def test_windows_that_hand_on_their_last_tokens(size: int, keep: int) -> None:
     model = GPT2(n_ctx=256)

@@ -1,0 +1,375 @@
+// Drafts change how fast a text comes, and nothing else.
+#include "generate/speculation.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "check.h"
+#include "generate/model_drafter.h"
+#include "generate/prompt_lookup.h"
+#include "generate/text.h"
+#include "tiny_model.h"
+
+namespace gpt2edge::test {
+namespace {
+
+constexpr auto kType = kernels::CacheType::kF16;
+
+struct Models {
+  TinyModel large, small, short_one;
+};
+
+TextOptions base(std::optional<int64_t> max_tokens) {
+  TextOptions options;
+  options.max_tokens = max_tokens;
+  options.ignore_eos = true;
+  options.sampling.seed = 5;
+  return options;
+}
+
+TextOptions sliding(int keep, int pin, int64_t max_tokens) {
+  TextOptions options = base(max_tokens);
+  options.context_overflow = Overflow::kSlide;
+  options.keep = keep;
+  options.pin = pin;
+  return options;
+}
+
+std::vector<TextOptions> many_options() {
+  std::vector<TextOptions> all(9, base(70));
+  all[0].sampling.temperature = 0;
+  all[1].sampling.temperature = 1.5;
+  all[1].sampling.top_k = 0;
+  all[1].logprobs = 2;
+  all[2].sampling.temperature = 0;
+  all[2].sampling.repetition_penalty = 1.3;
+  all[3].ignore_eos = false;
+  all[3].sampling.logit_bias = {{49, 2.0f}};
+  all[4].sampling.temperature = 0;
+  all[4].stop = {"\x07", "+"};
+  all[5].max_tokens = std::nullopt;
+  all[6].max_tokens = 0;
+  all[7].max_tokens = 1;
+  all[8].max_tokens = std::nullopt;
+  all[8].context_overflow = Overflow::kError;
+  for (const auto& [keep, pin] : {std::pair{20, 0}, {9, 40}, {1, 0}, {78, 1}, {1, 65}, {79, 0}}) {
+    all.push_back(sliding(keep, pin, 260));
+  }
+  all.back().sampling.repetition_penalty = 1.2;
+  all.back().sampling.repetition_window = 10;
+  return all;
+}
+
+std::unique_ptr<Text> begin(const TinyModel& tiny, const std::vector<int32_t>& prompt,
+                            const TextOptions& options, std::unique_ptr<Speculation> speculation) {
+  return std::make_unique<Text>(tiny.model, tiny.vocabulary, ContextOptions{80, kType}, prompt,
+                                options, std::move(speculation));
+}
+
+TextState finished(Text& text) {
+  try {
+    text.run({});
+  } catch (const ContextLengthError&) {
+  }
+  return text.state();
+}
+
+bool same(const TextState& a, const TextState& b) {
+  bool equal = a.bytes == b.bytes && a.tokens == b.tokens && a.finish_reason == b.finish_reason &&
+               a.stop_string == b.stop_string && a.logprobs.size() == b.logprobs.size();
+  for (size_t i = 0; equal && i < a.logprobs.size(); ++i) {
+    equal = a.logprobs[i].chosen == b.logprobs[i].chosen;
+  }
+  return equal;
+}
+
+// Drafts of any length, of which the beginning is what will come.
+class AnyDrafter : public Drafter {
+ public:
+  AnyDrafter(std::vector<int32_t> coming, uint32_t seed)
+      : coming_(std::move(coming)), random_(seed) {}
+  std::vector<int32_t> draft(std::span<const int32_t> text, int n, const Sampler&,
+                             const Interrupt&) override {
+    std::vector<int32_t> drafted;
+    const int n_right = random_.between(0, n), n_all = random_.between(n_right, n);
+    for (int i = 0; i < n_all; ++i) {
+      const size_t at = text.size() + static_cast<size_t>(i);
+      const bool is_right = i < n_right && at < coming_.size();
+      drafted.push_back(is_right ? coming_[at] : random_.below(50));
+    }
+    return drafted;
+  }
+
+ private:
+  std::vector<int32_t> coming_;
+  Random random_;
+};
+
+std::unique_ptr<Speculation> any_drafts(std::vector<int32_t> coming, int n, uint32_t seed) {
+  std::vector<std::unique_ptr<Drafter>> drafters;
+  drafters.push_back(std::make_unique<AnyDrafter>(std::move(coming), seed));
+  return std::make_unique<Speculation>(std::move(drafters), n, n);
+}
+
+void test_any_drafts(const Models& models) {
+  uint32_t seed = 1;
+  int64_t n_drafted = 0, n_accepted = 0;
+  for (const TextOptions& options : many_options()) {
+    for (const std::vector<int32_t>& prompt : {std::vector<int32_t>{7, 8, 9, 7, 8, 9}, {3}}) {
+      const TextState expected = finished(*begin(models.large, prompt, options, nullptr));
+      std::vector<int32_t> coming = prompt;
+      coming.insert(coming.end(), expected.tokens.begin(), expected.tokens.end());
+      for (const int n : {1, 4, kMaxDraft}) {
+        const auto text = begin(models.large, prompt, options, any_drafts(coming, n, seed++));
+        const TextState found = finished(*text);
+        CHECK(same(found, expected));
+        const TextTimings& took = found.timings;
+        n_drafted += took.draft_tokens;
+        n_accepted += took.accepted_tokens;
+        const auto n_tokens = static_cast<int64_t>(found.tokens.size());
+        CHECK(took.decode_tokens <= n_tokens && took.decode_passes <= took.decode_tokens);
+      }
+    }
+  }
+  CHECK(n_accepted > 1000 && n_drafted > n_accepted);
+}
+
+// Several at once, some with drafts and some without.
+void test_in_a_batch(const Models& models) {
+  std::vector<std::unique_ptr<Text>> texts;
+  std::vector<Text*> all;
+  std::vector<TextState> expected;
+  for (const TextOptions& options : many_options()) {
+    const std::vector<int32_t> prompt(texts.size() + 1, 4);
+    expected.push_back(finished(*begin(models.large, prompt, options, nullptr)));
+    std::vector<int32_t> coming = prompt;
+    coming.insert(coming.end(), expected.back().tokens.begin(), expected.back().tokens.end());
+    auto drafts = texts.size() % 3 == 0 ? nullptr : any_drafts(coming, 6, 1);
+    texts.push_back(begin(models.large, prompt, options, std::move(drafts)));
+    all.push_back(texts.back().get());
+  }
+  while (!std::all_of(all.begin(), all.end(), [](Text* text) { return text->finished(); })) {
+    Text::step(all, {});
+  }
+  for (size_t i = 0; i < texts.size(); ++i) CHECK(same(texts[i]->state(), expected[i]));
+}
+
+SpeculationOptions drafts_of(const TinyModel* draft, bool prompt_lookup, int n_ctx) {
+  SpeculationOptions options;
+  options.prompt_lookup = prompt_lookup;
+  if (draft != nullptr) {
+    options.draft = draft->model;
+    options.draft_vocabulary = draft->vocabulary;
+  }
+  options.draft_contexts = {n_ctx, kType};
+  options.min_draft = 5;
+  return options;
+}
+
+std::unique_ptr<Speculation> speculation(const Models& models, const SpeculationOptions& options,
+                                         const TextOptions& text) {
+  return make_speculation(options, *models.large.model, *models.large.vocabulary, text.slide());
+}
+
+void test_own_drafters(const Models& models) {
+  const SpeculationOptions kinds[] = {
+      drafts_of(nullptr, true, 0), drafts_of(&models.small, false, 80),
+      drafts_of(&models.small, true, 80), drafts_of(&models.short_one, false, 0)};
+  for (const SpeculationOptions& kind : kinds) {
+    for (TextOptions options : many_options()) {
+      if (kind.draft == models.short_one.model && options.keep) {
+        options.keep = 5;
+        options.pin = 3;
+      }
+      const std::vector<int32_t> prompt = {7, 8, 9, 7, 8, 9};
+      const TextState expected = finished(*begin(models.large, prompt, options, nullptr));
+      const auto text = begin(models.large, prompt, options, speculation(models, kind, options));
+      CHECK(same(finished(*text), expected));
+    }
+  }
+}
+
+// Also where drafts and passes are interrupted.
+void test_interrupts(const Models& models) {
+  struct Stop {};
+  const TextOptions options = sliding(20, 7, 150);
+  const TextState expected = finished(*begin(models.large, {1, 2}, options, nullptr));
+  for (const int every : {2, 3, 5, 7}) {
+    const auto text = begin(models.large, {1, 2}, options,
+                            speculation(models, drafts_of(&models.small, true, 80), options));
+    int n_calls = 0;
+    while (!text->finished()) {
+      try {
+        text->run([&] {
+          if (++n_calls % every == 0) throw Stop();
+        });
+      } catch (const Stop&) {
+      }
+    }
+    CHECK(same(text->state(), expected));
+  }
+}
+
+// It draws with the same random numbers, so all it drafts is right.
+void test_a_draft_that_is_the_model_itself(const Models& models) {
+  TextOptions options = base(61);
+  options.sampling.top_k = 0;
+  const auto text = begin(models.large, {5}, options,
+                          speculation(models, drafts_of(&models.large, false, 80), options));
+  const TextTimings took = finished(*text).timings;
+  CHECK(took.accepted_tokens == took.draft_tokens && took.draft_tokens > 40);
+  CHECK(took.decode_tokens == 60 && took.decode_passes == 60 - took.accepted_tokens);
+}
+
+void test_what_does_not_fit(const Models& models) {
+  const TinyModel other = tiny_model({.n_ctx = 80, .n_vocab = 49});
+  const auto is_refused = [&](const SpeculationOptions& options, const TextOptions& text) {
+    return throws<std::invalid_argument>([&] { speculation(models, options, text); });
+  };
+  CHECK(is_refused(drafts_of(&other, false, 80), base(1)));
+  CHECK(is_refused(drafts_of(&models.short_one, false, 0), sliding(40, 0, 1)));
+  for (const auto& [least, most] : {std::pair{0, 0}, {0, 16}, {-1, 5}, {6, 5}, {INT32_MIN, 1}}) {
+    SpeculationOptions options = drafts_of(nullptr, true, 0);
+    options.min_draft = least;
+    options.max_draft = most;
+    CHECK(is_refused(options, base(1)));
+  }
+  CHECK(speculation(models, {}, base(1)) == nullptr);
+}
+
+// ---- the model that drafts ----
+
+// However many tokens were accepted: its contexts are those of the text and its draft.
+void test_a_draft_that_slides_stays_in_step(const Models& models, int keep, int pin) {
+  const SlideOptions slide{true, keep, pin};
+  const ContextOptions contexts{0, kType};
+  const auto& model = models.short_one.model;
+  Random random(static_cast<uint32_t>(100 * keep + pin));
+  ModelDrafter drafter(model, contexts, slide);
+  std::vector<int32_t> text = {1, 2};
+  const Sampler sampler{SamplerOptions{}};
+  for (int step = 0; step < 40; ++step) {
+    struct Stop {};
+    int n_left = random.below(4);
+    try {
+      drafter.draft(text, 5, sampler, [&] {
+        if (n_left-- == 0) throw Stop();
+      });
+    } catch (const Stop&) {
+    }
+    text.push_back(random.below(50));
+    const std::vector<int32_t> drafted =
+        drafter.draft(text, random.between(1, kMaxDraft), sampler, {});
+    CHECK(!drafted.empty());
+    std::vector<int32_t> all = text;
+    all.insert(all.end(), drafted.begin(), drafted.end() - 1);
+    Window fresh(model, contexts, slide);
+    // The next context begins in a pass after that of the pinned tokens.
+    const auto n_pinned = std::min(all.size() - 1, static_cast<size_t>(pin));
+    if (n_pinned > 0) fresh.append(std::span(all).first(n_pinned), 1, {});
+    fresh.append(all, 1, {});
+    const Window::Contexts expected = fresh.contexts(), found = drafter.window().contexts();
+    CHECK(drafter.window().length() == fresh.length());
+    CHECK(drafter.window().context().tokens() == fresh.context().tokens());
+    CHECK(found.index == expected.index && found.sequences.size() == expected.sequences.size());
+    const size_t n = std::min(found.sequences.size(), expected.sequences.size());
+    for (size_t i = 0; i < n; ++i) {
+      CHECK(found.sequences[i]->tokens() == expected.sequences[i]->tokens());
+    }
+    CHECK(same_bits(drafter.window().logits_after(fresh.length()).all,
+                    fresh.logits_after(fresh.length()).all));
+    const auto n_accepted = random.between(0, static_cast<int>(drafted.size()));
+    text.insert(text.end(), drafted.begin(), drafted.begin() + n_accepted);
+    text.push_back(random.below(50));
+  }
+}
+
+// ---- lookup ----
+
+void test_lookup() {
+  using Tokens = std::vector<int32_t>;
+  const Sampler sampler{SamplerOptions{}};
+  PromptLookup lookup;
+  const auto draft = [&](PromptLookup& from, const Tokens& text, int n) {
+    return from.draft(text, n, sampler, {});
+  };
+  CHECK(draft(lookup, {1, 2, 3}, 5).empty());
+  CHECK((draft(lookup, {1, 2, 3, 4, 1, 2}, 3) == Tokens{3, 4, 1}));
+  CHECK((draft(lookup, {1, 2, 3, 4, 1, 2}, 7) == Tokens{3, 4, 1, 2, 3, 4, 1}));
+  // The longest end that stood before counts, and of those the last.
+  const Tokens text = {1, 2, 3, 4, 1, 2, 9, 1, 2, 5, 0, 8, 1, 2, 6, 0, 9, 1, 2};
+  CHECK((draft(lookup, text, 2) == Tokens{5, 0}));
+  PromptLookup other;
+  CHECK(draft(other, {7}, 5).empty() && draft(other, {7, 7}, 5).empty());
+  CHECK((draft(other, {7, 7, 7}, 3) == Tokens{7, 7, 7}));
+}
+
+// ---- pace ----
+
+// A pass of 1 + n rows takes 1 + per_row * n; each token is accepted with that probability.
+std::vector<int> spend(double accepted, double per_row, double draft_s) {
+  constexpr int kPasses = 400;
+  Random random(1);
+  DraftPace pace(0, 15);
+  std::vector<int> numbers;
+  for (int i = 0; i < kPasses; ++i) {
+    const int n = pace.n_draft();
+    if (n > 0) pace.note_draft(n, draft_s * n);
+    int n_accepted = 0;
+    while (n_accepted < n && (random.uniform() + 1) / 2 < accepted) ++n_accepted;
+    pace.note_pass(n, n_accepted, 1 + per_row * n);
+    if (i >= kPasses / 2) numbers.push_back(n);
+  }
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
+void test_pace_finds_what_pays() {
+  const auto median = [](const std::vector<int>& numbers) { return numbers[numbers.size() / 2]; };
+  const auto mean = [](const std::vector<int>& numbers) {
+    return std::accumulate(numbers.begin(), numbers.end(), 0.0) /
+           static_cast<double>(numbers.size());
+  };
+  CHECK(median(spend(0.98, 0.02, 0)) >= 10);
+  const int some = median(spend(0.7, 0.05, 0.05));
+  CHECK(some >= 1 && some <= 6);
+  // Where every draft costs as much as it gives, or is wrong, few passes have any.
+  CHECK(mean(spend(0.5, 0.1, 0.8)) < 0.2);
+  CHECK(mean(spend(0.02, 0.1, 0)) < 0.2);
+}
+
+void test_pace_keeps_to_its_limits() {
+  for (const auto& [least, most] : {std::pair{0, 1}, {3, 3}, {2, 9}, {15, 15}}) {
+    DraftPace pace(least, most);
+    Random random(3);
+    for (int i = 0; i < 300; ++i) {
+      const int n = pace.n_draft();
+      CHECK(n >= least && n <= most);
+      if (n > 0) pace.note_draft(n, random.below(3));
+      pace.note_pass(n, random.between(0, n), random.below(3));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace gpt2edge::test
+
+int main() {
+  using namespace gpt2edge::test;
+  const Models models{tiny_model({.n_ctx = 80, .n_vocab = 50}),
+                      tiny_model({.n_ctx = 80, .n_vocab = 50, .seed = 2}),
+                      tiny_model({.n_ctx = 30, .n_vocab = 50, .seed = 3})};
+  test_any_drafts(models);
+  test_in_a_batch(models);
+  test_own_drafters(models);
+  test_interrupts(models);
+  test_a_draft_that_is_the_model_itself(models);
+  test_what_does_not_fit(models);
+  for (const auto& [keep, pin] : {std::pair{1, 0}, {19, 9}, {5, 20}, {29, 0}, {10, 0}}) {
+    test_a_draft_that_slides_stays_in_step(models, keep, pin);
+  }
+  test_lookup();
+  test_pace_finds_what_pays();
+  test_pace_keeps_to_its_limits();
+  return check::done();
+}
