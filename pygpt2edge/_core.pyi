@@ -268,7 +268,7 @@ class Session:
 class TextOptions:
     """The options of a text; `GPT2.stream` documents them. The seed is the caller's to draw.
 
-    keep None means 512, or half of what the pinned tokens leave of the context if that is less.
+    discard None means half of the tokens after the kept ones.
     Raises ValueError for a context_overflow that is none; other values are checked by Text.
     """
 
@@ -277,7 +277,7 @@ class TextOptions:
         top_p: float = 1.0, min_p: float = 0.0, repetition_penalty: float = 1.0,
         logit_bias: Mapping[int, float] = {}, seed: int = 0, stop: Sequence[str] = (),
         logprobs: int = 0, ignore_eos: bool = False, context_overflow: str = "stop",
-        keep: int | None = None, pin: int = 0,
+        keep: int = 0, discard: int | None = None,
     ) -> None: ...  # fmt: skip
     @property
     def max_tokens(self) -> int | None: ...
@@ -304,9 +304,9 @@ class TextOptions:
     @property
     def context_overflow(self) -> str: ...
     @property
-    def keep(self) -> int | None: ...
+    def keep(self) -> int: ...
     @property
-    def pin(self) -> int: ...
+    def discard(self) -> int | None: ...
 
 class ContextOptions:
     """How the contexts of a text are made: n_ctx positions (0: as many as the model has), kept as

@@ -80,8 +80,8 @@ void write_options(ByteWriter& out, const TextOptions& options) {
   out.add(int32_t{options.logprobs});
   out.add(static_cast<uint8_t>(options.ignore_eos));
   out.add(static_cast<uint8_t>(options.context_overflow));
-  out.add(int32_t{options.keep.value_or(kNone)});
-  out.add(int32_t{options.pin});
+  out.add(int32_t{options.keep});
+  out.add(int32_t{options.discard.value_or(kNone)});
 }
 
 uint64_t read_count(Cursor& in, uint64_t least, const char* what) {
@@ -120,9 +120,9 @@ TextOptions read_options(Cursor& in) {
     in.fail(message("context_overflow is ", int{overflow}, ", expected 0 to 2"));
   }
   options.context_overflow = Overflow{overflow};
-  const auto keep = in.read<int32_t>("keep");
-  if (keep != kNone) options.keep = keep;
-  options.pin = in.read<int32_t>("pin");
+  options.keep = in.read<int32_t>("keep");
+  const auto discard = in.read<int32_t>("discard");
+  if (discard != kNone) options.discard = discard;
   return options;
 }
 

@@ -21,7 +21,14 @@ void check_vocabulary(const Model& model, const TokenizerTables& ours, const Mod
   if (same) return;
   throw std::invalid_argument(
       message("the draft ", draft.file_name(), " has another vocabulary than ", model.file_name(),
-              ": only a model of the same vocabulary can guess its tokens"));
+              ": only a model of the same vocabulary can draft its tokens"));
+}
+
+// A draft model's context may be shorter than the text's: it keeps as much as fits its own.
+SlideOptions slide_of_draft(const SlideOptions& slide, const Model& draft,
+                            const ContextOptions& contexts) {
+  const int n_ctx = contexts.n_ctx > 0 ? contexts.n_ctx : draft.config().n_ctx;
+  return {slide.slides, std::min(slide.keep, n_ctx / 2), std::nullopt};
 }
 
 }  // namespace
@@ -29,11 +36,11 @@ void check_vocabulary(const Model& model, const TokenizerTables& ours, const Mod
 Speculation::Speculation(std::vector<std::unique_ptr<Drafter>> drafters, int min_draft,
                          int max_draft) {
   if (max_draft < 1 || max_draft > kMaxDraft) {
-    throw std::invalid_argument(message("max_guesses is ", max_draft, "; give 1 to ", kMaxDraft));
+    throw std::invalid_argument(message("max_draft_tokens is ", max_draft, "; give 1 to ", kMaxDraft));
   }
   if (min_draft < 0 || min_draft > max_draft) {
     throw std::invalid_argument(
-        message("min_guesses is ", min_draft, "; give 0 to max_guesses, which is ", max_draft));
+        message("min_draft_tokens is ", min_draft, "; give 0 to max_draft_tokens, which is ", max_draft));
   }
   for (auto& drafter : drafters) {
     drafters_.push_back({std::move(drafter), DraftPace(min_draft, max_draft)});
@@ -72,8 +79,9 @@ std::unique_ptr<Speculation> make_speculation(const SpeculationOptions& options,
   if (options.prompt_lookup) drafters.push_back(std::make_unique<PromptLookup>());
   if (options.draft != nullptr) {
     check_vocabulary(model, vocabulary, *options.draft, *options.draft_vocabulary);
+    const SlideOptions draft_slide = slide_of_draft(slide, *options.draft, options.draft_contexts);
     drafters.push_back(
-        std::make_unique<ModelDrafter>(options.draft, options.draft_contexts, slide));
+        std::make_unique<ModelDrafter>(options.draft, options.draft_contexts, draft_slide));
   }
   if (drafters.empty()) return nullptr;
   return std::make_unique<Speculation>(std::move(drafters), options.min_draft, options.max_draft);

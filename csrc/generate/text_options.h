@@ -25,10 +25,10 @@ struct TextOptions {
   int logprobs = 0;               // the most likely tokens to report with each one's; 0: none
   bool ignore_eos = false;        // go on after an end-of-text token
   Overflow context_overflow = Overflow::kStop;
-  std::optional<int> keep;  // as in SlideOptions
-  int pin = 0;
+  int keep = 0;                // as in SlideOptions
+  std::optional<int> discard;  // the same
 
-  SlideOptions slide() const { return {context_overflow == Overflow::kSlide, keep, pin}; }
+  SlideOptions slide() const { return {context_overflow == Overflow::kSlide, keep, discard}; }
 };
 
 }  // namespace gpt2edge

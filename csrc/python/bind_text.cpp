@@ -82,7 +82,7 @@ TextOptions text_options(std::optional<int64_t> max_tokens, double temperature, 
                          double top_p, double min_p, double repetition_penalty,
                          const std::map<int32_t, float>& logit_bias, uint64_t seed,
                          std::vector<std::string> stop, int logprobs, bool ignore_eos,
-                         const std::string& context_overflow, std::optional<int> keep, int pin) {
+                         const std::string& context_overflow, int keep, std::optional<int> discard) {
   TextOptions options;
   options.max_tokens = max_tokens;
   options.sampling.temperature = temperature;
@@ -97,7 +97,7 @@ TextOptions text_options(std::optional<int64_t> max_tokens, double temperature, 
   options.ignore_eos = ignore_eos;
   options.context_overflow = overflow(context_overflow);
   options.keep = keep;
-  options.pin = pin;
+  options.discard = discard;
   return options;
 }
 
@@ -109,7 +109,7 @@ void bind_options(py::module_& m) {
            py::arg("logit_bias") = std::map<int32_t, float>{}, py::arg("seed") = uint64_t{0},
            py::arg("stop") = std::vector<std::string>{}, py::arg("logprobs") = 0,
            py::arg("ignore_eos") = false, py::arg("context_overflow") = "stop",
-           py::arg("keep") = std::nullopt, py::arg("pin") = 0)
+           py::arg("keep") = 0, py::arg("discard") = std::nullopt)
       .def_readonly("max_tokens", &TextOptions::max_tokens)
       .def_property_readonly("temperature", sampling(&SamplerOptions::temperature))
       .def_property_readonly("top_k", sampling(&SamplerOptions::top_k))
@@ -128,7 +128,7 @@ void bind_options(py::module_& m) {
       .def_property_readonly("context_overflow",
                              [](const TextOptions& o) { return overflow_name(o.context_overflow); })
       .def_readonly("keep", &TextOptions::keep)
-      .def_readonly("pin", &TextOptions::pin);
+      .def_readonly("discard", &TextOptions::discard);
 
   py::class_<ContextOptions>(m, "ContextOptions")
       .def(py::init([](int n_ctx, const std::string& kv_type) {
@@ -210,7 +210,7 @@ py::dict as_dict(const TextTimings& t) {
   out["decode_tokens"] = t.decode_tokens;
   out["decode_s"] = t.decode_s;
   out["decode_passes"] = t.decode_passes;
-  out["guessed_tokens"] = t.draft_tokens;
+  out["draft_tokens"] = t.draft_tokens;
   out["accepted_tokens"] = t.accepted_tokens;
   return out;
 }

@@ -28,7 +28,7 @@ constexpr Case kCases[] = {
 };
 
 Window sliding(const TinyModel& tiny, const Case& c) {
-  return {tiny.model, {c.n_ctx, kType}, {true, c.keep, c.pin}};
+  return {tiny.model, {c.n_ctx, kType}, {true, c.pin, c.n_ctx - c.pin - c.keep}};
 }
 
 std::vector<int32_t> first(const std::vector<int32_t>& text, int64_t n) {
