@@ -38,11 +38,13 @@
 #include "formats/ggml_blocks.h"
 
 // GPT2EDGE_INLINE: for the parts of an inner loop, since what they pass each other must stay in
-// registers. GPT2EDGE_PREFETCH: asks for a cache line that is needed soon,
+// registers. GPT2EDGE_NOINLINE: for a whole inner loop, whose registers would otherwise depend on
+// what surrounds it. GPT2EDGE_PREFETCH: asks for a cache line that is needed soon,
 // GPT2EDGE_PREFETCH_L2 for one needed later, in the second-level cache. The empty asm keeps GCC
 // from dropping a function that does nothing else, as one without effect.
 #if defined(_MSC_VER) && !defined(__clang__)
 #define GPT2EDGE_INLINE __forceinline
+#define GPT2EDGE_NOINLINE __declspec(noinline)
 #if defined(_M_X64)
 #include <immintrin.h>
 #define GPT2EDGE_PREFETCH(p) _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0)
@@ -53,6 +55,7 @@
 #endif
 #else
 #define GPT2EDGE_INLINE inline __attribute__((always_inline))
+#define GPT2EDGE_NOINLINE __attribute__((noinline))
 #define GPT2EDGE_PREFETCH(p) \
   do {                       \
     __builtin_prefetch(p);   \

@@ -89,7 +89,7 @@ constexpr int kFewRows = 4;
 
 // T rows by P panels, all panels at once if the registers hold their sums.
 template <typename Tile, int P, int T>
-void run_tile(const MatmulArgs& args, int panel, int row, AskingTile asking) {
+GPT2EDGE_NOINLINE void run_tile(const MatmulArgs& args, int panel, int row, AskingTile asking) {
   // Adding up takes long enough for the outputs' cache lines to arrive meanwhile.
   if (args.out != nullptr) {
     const float* out = args.out + args.out_stride * row + static_cast<size_t>(panel) * kPanelRows;

@@ -1,9 +1,9 @@
 // What a tile of rows adds up: T rows of activations times P panels of 16 weight rows.
 //
-// A loop for weights that are floats and one for codes, whose forms differ in how a block's codes
-// and scales meet.
+// A loop for weights that are floats and one for codes, each written over the form of the weights.
 #pragma once
 
+#include "kernels/algorithms/integer_forms.inl.h"
 #include "kernels/algorithms/look_ahead.inl.h"
 #include "kernels/kernel_table.h"
 
@@ -77,89 +77,42 @@ struct FloatTile {
 
 // ---- weights stored as codes ----
 
-// One block of 32 inputs, as a tile of T rows by P panels meets it: the first panel's part, and the
-// rows'.
-struct Block {
-  const uint8_t *unit, *scales, *codes;
-  size_t panel_bytes;  // to the next panel's part
-  const int8_t* x;     // [step][T][4]
-  const float* x_scales;
-  const int32_t *sums, *starts8, *starts4;
-  const float* scaled_sums;
-};
-
-// Steps [First, Last) of a block against 8-bit codes, from the given starts.
-template <int First, int Last, int P, int T>
-GPT2EDGE_INLINE void dot_codes8(const Block& block, const int32_t* starts, Isa::Floats (*dot)[T]) {
-  using Rows = Isa::Rows<Isa::Bits8, T>;
+// The dot products of part Part of a block, from the given starts.
+template <typename Form, int Part, int P, int T>
+GPT2EDGE_INLINE void dot_codes(const Block& block, const int32_t* starts, Isa::Floats (*dot)[T]) {
+  using Codes = typename Form::Codes;
+  using Rows = Isa::Rows<typename Codes::Bits, T>;
+  constexpr int kPartSteps = 8 / Form::kParts;
+  constexpr int kLoads = Codes::kHighStep == 0 ? kPartSteps : Codes::kHighStep;
+  const int8_t* x = block.x + 4 * T * (kPartSteps * Part);
   typename Rows::Dots dots[P];
   GPT2EDGE_UNROLL
   for (int p = 0; p < P; ++p) dots[p] = Rows::start(starts);
   GPT2EDGE_UNROLL
-  for (int s = First; s < Last; s += Rows::kSteps) {
-    typename Rows::Codes codes[P];
-    GPT2EDGE_UNROLL
-    for (int p = 0; p < P; ++p) codes[p] = Rows::load(block.codes + block.panel_bytes * p + 64 * s);
-    Rows::step(dots, codes, block.x + 4 * T * s);
-  }
-  GPT2EDGE_UNROLL
-  for (int p = 0; p < P; ++p) Rows::finish(dots[p], starts, dot[p]);
-}
-
-// A block against 4-bit codes: load s holds the codes of steps s and s + 4.
-template <int P, int T>
-GPT2EDGE_INLINE void dot_codes4(const Block& block, const int32_t* starts, Isa::Floats (*dot)[T]) {
-  using Rows = Isa::Rows<Isa::Bits4, T>;
-  typename Rows::Dots dots[P];
-  GPT2EDGE_UNROLL
-  for (int p = 0; p < P; ++p) dots[p] = Rows::start(starts);
-  GPT2EDGE_UNROLL
-  for (int s = 0; s < 4; s += Rows::kSteps) {
+  for (int s = 0; s < kLoads; s += Rows::kSteps) {
     typename Rows::Codes low[P], high[P];
     GPT2EDGE_UNROLL
     for (int p = 0; p < P; ++p) {
-      Rows::load(block.codes + block.panel_bytes * p + 64 * s, low[p], high[p]);
+      Codes::template load<Rows, Part>(block.codes + block.panel_bytes * p, s, low[p], high[p]);
     }
-    Rows::step(dots, low, block.x + 4 * T * s);
-    Rows::step(dots, high, block.x + 4 * T * (s + 4));
+    Rows::step(dots, low, x + 4 * T * s);
+    if constexpr (Codes::kHighStep > 0) {
+      Rows::step(dots, high, x + 4 * T * (s + Codes::kHighStep));
+    }
   }
   GPT2EDGE_UNROLL
   for (int p = 0; p < P; ++p) Rows::finish(dots[p], starts, dot[p]);
 }
 
-// Half a block against 6-bit codes: load s of the low bits and the half's one load of high bits
-// hold the codes of step s.
-template <int Half, int P, int T>
-GPT2EDGE_INLINE void dot_codes6(const Block& block, const int32_t* starts, Isa::Floats (*dot)[T]) {
-  using Rows = Isa::Rows<Isa::Bits6, T>;
-  typename Rows::Dots dots[P];
-  GPT2EDGE_UNROLL
-  for (int p = 0; p < P; ++p) dots[p] = Rows::start(starts);
-  GPT2EDGE_UNROLL
-  for (int s = 0; s < 4; s += Rows::kSteps) {
-    typename Rows::Codes codes[P];
-    GPT2EDGE_UNROLL
-    for (int p = 0; p < P; ++p) {
-      const uint8_t* low = block.codes + block.panel_bytes * p;
-      codes[p] = Rows::load(low + 64 * s, 4 * Half, low + 256 + 64 * Half, 2 * s);
-    }
-    Rows::step(dots, codes, block.x + 4 * T * (4 * Half + s));
-  }
-  GPT2EDGE_UNROLL
-  for (int p = 0; p < P; ++p) Rows::finish(dots[p], starts, dot[p]);
-}
-
-GPT2EDGE_INLINE Isa::Floats load_floats(const uint8_t* p) {
-  return Isa::load(reinterpret_cast<const float*>(p));
-}
-
-// sum += dot * (scale of the weights * scale of the activations); `scale` gives that of panel p.
-template <int P, int T, typename Scale>
-GPT2EDGE_INLINE void add_scaled(const Block& block, Isa::Floats (*dot)[T], Isa::Floats (*sum)[T],
-                                Scale scale) {
+// sum += dot * (scale of the weights * scale of the activations), for part Part of a block.
+template <typename Form, int Part, int P, int T>
+GPT2EDGE_INLINE void add_part(const Block& block, Isa::Floats (*sum)[T]) {
+  int32_t room[T];
+  Isa::Floats dot[P][T];
+  dot_codes<Form, Part, P, T>(block, Form::Starts::template of<T>(block, Part, room), dot);
   GPT2EDGE_UNROLL
   for (int p = 0; p < P; ++p) {
-    const Isa::Floats weights = scale(block.panel_bytes * p);
+    const Isa::Floats weights = Form::scale(block, Part, block.panel_bytes * p);
     GPT2EDGE_UNROLL
     for (int t = 0; t < T; ++t) {
       const Isa::Floats both = Isa::mul(weights, Isa::broadcast(block.x_scales[t]));
@@ -169,11 +122,11 @@ GPT2EDGE_INLINE void add_scaled(const Block& block, Isa::Floats (*dot)[T], Isa::
 }
 
 // sum += min * sum of the activations
-template <int P, int T, typename Min>
-GPT2EDGE_INLINE void add_minima(const Block& block, Isa::Floats (*sum)[T], Min min) {
+template <typename Form, int P, int T>
+GPT2EDGE_INLINE void add_minima(const Block& block, Isa::Floats (*sum)[T]) {
   GPT2EDGE_UNROLL
   for (int p = 0; p < P; ++p) {
-    const Isa::Floats weights = min(block.panel_bytes * p);
+    const Isa::Floats weights = Form::min(block, block.panel_bytes * p);
     GPT2EDGE_UNROLL
     for (int t = 0; t < T; ++t) {
       sum[p][t] = Isa::fma(weights, Isa::broadcast(block.scaled_sums[t]), sum[p][t]);
@@ -181,110 +134,11 @@ GPT2EDGE_INLINE void add_minima(const Block& block, Isa::Floats (*sum)[T], Min m
   }
 }
 
-// The integer forms differ in how a block's codes and scales meet. kScalesOffset is that of the
-// first block's scales in a unit, kScaleBytes what a block has of them.
-struct Int8 {
-  static constexpr int kUnitBlocks = 2;
-  static constexpr size_t kScalesOffset = 0, kScaleBytes = 32, kCodeBytes = 512;
-  template <int P, int T>
-  static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats (*sum)[T]) {
-    Isa::Floats dot[P][T];
-    dot_codes8<0, 8, P, T>(block, block.starts8, dot);
-    add_scaled<P, T>(block, dot, sum, [&](size_t at) { return Isa::load_f16(block.scales + at); });
-  }
-};
-
-struct Int4 {
-  static constexpr int kUnitBlocks = 2;
-  static constexpr size_t kScalesOffset = 0, kScaleBytes = 32, kCodeBytes = 256;
-  template <int P, int T>
-  static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats (*sum)[T]) {
-    Isa::Floats dot[P][T];
-    dot_codes4<P, T>(block, block.starts4, dot);
-    add_scaled<P, T>(block, dot, sum, [&](size_t at) { return Isa::load_f16(block.scales + at); });
-  }
-};
-
-struct Int8Affine {
-  static constexpr int kUnitBlocks = 1;
-  static constexpr size_t kScalesOffset = 0, kScaleBytes = 128, kCodeBytes = 512;
-  template <int P, int T>
-  static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats (*sum)[T]) {
-    Isa::Floats dot[P][T];
-    dot_codes8<0, 8, P, T>(block, block.starts8, dot);
-    add_scaled<P, T>(block, dot, sum, [&](size_t at) { return load_floats(block.scales + at); });
-    add_minima<P, T>(block, sum, [&](size_t at) { return load_floats(block.scales + 64 + at); });
-  }
-};
-
-// A scale for each half of a block, where Int8Affine has scale and min. Only what kInt6Super is
-// unpacked to: no file has it.
-struct Int8Halves {
-  static constexpr int kUnitBlocks = 1;
-  static constexpr size_t kScalesOffset = 0, kScaleBytes = 128, kCodeBytes = 512;
-  template <int P, int T>
-  static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats (*sum)[T]) {
-    accumulate_half<0, P, T>(block, sum);
-    accumulate_half<1, P, T>(block, sum);
-  }
-
- private:
-  template <int Half, int P, int T>
-  static GPT2EDGE_INLINE void accumulate_half(const Block& block, Isa::Floats (*sum)[T]) {
-    int32_t starts[T];
-    for (int t = 0; t < T; ++t) starts[t] = -Isa::kCodeBias * block.sums[T * Half + t];
-    Isa::Floats dot[P][T];
-    dot_codes8<4 * Half, 4 * Half + 4, P, T>(block, starts, dot);
-    add_scaled<P, T>(block, dot, sum,
-                     [&](size_t at) { return load_floats(block.scales + 64 * Half + at); });
-  }
-};
-
-struct Int4Super {
-  static constexpr int kUnitBlocks = 8;
-  static constexpr size_t kScalesOffset = 64, kScaleBytes = 32, kCodeBytes = 256;
-  template <int P, int T>
-  static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats (*sum)[T]) {
-    const int32_t starts[T] = {};
-    Isa::Floats dot[P][T];
-    dot_codes4<P, T>(block, starts, dot);
-    add_scaled<P, T>(block, dot, sum, [&](size_t at) {
-      return Isa::mul(Isa::load_f16(block.unit + at), Isa::load_u8(block.scales + at));
-    });
-    add_minima<P, T>(block, sum, [&](size_t at) {
-      const Isa::Floats min = Isa::load_u8(block.scales + 16 + at);
-      return Isa::sub(Isa::broadcast(0.0f), Isa::mul(Isa::load_f16(block.unit + 32 + at), min));
-    });
-  }
-};
-
-struct Int6Super {
-  static constexpr int kUnitBlocks = 8;
-  static constexpr size_t kScalesOffset = 64, kScaleBytes = 32, kCodeBytes = 384;
-  template <int P, int T>
-  static GPT2EDGE_INLINE void accumulate(const Block& block, Isa::Floats (*sum)[T]) {
-    accumulate_half<0, P, T>(block, sum);
-    accumulate_half<1, P, T>(block, sum);
-  }
-
- private:
-  template <int Half, int P, int T>
-  static GPT2EDGE_INLINE void accumulate_half(const Block& block, Isa::Floats (*sum)[T]) {
-    int32_t starts[T];
-    for (int t = 0; t < T; ++t) starts[t] = -32 * block.sums[T * Half + t];
-    Isa::Floats dot[P][T];
-    dot_codes6<Half, P, T>(block, starts, dot);
-    add_scaled<P, T>(block, dot, sum, [&](size_t at) {
-      return Isa::mul(Isa::load_f16(block.unit + at), Isa::load_s8(block.scales + 16 * Half + at));
-    });
-  }
-};
-
 template <typename Form>
 struct IntegerTile {
   static constexpr size_t kCodesOffset =
       Form::kScalesOffset + Form::kUnitBlocks * Form::kScaleBytes;
-  static constexpr size_t kUnitBytes = kCodesOffset + Form::kUnitBlocks * Form::kCodeBytes;
+  static constexpr size_t kUnitBytes = kCodesOffset + Form::kUnitBlocks * Form::Codes::kBytes;
 
   template <int P, int T>
   static GPT2EDGE_INLINE void add_up(const MatmulArgs& args, int panel, int row, const Ahead& ahead,
@@ -311,9 +165,11 @@ struct IntegerTile {
       const int i = b % Form::kUnitBlocks;
       block.unit = unit;
       block.scales = unit + Form::kScalesOffset + Form::kScaleBytes * i;
-      block.codes = unit + kCodesOffset + Form::kCodeBytes * i;
-      ahead.ask<P, Form::kCodeBytes>(block.codes, layout.panel_bytes);
-      Form::template accumulate<P, T>(block, sum);
+      block.codes = unit + kCodesOffset + Form::Codes::kBytes * i;
+      ahead.ask<P, Form::Codes::kBytes>(block.codes, layout.panel_bytes);
+      add_part<Form, 0, P, T>(block, sum);
+      if constexpr (Form::kParts == 2) add_part<Form, 1, P, T>(block, sum);
+      if constexpr (Form::kHasMin) add_minima<Form, P, T>(block, sum);
       if (i == Form::kUnitBlocks - 1) unit += kUnitBytes;
       block.x += kBlockInputs * T;
       block.x_scales += T;

@@ -43,8 +43,8 @@ struct UnpackedInt4 {
     memcpy(out, in, kScales);
     for (int b = 0; b < From::kUnitBlocks; ++b) {
       // 0..15 stand for -8..7.
-      unpack_codes4(in + kScales + From::kCodeBytes * b, Isa::kCodeBias - 8,
-                    out + kScales + To::kCodeBytes * b);
+      unpack_codes4(in + kScales + From::Codes::kBytes * b, Isa::kCodeBias - 8,
+                    out + kScales + To::Codes::kBytes * b);
     }
   }
 };
@@ -62,7 +62,7 @@ struct UnpackedInt4Super {
       store_floats_at(out + 64, Isa::sub(Isa::broadcast(0.0f), min));
       unpack_codes4(codes, Isa::kCodeBias, out + To::kScaleBytes);
       scales += From::kScaleBytes;
-      codes += From::kCodeBytes;
+      codes += From::Codes::kBytes;
       out += IntegerTile<To>::kUnitBytes;
     }
   }
@@ -80,7 +80,7 @@ struct UnpackedInt6Super {
       store_floats_at(out + 64, Isa::mul(d, Isa::load_s8(scales + 16)));
       unpack_codes6(codes, Isa::kCodeBias - 32, out + To::kScaleBytes);
       scales += From::kScaleBytes;
-      codes += From::kCodeBytes;
+      codes += From::Codes::kBytes;
       out += IntegerTile<To>::kUnitBytes;
     }
   }

@@ -3,15 +3,14 @@
 #pragma once
 
 #include <immintrin.h>
-#include <string.h>
 
 #include "kernels/isa/row_by_row.h"
-#include "kernels/isa/x86_codes.h"
+#include "kernels/isa/x86_lanes.h"
 
 namespace gpt2edge::kernels {
 namespace {
 
-struct Avx2Lanes : X86Codes {
+struct Avx2Lanes : X86Lanes {
   struct Floats {
     __m256 low, high;
   };
@@ -74,7 +73,6 @@ struct Avx2Lanes : X86Codes {
     return {_mm256_min_ps(a.low, b.low), _mm256_min_ps(a.high, b.high)};
   }
   static Floats sqrt(Floats a) { return {_mm256_sqrt_ps(a.low), _mm256_sqrt_ps(a.high)}; }
-  static float sqrt_lane(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
 
   static __m256 scale_8(__m256 a, __m256 shifted) {
     const __m256i n = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
@@ -84,18 +82,8 @@ struct Avx2Lanes : X86Codes {
     return {scale_8(a.low, shifted.low), scale_8(a.high, shifted.high)};
   }
 
-  static float sum(Floats a) {
-    const __m256 eight = _mm256_add_ps(a.low, a.high);
-    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
-  }
-  static float max_lane(Floats a) {
-    const __m256 eight = _mm256_max_ps(a.low, a.high);
-    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
-  }
+  static float sum(Floats a) { return sum_of_8(_mm256_add_ps(a.low, a.high)); }
+  static float max_lane(Floats a) { return max_of_8(_mm256_max_ps(a.low, a.high)); }
   static void store_low_bytes(int8_t* p, Floats a) {
     const __m256i mask = _mm256_set1_epi32(0xFF);
     const __m256i low = _mm256_and_si256(_mm256_castps_si256(a.low), mask);
@@ -117,11 +105,7 @@ struct Avx2Lanes : X86Codes {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   }
   using Inputs = __m256i;  // four, repeated
-  static Inputs load_inputs(const int8_t* x) {
-    int32_t four;
-    memcpy(&four, x, 4);
-    return _mm256_set1_epi32(four);
-  }
+  static Inputs load_inputs(const int8_t* x) { return _mm256_set1_epi32(four_inputs(x)); }
 
   static void load_codes4(const uint8_t* p, Ints& low, Ints& high) {
     const __m256i mask = _mm256_set1_epi8(15);

@@ -6,15 +6,14 @@
 #pragma once
 
 #include <immintrin.h>
-#include <string.h>
 
 #include "kernels/isa/row_by_row.h"
-#include "kernels/isa/x86_codes.h"
+#include "kernels/isa/x86_lanes.h"
 
 namespace gpt2edge::kernels {
 namespace {
 
-struct Isa : X86Codes {
+struct Isa : X86Lanes {
   static constexpr int kCodeBias = 128;
   static constexpr int kMaxTokens = 6;                        // rows of a matmul's tile
   static constexpr int kMaxPanels = 2;                        // by which it goes at once
@@ -57,7 +56,6 @@ struct Isa : X86Codes {
   static Floats max(Floats a, Floats b) { return _mm512_max_ps(a, b); }
   static Floats min(Floats a, Floats b) { return _mm512_min_ps(a, b); }
   static Floats sqrt(Floats a) { return _mm512_sqrt_ps(a); }
-  static float sqrt_lane(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
 
   static Floats scale_by_power_of_2(Floats a, Floats shifted) {
     const __m512i n = _mm512_slli_epi32(_mm512_castps_si512(shifted), 23);
@@ -66,16 +64,10 @@ struct Isa : X86Codes {
 
   static __m256 high_half(Floats a) { return _mm512_extractf32x8_ps(a, 1); }
   static float sum(Floats a) {
-    const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(a), high_half(a));
-    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+    return sum_of_8(_mm256_add_ps(_mm512_castps512_ps256(a), high_half(a)));
   }
   static float max_lane(Floats a) {
-    const __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(a), high_half(a));
-    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+    return max_of_8(_mm256_max_ps(_mm512_castps512_ps256(a), high_half(a)));
   }
   static void store_low_bytes(int8_t* p, Floats a) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_castps_si512(a)));
@@ -84,11 +76,7 @@ struct Isa : X86Codes {
   // ---- dot products ----
 
   using Inputs = __m512i;  // four, repeated
-  static Inputs load_inputs(const int8_t* x) {
-    int32_t four;
-    memcpy(&four, x, 4);
-    return _mm512_set1_epi32(four);
-  }
+  static Inputs load_inputs(const int8_t* x) { return _mm512_set1_epi32(four_inputs(x)); }
 
   struct Bits8 {
     using Dot = __m512i;

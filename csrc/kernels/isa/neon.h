@@ -19,11 +19,7 @@ struct Isa : NeonLanes {
   static constexpr int kUnpackRows4 = 1 << 30, kUnpackRows6 = 24;
   static constexpr int kQueries = 2;  // rows of attention's tile
 
-  struct Bits8 {
-    using Dot = Ints;
-    using Codes = NeonLanes::Codes;
-    static Codes load(const uint8_t* p) { return load_codes8(p); }
-    static Dot start(int32_t) { return from(0); }
+  struct Bits8 : SignedCodes {
     static Dot step(Dot dot, const Codes& codes, Inputs x) {
       GPT2EDGE_UNROLL
       for (int i = 0; i < 4; ++i) {
@@ -33,8 +29,6 @@ struct Isa : NeonLanes {
       }
       return dot;
     }
-    static Floats finish(const Dot& dot, int32_t) { return to_floats(dot); }
-    static Floats finish_long(const Dot& dot) { return long_to_floats(dot); }
   };
 
   struct Bits4 {
@@ -67,12 +61,7 @@ struct Isa : NeonLanes {
     }
   };
 
-  struct Bits6 : Bits8 {
-    static Codes load(const uint8_t* low, int low_shift, const uint8_t* high, int high_shift) {
-      return load_codes6(low, low_shift, high, high_shift);
-    }
-    static Dot start(int32_t start) { return from(start); }
-  };
+  using Bits6 = SixBitsOf<Bits8>;
 
   template <typename Bits, int T>
   using Rows = RowByRow<Isa, Bits, T>;

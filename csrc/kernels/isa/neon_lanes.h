@@ -182,6 +182,23 @@ struct NeonLanes {
     }
     return r;
   }
+
+  // A vocabulary's Bits8 but for step(), and its Bits6 from its Bits8.
+  struct SignedCodes {
+    using Dot = Ints;
+    using Codes = NeonLanes::Codes;
+    static Codes load(const uint8_t* p) { return load_codes8(p); }
+    static Dot start(int32_t) { return from(0); }
+    static Floats finish(const Dot& dot, int32_t) { return to_floats(dot); }
+    static Floats finish_long(const Dot& dot) { return long_to_floats(dot); }
+  };
+  template <typename Bits8>
+  struct SixBitsOf : Bits8 {
+    static Codes load(const uint8_t* low, int low_shift, const uint8_t* high, int high_shift) {
+      return load_codes6(low, low_shift, high, high_shift);
+    }
+    static Ints start(int32_t start) { return from(start); }
+  };
 };
 
 }  // namespace

@@ -1,0 +1,47 @@
+// What every vocabulary for x86 shares, whatever the width of its registers.
+#pragma once
+
+#include <immintrin.h>
+#include <string.h>
+
+#include "kernels/panel.h"
+
+namespace gpt2edge::kernels {
+namespace {
+
+struct X86Lanes {
+  static float sqrt_lane(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
+
+  // The last eight lanes fold to one.
+  static float sum_of_8(__m256 eight) {
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+  }
+  static float max_of_8(__m256 eight) {
+    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+  }
+
+  // Four codes of activations, as one number to repeat.
+  static int32_t four_inputs(const int8_t* x) {
+    int32_t four;
+    memcpy(&four, x, 4);
+    return four;
+  }
+
+  // Sums of a few codes, for which 128 bits do.
+  static __m128i fours(const int8_t* codes) {
+    const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes));
+    return _mm_madd_epi16(_mm_maddubs_epi16(_mm_set1_epi8(1), sixteen), _mm_set1_epi16(1));
+  }
+  static TwoSums sum_codes(const int8_t* low, const int8_t* high) {
+    const __m128i eights = _mm_hadd_epi32(fours(low), fours(high));
+    const __m128i sums = _mm_hadd_epi32(eights, eights);
+    return {_mm_cvtsi128_si32(sums), _mm_extract_epi32(sums, 1)};
+  }
+};
+
+}  // namespace
+}  // namespace gpt2edge::kernels
