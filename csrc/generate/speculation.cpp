@@ -36,11 +36,12 @@ SlideOptions slide_of_draft(const SlideOptions& slide, const Model& draft,
 Speculation::Speculation(std::vector<std::unique_ptr<Drafter>> drafters, int min_draft,
                          int max_draft) {
   if (max_draft < 1 || max_draft > kMaxDraft) {
-    throw std::invalid_argument(message("max_draft_tokens is ", max_draft, "; give 1 to ", kMaxDraft));
+    throw std::invalid_argument(
+        message("max_draft_tokens is ", max_draft, "; give 1 to ", kMaxDraft));
   }
   if (min_draft < 0 || min_draft > max_draft) {
-    throw std::invalid_argument(
-        message("min_draft_tokens is ", min_draft, "; give 0 to max_draft_tokens, which is ", max_draft));
+    throw std::invalid_argument(message("min_draft_tokens is ", min_draft,
+                                        "; give 0 to max_draft_tokens, which is ", max_draft));
   }
   for (auto& drafter : drafters) {
     drafters_.push_back({std::move(drafter), DraftPace(min_draft, max_draft)});

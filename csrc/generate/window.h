@@ -6,11 +6,11 @@
 // token at a time, in the passes that the text takes anyway.
 //
 // When a context of n_ctx tokens is full, the next is in use: it has the `keep` first tokens of the
-// text, and lacks the `discard` tokens that came after those in the full one (llama.cpp's n_keep and
-// n_discard). It is filled while the full one is still in use: it gets every token from the one on
-// that it will begin with, in the same pass over the weights. The logits are bit
-// for bit those of encoding the tokens in view from nothing at every change of contexts. Where the
-// memory comes from is in model/page_ring.h.
+// text, and lacks the `discard` tokens that came after those in the full one (llama.cpp's n_keep
+// and n_discard). It is filled while the full one is still in use: it gets every token from the one
+// on that it will begin with, in the same pass over the weights. The logits are bit for bit those
+// of encoding the tokens in view from nothing at every change of contexts. Where the memory comes
+// from is in model/page_ring.h.
 #pragma once
 
 #include <array>

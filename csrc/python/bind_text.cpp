@@ -82,7 +82,8 @@ TextOptions text_options(std::optional<int64_t> max_tokens, double temperature, 
                          double top_p, double min_p, double repetition_penalty,
                          const std::map<int32_t, float>& logit_bias, uint64_t seed,
                          std::vector<std::string> stop, int logprobs, bool ignore_eos,
-                         const std::string& context_overflow, int keep, std::optional<int> discard) {
+                         const std::string& context_overflow, int keep,
+                         std::optional<int> discard) {
   TextOptions options;
   options.max_tokens = max_tokens;
   options.sampling.temperature = temperature;
@@ -108,8 +109,8 @@ void bind_options(py::module_& m) {
            py::arg("min_p") = 0.0, py::arg("repetition_penalty") = 1.0,
            py::arg("logit_bias") = std::map<int32_t, float>{}, py::arg("seed") = uint64_t{0},
            py::arg("stop") = std::vector<std::string>{}, py::arg("logprobs") = 0,
-           py::arg("ignore_eos") = false, py::arg("context_overflow") = "stop",
-           py::arg("keep") = 0, py::arg("discard") = std::nullopt)
+           py::arg("ignore_eos") = false, py::arg("context_overflow") = "stop", py::arg("keep") = 0,
+           py::arg("discard") = std::nullopt)
       .def_readonly("max_tokens", &TextOptions::max_tokens)
       .def_property_readonly("temperature", sampling(&SamplerOptions::temperature))
       .def_property_readonly("top_k", sampling(&SamplerOptions::top_k))

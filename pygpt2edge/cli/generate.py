@@ -82,8 +82,8 @@ def command(
       pygpt2edge generate -m gpt2-xl.gguf --resume tale.p2e -n 500
     """
     options = _options(ctx, given)
-    several.check(ctx, n, num_beams)
     _check_files(ctx, save, resume, (prompt, prompt_option, file))
+    several.check(ctx, n, num_beams)
     text = "" if resume is not None else _prompt(prompt, prompt_option, file)
     model = run.load()
     if options["draft_model"] is not None:

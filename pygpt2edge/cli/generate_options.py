@@ -89,7 +89,10 @@ def text_params(given: Mapping[str, Any]) -> dict[str, Any]:
         elif option.kind == "texts":
             value = [_unescaped(text) for text in value]
         params[each.name] = value
-    SamplingParams(**params | {"draft_model": None})
+    try:
+        SamplingParams(**params | {"draft_model": None})
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     return params
 
 

@@ -20,7 +20,7 @@ def stream(model: LoadedModel, prompt: str | Sequence[int], params: SamplingPara
         model.tokenizer.tables,
         model.contexts,
         tokens,
-        _text_options(params, len(tokens), model.n_ctx),
+        text_options(params, len(tokens)),
         _speculation(params),
     )
     return Generation(model, text)
@@ -44,7 +44,8 @@ def resume(
     return Generation(model, text)
 
 
-def _text_options(params: SamplingParams, n_prompt: int, n_ctx: int) -> _core.TextOptions:
+def text_options(params: SamplingParams, n_prompt: int) -> _core.TextOptions:
+    """For the core, of a text whose prompt has n_prompt tokens."""
     keep = n_prompt if params.keep == -1 else params.keep
     return _core.TextOptions(
         max_tokens=params.max_tokens,

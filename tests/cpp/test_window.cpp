@@ -128,11 +128,12 @@ void test_one_context(const TinyModel& tiny) {
 
 void test_no_room(const TinyModel& tiny) {
   constexpr int kLeast = std::numeric_limits<int>::min(), kMost = std::numeric_limits<int>::max();
-  const std::pair<int, int> bad[] = {{0, 0},      {200, 0},      {100, 100}, {10, -1},
-                                     {-1, 0},     {1, kLeast},   {1, kMost}, {kMost, 1},
+  const std::pair<int, int> bad[] = {{0, 0},      {0, 200},      {100, 100}, {10, -1},
+                                     {-1, 1},     {1, kLeast},   {1, kMost}, {kMost, 1},
                                      {kLeast, 1}, {kMost, kMost}};
-  for (const auto& [keep, pin] : bad) {
-    CHECK(throws<std::invalid_argument>([&] { sliding(tiny, {200, keep, pin}); }));
+  for (const auto& [keep, discard] : bad) {
+    const SlideOptions slide{true, keep, discard};
+    CHECK(throws<std::invalid_argument>([&] { Window(tiny.model, {200, kType}, slide); }));
   }
   CHECK(
       throws<std::invalid_argument>([&] { Window(tiny.model, {200, kType}, {true, {}, kLeast}); }));
