@@ -380,6 +380,103 @@ def test_the_penalty_counts_a_token_once_and_only_in_the_window() -> None:
     assert sampler_that_saw([2], **greedy).sample(logits_of([-9, -9, -1.0, -1.5])) == 3
 
 
+def test_frequency_and_presence_count_what_was_generated() -> None:
+    logits = logits_of([4.0, 3.0])
+    for name, value in (("frequency_penalty", 0.6), ("presence_penalty", 1.2)):
+        sampler = Sampler(temperature=0.0, **{name: value})
+        for _ in range(5):
+            sampler.accept_prompt(0)
+        assert sampler.sample(logits) == 0
+        sampler.accept(0)
+        assert sampler.sample(logits) == (0 if name == "frequency_penalty" else 1)
+        sampler.accept(0)
+        assert sampler.sample(logits) == 1
+
+
+def test_xtc_excludes_all_but_the_last_of_the_top_choices() -> None:
+    logits = logits_of(np.log([0.4, 0.3, 0.2, 0.1]))
+    shared = {"temperature": 1.0, "xtc_threshold": 0.15}
+    for top_k in (0, 4):
+        always = tokens_drawn(logits, top_k=top_k, xtc_probability=1.0, **shared)
+        assert always == {2, 3}
+        assert tokens_drawn(logits, top_k=top_k, xtc_probability=0.5, **shared) == {0, 1, 2, 3}
+    # A single top choice is no choice.
+    assert tokens_drawn(logits, xtc_probability=1.0, xtc_threshold=0.35, temperature=1.0) == {
+        0, 1, 2, 3,
+    }  # fmt: skip
+
+
+def test_xtc_leaves_the_other_random_numbers_alone() -> None:
+    """A token that XTC does not concern is the one that would have been drawn without it."""
+    logits = np.random.default_rng(8).normal(0, 1, 500).astype(np.float32)
+    plain, xtc = Sampler(seed=2), Sampler(seed=2, xtc_probability=0.5, xtc_threshold=0.04)
+    for draw in range(50):
+        expected, token = plain.sample(logits), xtc.sample(logits)
+        assert token == expected or random_uniform(2, draw, 1) < 0.5
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1))
+def test_streams_are_philox(seed: int, draw: int, stream: int) -> None:
+    low = 0xFFFFFFFF
+    first, second, *_ = philox((draw & low, draw >> 32, stream, 0), (seed & low, seed >> 32))
+    assert random_uniform(seed, draw, stream) == ((second << 32 | first) >> 11) * 2.0**-53
+
+
+def test_dry_does_not_reach_over_a_breaker() -> None:
+    logits = logits_of([0.0] * len(TEXTS))
+    dry = {"temperature": 0.0, "dry_multiplier": 1.0, "tables": TABLES}
+    for text, breakers, expected in (
+        ([3, 1, 0, 3, 1], [], 1),  # "c b a c b": not a again
+        ([3, 2, 0, 3, 2], [":"], 0),  # "c : a c :"
+        ([3, 4, 0, 3, 4], [":"], 0),  # "c b: a c b:"
+        ([3, 4, 0, 3, 4], ["cb:"], 0),  # in two tokens
+        ([3, 4, 0, 3, 4], ["db:"], 1),
+    ):
+        sampler = sampler_that_saw(text, **dry, dry_sequence_breakers=breakers)
+        assert sampler.sample(logits) == expected
+    # A token that is a breaker itself is never penalized.
+    logits[3] = 0.5
+    repeats = [0, 1, 3, 0, 1]
+    assert sampler_that_saw(repeats, **dry, dry_sequence_breakers=["c"]).sample(logits) == 3
+    assert sampler_that_saw(repeats, **dry, dry_sequence_breakers=[]).sample(logits) == 0
+
+
+def test_a_logits_processor_is_called_first() -> None:
+    calls: list[tuple[list[float], list[int]]] = []
+
+    def processor(logits: Logits, text: NDArray[np.int32]) -> None:
+        calls.append((logits.tolist(), text.tolist()))
+        logits[1] = 9.0
+
+    sampler = Sampler(temperature=0.0, logits_processor=processor, logit_bias={2: 10.0})
+    sampler.accept_prompt(1)
+    sampler.accept(0)
+    logits = np.zeros(3, np.float32)
+    assert sampler.sample(logits) == 2
+    assert calls == [([0.0, 0.0, 0.0], [1, 0])]
+    assert logits.tolist() == [0.0, 0.0, 0.0]  # the caller's are left alone
+
+
+def test_a_logits_processor_that_goes_wrong() -> None:
+    def no_number(logits: Logits, _: NDArray[np.int32]) -> None:
+        logits[2] = np.nan
+
+    def raises(*_: object) -> None:
+        raise KeyError("mine")
+
+    logits = np.zeros(3, np.float32)
+    for processor, error, problem in (
+        (no_number, ValueError, "logits_processor made the logit of token 2 -?nan"),
+        (raises, KeyError, "mine"),
+        (lambda logits, _: logits, TypeError, "change the logits in place"),
+    ):
+        sampler = Sampler(logits_processor=processor)
+        for _ in range(2):
+            with pytest.raises(error, match=problem):
+                sampler.sample(logits)
+        assert sampler.draw_index == 0
+
+
 def test_the_bias_comes_before_the_penalty() -> None:
     """As in Hugging Face: (1 + 3) / 2 = 2, and not 1 / 2 + 3 = 3.5."""
     chosen = {"temperature": 0.0, "repetition_penalty": 2.0, "logit_bias": {0: 3.0}}
@@ -441,6 +538,22 @@ def test_the_extremes_of_floats_are_no_trap() -> None:
         ({"min_p": -0.5}, "min_p is -0.5, expected 0"),
         ({"repetition_penalty": 0.0}, "repetition_penalty is 0, expected a number above 0"),
         ({"penalty_last_n": -2}, "penalty_last_n is -2"),
+        ({"frequency_penalty": 2.5}, "frequency_penalty is 2.5, expected -2 to 2"),
+        ({"presence_penalty": -3}, "presence_penalty is -3, expected -2 to 2"),
+        ({"typical_p": 1.5}, "typical_p is 1.5, expected 0 to 1"),
+        ({"xtc_probability": -0.1}, "xtc_probability is -0.1, expected 0"),
+        ({"xtc_threshold": 2.0}, "xtc_threshold is 2, expected 0 to 1"),
+        ({"dry_multiplier": -1.0}, "dry_multiplier is -1, expected a number from 0"),
+        ({"dry_base": 0.5}, "dry_base is 0.5, expected a number from 1"),
+        ({"dry_allowed_length": 0}, "dry_allowed_length is 0, expected 1"),
+        ({"dry_penalty_last_n": -2}, "dry_penalty_last_n is -2"),
+        ({"dry_sequence_breakers": [""]}, "a text of dry_sequence_breakers is empty"),
+        ({"dry_multiplier": 1.0}, "dry_sequence_breakers are texts.*give it a tokenizer's tables"),
+        ({"no_repeat_ngram_size": -1}, "no_repeat_ngram_size is -1"),
+        ({"min_tokens": -1}, "min_tokens is -1"),
+        ({"suppress_tokens": [-1]}, "a token of suppress_tokens is -1"),
+        ({"begin_suppress_tokens": [-1]}, "a token of begin_suppress_tokens is -1"),
+        ({"forced_first_token": -1}, "forced_first_token is -1"),
         ({"logit_bias": {-5: 1.0}}, "a token of logit_bias is -5"),
         ({"logit_bias": {5: INF}}, "logit_bias of token 5 is inf"),
         ({"logit_bias": {5: float("nan")}}, "logit_bias of token 5 is -?nan"),
@@ -459,8 +572,28 @@ def test_tokens_outside_the_vocabulary_are_named() -> None:
         Sampler(logit_bias={10: 1.0}).sample(logits)
     with pytest.raises(ValueError, match="the text contains token 99"):
         sampler_that_saw([99], repetition_penalty=1.1).sample(logits)
+    for name in ("suppress_tokens", "begin_suppress_tokens"):
+        with pytest.raises(ValueError, match=f"{name} names token 10, but the vocabulary has"):
+            Sampler(**{name: [10]}).sample(logits)
+    with pytest.raises(ValueError, match="forced_first_token is token 10, but the vocabulary has"):
+        Sampler(forced_first_token=10).sample(logits)
     with pytest.raises(ValueError, match="token is -1"):
         Sampler().accept(-1)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "problem"),
+    [
+        ({"top_k": "many"}, "top_k is 'many', which is of the wrong type"),
+        ({"seed": -1}, "seed is -1, which is of the wrong type"),
+        ({"suppress_tokens": 5}, "suppress_tokens is 5"),
+        ({"logits_processor": 5}, "logits_processor is 5"),
+        ({"top_q": 1}, "there is no option 'top_q'"),
+    ],
+)
+def test_options_of_another_type_are_named(chosen: dict[str, Any], problem: str) -> None:
+    with pytest.raises(TypeError, match=problem):
+        Sampler(**chosen)
 
 
 @pytest.mark.parametrize("logits", [np.zeros(5), np.zeros((2, 5), np.float32), [0.0] * 5])
