@@ -43,11 +43,12 @@ void Penalties::clear() {
 // Its source: Keskar et al., "CTRL", 2019, section 4.1, in Hugging Face's form. The other two are
 // those of OpenAI's API, which knows what was generated and not the prompt.
 void Penalties::apply(const LogitRow& row) const {
+  const bool counts_generated = frequency_ != 0 || presence_ != 0;
   for (const auto& [token, seen] : seen_) {
     float& logit = row.at(token, kInText);
     if (!std::isfinite(logit)) continue;
     if (repetition_ != 1) logit = to_logit(logit > 0 ? logit / repetition_ : logit * repetition_);
-    if (seen.generated > 0) {
+    if (counts_generated && seen.generated > 0) {
       subtract(logit, static_cast<double>(seen.generated) * frequency_ + presence_);
     }
   }
