@@ -271,11 +271,6 @@ class SamplingParams:
                 continue
             object.__setattr__(self, each.name, option.check(each.name, value, option))
 
-    @property
-    def stops(self) -> tuple[str, ...]:
-        """`stop` as it is kept: a tuple, also of one."""
-        return tuple(self.stop)
-
 
 class SamplingOptions(TypedDict, total=False):
     """The fields of `SamplingParams`, as keywords."""

@@ -1,8 +1,22 @@
 #include "generate/model_drafter.h"
 
 #include <algorithm>
+#include <optional>
+#include <stdexcept>
 
 namespace gpt2edge {
+namespace {
+
+// None where every token is banned: what the text will say instead may well have one.
+std::optional<int32_t> guess(Sampler& sampler, const Logits& logits) {
+  try {
+    return sampler.sample(logits);
+  } catch (const std::invalid_argument&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace
 
 std::vector<int32_t> ModelDrafter::draft(std::span<const int32_t> text, int n,
                                          const Sampler& sampler, const Interrupt& interrupt) {
@@ -13,7 +27,7 @@ std::vector<int32_t> ModelDrafter::draft(std::span<const int32_t> text, int n,
   window_.append(text, 1, interrupt);
   text_.insert(text_.end(), text.begin() + static_cast<std::ptrdiff_t>(text_.size()), text.end());
 
-  Sampler own = sampler;  // the same random numbers, on the draft model's logits
+  Sampler own = sampler.for_drafts();  // the same random numbers, on the draft model's logits
   const auto most = static_cast<size_t>(std::min<int64_t>(n, window_.revocable(0) + 1));
   std::vector<int32_t> drafted;
   while (drafted.size() < most) {
@@ -21,7 +35,9 @@ std::vector<int32_t> ModelDrafter::draft(std::span<const int32_t> text, int n,
       window_.append(text_, 1, interrupt);
       ++n_drafted_;
     }
-    drafted.push_back(own.sample(window_.logits_after(window_.length())));
+    const std::optional<int32_t> token = guess(own, window_.logits_after(window_.length()));
+    if (!token) break;
+    drafted.push_back(*token);
     own.accept(drafted.back());
     text_.push_back(drafted.back());
   }

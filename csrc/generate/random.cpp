@@ -16,8 +16,8 @@ uint32_t high(uint64_t x) { return static_cast<uint32_t>(x >> 32); }
 
 }  // namespace
 
-uint64_t random_bits(uint64_t seed, uint64_t draw) {
-  std::array<uint32_t, 4> counter{low(draw), high(draw), 0, 0};
+uint64_t random_bits(uint64_t seed, uint64_t draw, uint32_t stream) {
+  std::array<uint32_t, 4> counter{low(draw), high(draw), stream, 0};
   uint32_t key0 = low(seed);
   uint32_t key1 = high(seed);
   for (int round = 0; round < kRounds; ++round) {
@@ -31,8 +31,8 @@ uint64_t random_bits(uint64_t seed, uint64_t draw) {
   return uint64_t{counter[1]} << 32 | counter[0];
 }
 
-double random_uniform(uint64_t seed, uint64_t draw) {
-  return static_cast<double>(random_bits(seed, draw) >> 11) * 0x1p-53;
+double random_uniform(uint64_t seed, uint64_t draw, uint32_t stream) {
+  return static_cast<double>(random_bits(seed, draw, stream) >> 11) * 0x1p-53;
 }
 
 }  // namespace gpt2edge

@@ -9,11 +9,12 @@
 
 namespace gpt2edge {
 
-// 64 random bits: the first half of Philox4x32-10 with the seed as key and the draw as counter.
+// 64 random bits: the first half of Philox4x32-10 with the seed as key and (draw, stream) as
+// counter. The draws of one stream say nothing about those of another.
 // Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
-uint64_t random_bits(uint64_t seed, uint64_t draw);
+uint64_t random_bits(uint64_t seed, uint64_t draw, uint32_t stream = 0);
 
 // Uniform in [0, 1), a multiple of 2^-53.
-double random_uniform(uint64_t seed, uint64_t draw);
+double random_uniform(uint64_t seed, uint64_t draw, uint32_t stream = 0);
 
 }  // namespace gpt2edge

@@ -2,197 +2,169 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <stdexcept>
+#include <utility>
 
 #include "base/error.h"
-#include "generate/portable_math.h"
 #include "generate/random.h"
+#include "generate/sampling/logit_row.h"
+#include "generate/sampling/no_repeat_ngram.h"
 
 namespace gpt2edge {
 namespace {
 
-constexpr double kSmallestFloat = std::numeric_limits<float>::denorm_min();
+constexpr uint32_t kDrawStream = 0, kXtcStream = 1;
 
-// The nucleus is looked for among this many tokens, then among 8 times as many, and so on.
-constexpr size_t kFirstNucleus = 64;
-
-void require(bool valid, const char* option, double value, const char* range) {
-  if (!valid) {
-    throw std::invalid_argument(message(option, " is ", value, ", expected ", range));
-  }
+SamplerOptions valid(SamplerOptions options) {
+  validate(options);
+  return options;
 }
 
-bool is_probability(double x) { return x >= 0 && x <= 1; }
-
-void validate(const SamplerOptions& o) {
-  require(o.temperature >= 0 && o.temperature <= kLargestFloat, "temperature", o.temperature,
-          "a number from 0 (greedy) up");
-  require(o.top_k >= 0, "top_k", o.top_k, "0 (off) or more");
-  require(is_probability(o.top_p), "top_p", o.top_p, "0 to 1 (off)");
-  require(is_probability(o.min_p), "min_p", o.min_p, "0 (off) to 1");
-  require(o.repetition_penalty > 0 && o.repetition_penalty <= kLargestFloat, "repetition_penalty",
-          o.repetition_penalty, "a number above 0; 1 is off");
-  require(o.repetition_window >= 0, "repetition_window", o.repetition_window,
-          "0 (all tokens) or more");
-  for (const auto& [token, bias] : o.logit_bias) {
-    require(token >= 0, "a token of logit_bias", token, "0 or more");
-    if (!(bias <= kLargestFloat)) {
-      throw std::invalid_argument(message("logit_bias of token ", token, " is ", bias,
-                                          ", expected a number, or -infinity to ban the token"));
-    }
-  }
-}
-
-// 1/T, and a harmless number where greedy sampling never asks for it. It overflows for no T > 0
-// that a float can hold; smaller ones act as the smallest.
-double inverse(double temperature) { return 1.0 / std::max(temperature, kSmallestFloat); }
-
-// An adjusted logit stays finite unless it was not: only the user bans a token.
-float to_logit(double x) {
-  return static_cast<float>(std::clamp<double>(x, -kLargestFloat, kLargestFloat));
-}
-
-float& logit_of(std::vector<float>& logits, int32_t token, const char* origin) {
-  if (static_cast<size_t>(token) >= logits.size()) {
+int32_t in_vocabulary(int32_t token, const Logits& logits, const char* origin) {
+  if (static_cast<size_t>(token) >= logits.all.size()) {
     throw std::invalid_argument(message(origin, " token ", token, ", but the vocabulary has only ",
-                                        logits.size(), " tokens"));
+                                        logits.all.size(), " tokens"));
   }
-  return logits[static_cast<size_t>(token)];
-}
-
-// The first place whose running sum is above a share of the last one. uniform < 1, and then its
-// product with the total is below the total in floating point too, so there is always one; and a
-// token of weight 0, whose sum only equals its neighbour's, is never it.
-size_t draw_place(const std::vector<double>& cumulative, size_t count, double uniform) {
-  const auto end = cumulative.begin() + static_cast<std::ptrdiff_t>(count);
-  const double target = uniform * cumulative[count - 1];
-  return static_cast<size_t>(std::upper_bound(cumulative.begin(), end, target) -
-                             cumulative.begin());
+  return token;
 }
 
 }  // namespace
 
-Sampler::Sampler(SamplerOptions options) : options_(std::move(options)) {
-  validate(options_);
-  inverse_temperature_ = inverse(options_.temperature);
-}
+Sampler::Sampler(SamplerOptions options, std::shared_ptr<const TokenizerTables> vocabulary)
+    : options_(valid(std::move(options))),
+      penalties_(options_),
+      dry_(options_, std::move(vocabulary)),
+      shortlist_(options_.temperature) {}
 
 int32_t Sampler::sample(const Logits& logits) {
-  const Logits adjusted = adjust(logits);
-  const float max = max_logit(adjusted);
-  const double uniform = random_uniform(options_.seed, draw_index_);
-  const bool whole_vocabulary = options_.top_k == 0 && options_.top_p == 1;
-  const int32_t token = is_greedy()        ? first_token_with(adjusted, max)
-                        : whole_vocabulary ? draw_from_all(adjusted.all, max, uniform)
-                                           : draw_from_best(adjusted, max, uniform);
+  const int32_t token = choose(logits);
   ++draw_index_;
   return token;
 }
 
+void Sampler::accept_prompt(int32_t token) { note(token, false); }
+
 void Sampler::accept(int32_t token) {
-  require(token >= 0, "token", token, "0 or more");
-  if (options_.repetition_penalty == 1) return;
-  const auto size = static_cast<size_t>(options_.repetition_window);
-  ++seen_[token];
-  if (size == 0) return;
-  if (window_.size() < size) {
-    window_.push_back(token);
-    return;
-  }
-  const auto oldest = seen_.find(std::exchange(window_[window_next_], token));
-  if (--oldest->second == 0) seen_.erase(oldest);
-  window_next_ = (window_next_ + 1) % size;
+  note(token, true);
+  ++n_generated_;
+}
+
+void Sampler::note(int32_t token, bool is_generated) {
+  if (token < 0) throw std::invalid_argument(message("token is ", token, ", expected 0 or more"));
+  penalties_.note(token, is_generated);
+  dry_.note(token);
+  if (keeps_text()) text_.push_back(token);
+}
+
+bool Sampler::keeps_text() const {
+  return dry_.is_on() || options_.no_repeat_ngram_size > 0 || options_.logits_processor != nullptr;
 }
 
 void Sampler::reset() {
-  seen_.clear();
-  window_.clear();
-  window_next_ = 0;
+  text_.clear();
+  penalties_.clear();
+  dry_.clear();
+  n_generated_ = 0;
   draw_index_ = 0;
 }
 
-// Bias, then penalty. A token is penalized once however often it was seen.
-// Source of the penalty: Keskar et al., "CTRL", 2019, section 4.1, in Hugging Face's form.
+Sampler Sampler::for_drafts() const {
+  Sampler fork = *this;
+  fork.options_.logits_processor = nullptr;
+  return fork;
+}
+
+int32_t Sampler::choose(const Logits& logits) {
+  if (is_first() && options_.forced_first_token) {
+    return in_vocabulary(*options_.forced_first_token, logits, "forced_first_token is");
+  }
+  const Logits adjusted = adjust(logits);
+  const float max = max_logit(adjusted);
+  return is_greedy() ? first_token_with(adjusted, max) : draw(adjusted, max);
+}
+
+// Whether a step before temperature has something to do. If none has, the model's maxima of blocks
+// still hold, and most logits need not be looked at.
+bool Sampler::changes_logits() const {
+  return !options_.logit_bias.empty() || penalties_.are_due() || keeps_text() ||
+         !options_.suppress_tokens.empty() || n_generated_ < options_.min_tokens ||
+         (is_first() && !options_.begin_suppress_tokens.empty());
+}
+
 Logits Sampler::adjust(const Logits& logits) {
-  if (options_.logit_bias.empty() && seen_.empty()) return logits;
+  if (!changes_logits()) return logits;
   adjusted_.assign(logits.all.begin(), logits.all.end());
-  for (const auto& [token, bias] : options_.logit_bias) {
-    float& logit = logit_of(adjusted_, token, "logit_bias names");
-    const double sum = double{logit} + bias;
-    logit = std::isfinite(logit) && std::isfinite(bias) ? to_logit(sum) : static_cast<float>(sum);
+  const LogitRow row{adjusted_};
+  if (options_.logits_processor != nullptr) process();
+  add_bias(row);
+  penalties_.apply(row);
+  if (dry_.is_on()) dry_.apply(row, text_);
+  if (options_.no_repeat_ngram_size > 0) {
+    ban_repeated_ngrams(row, text_, options_.no_repeat_ngram_size);
   }
-  const double penalty = options_.repetition_penalty;
-  for (const auto& [token, count] : seen_) {
-    float& logit = logit_of(adjusted_, token, "the text contains");
-    if (std::isfinite(logit)) logit = to_logit(logit > 0 ? logit / penalty : logit * penalty);
-  }
+  ban_tokens(row);
   return {adjusted_};
 }
 
-// Proportional to the probability; 1 for the most likely token.
-double Sampler::weight(float logit, float max) const {
-  return portable_exp((double{logit} - double{max}) * inverse_temperature_);
+void Sampler::process() {
+  max_logit({adjusted_});  // so that what is no number afterwards is the processor's
+  options_.logits_processor(adjusted_, text_);
+  const auto bad = std::find_if(adjusted_.begin(), adjusted_.end(),
+                                [](float logit) { return !(logit <= kLargestFloat); });
+  if (bad == adjusted_.end()) return;
+  throw std::invalid_argument(message("logits_processor made the logit of token ",
+                                      bad - adjusted_.begin(), " ", *bad,
+                                      ", expected a number, or -infinity to ban the token"));
 }
 
-int32_t Sampler::draw_from_all(std::span<const float> logits, float max, double uniform) {
-  const size_t n = logits.size();
-  cumulative_.resize(n);
-  for (size_t i = 0; i < n; ++i) cumulative_[i] = weight(logits[i], max);
-  double sum = 0;
-  for (double& value : cumulative_) {
-    sum += value >= options_.min_p ? value : 0;
-    value = sum;
+void Sampler::add_bias(const LogitRow& row) const {
+  for (const auto& [token, bias] : options_.logit_bias) {
+    float& logit = row.at(token, "logit_bias names");
+    const double sum = double{logit} + bias;
+    logit = std::isfinite(logit) && std::isfinite(bias) ? to_logit(sum) : static_cast<float>(sum);
   }
-  return static_cast<int32_t>(draw_place(cumulative_, n, uniform));
 }
 
-int32_t Sampler::draw_from_best(const Logits& logits, float max, double uniform) {
-  if (options_.top_k == 0) {
-    keep_nucleus(logits, max);
+void Sampler::ban_tokens(const LogitRow& row) const {
+  if (n_generated_ < options_.min_tokens) {
+    for (const int32_t token : options_.end_tokens) row.ban(token, "end_tokens names");
+  }
+  for (const int32_t token : options_.suppress_tokens) row.ban(token, "suppress_tokens names");
+  if (!is_first()) return;
+  for (const int32_t token : options_.begin_suppress_tokens) {
+    row.ban(token, "begin_suppress_tokens names");
+  }
+}
+
+int32_t Sampler::draw(const Logits& logits, float max) {
+  const double uniform = random_uniform(options_.seed, draw_index_, kDrawStream);
+  const bool excludes = excludes_top_choices();
+  const bool is_whole = options_.top_k == 0 && options_.top_p == 1;
+  if (is_whole && options_.typical_p == 1 && !excludes) {
+    return shortlist_.draw_from_all(logits, max, options_.min_p, uniform);
+  }
+  shorten(logits, max, excludes);
+  return shortlist_.draw(uniform);
+}
+
+bool Sampler::excludes_top_choices() const {
+  return options_.xtc_probability > 0 &&
+         random_uniform(options_.seed, draw_index_, kXtcStream) < options_.xtc_probability;
+}
+
+void Sampler::shorten(const Logits& logits, float max, bool excludes) {
+  if (options_.top_k > 0) {
+    shortlist_.take_top_k(logits, max, options_.top_k);
+    shortlist_.keep_top_p(options_.top_p);
+    shortlist_.keep_min_p(options_.min_p);
+  } else if (options_.top_p < 1) {
+    shortlist_.take_top_p(logits, max, options_.top_p);
+    shortlist_.keep_min_p(options_.min_p);
   } else {
-    keep_top_k(logits, max);
+    shortlist_.take_min_p(logits, max, options_.min_p);
   }
-  // Relative to the most likely, so what top-k and top-p removed plays no part in min-p.
-  const auto rare = std::partition_point(best_.begin(), best_.end(), [&](const Candidate& c) {
-    return weight(c.logit, max) >= options_.min_p;
-  });
-  const auto count = static_cast<size_t>(rare - best_.begin());
-  return best_[draw_place(cumulative_, count, uniform)].token;
-}
-
-// best_: the top k, less what top-p cuts off. The token that crosses top-p stays.
-void Sampler::keep_top_k(const Logits& logits, float max) {
-  select_best(logits, static_cast<size_t>(options_.top_k), best_);
-  accumulate_best(max);
-  if (options_.top_p == 1) return;
-  const double share = options_.top_p * cumulative_[best_.size() - 1];
-  const auto crossing = std::lower_bound(cumulative_.begin(), cumulative_.end(), share);
-  best_.resize(static_cast<size_t>(crossing - cumulative_.begin()) + 1);
-}
-
-// best_: the nucleus of the whole vocabulary, found without sorting it all.
-// Source: Holtzman et al., "The Curious Case of Neural Text Degeneration", ICLR 2020.
-void Sampler::keep_nucleus(const Logits& logits, float max) {
-  double total = 0;
-  for (const float logit : logits.all) total += weight(logit, max);
-  const double share = options_.top_p * total;
-  for (size_t count = kFirstNucleus;; count *= 8) {
-    select_best(logits, count, best_);
-    accumulate_best(max);
-    const auto crossing = std::lower_bound(cumulative_.begin(), cumulative_.end(), share);
-    if (crossing != cumulative_.end()) {
-      best_.resize(static_cast<size_t>(crossing - cumulative_.begin()) + 1);
-      return;
-    }
-    if (best_.size() < count) return;  // the sums were rounded differently: keep every token
-  }
-}
-
-void Sampler::accumulate_best(float max) {
-  cumulative_.resize(best_.size());
-  double sum = 0;
-  for (size_t i = 0; i < best_.size(); ++i) cumulative_[i] = sum += weight(best_[i].logit, max);
+  shortlist_.keep_typical_p(options_.typical_p);
+  if (excludes) shortlist_.exclude_top_choices(options_.xtc_threshold);
 }
 
 }  // namespace gpt2edge

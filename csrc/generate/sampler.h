@@ -1,45 +1,66 @@
 // Chooses the next token from the model's logits.
 //
-// The order is Hugging Face's: logit bias, repetition penalty, temperature, top-k, top-p, min-p,
-// then one random draw. The same options, seed and logits give the same tokens on every machine:
-// random.h and portable_math.h supply what the C and C++ libraries leave open.
+// The steps, in this order. Where several sources have a step, the order is Hugging Face's.
+//
+//   forced_first_token     the first token after the prompt; no other step is asked for it.
+//                          transformers: forced_bos_token_id
+//   logits_processor       code that changes the logits. transformers, vLLM: logits_processors
+//   logit_bias             OpenAI's API
+//   repetition_penalty     Keskar et al. 2019; it counts the prompt too, as in transformers
+//   frequency_penalty      OpenAI's API; these two count generated tokens only, as there and in
+//   presence_penalty         vLLM. llama.cpp counts the prompt. penalty_last_n is llama.cpp's
+//   dry_*                  p-e-w 2024, as llama.cpp defines it; it looks at the prompt too
+//   no_repeat_ngram_size   Paulus et al. 2018, as transformers defines it, prompt included
+//   min_tokens             bans tokens that end a text. vLLM; transformers: min_new_tokens
+//   suppress_tokens        transformers
+//   begin_suppress_tokens  transformers; for the first token after the prompt
+//   temperature            0: the most likely token is taken, and no step below is asked
+//   top_k
+//   top_p                  Holtzman et al. 2020, of what top_k left
+//   min_p                  Nguyen et al. 2024, relative to the most likely
+//   typical_p              Meister et al. 2022, of what is left
+//   xtc_*                  p-e-w 2024, as llama.cpp defines it, of what is left; but there the
+//                          temperature comes last
+//   one draw               by random number draw_index() of stream 0
+//
+// The same options, seed and logits give the same tokens on every machine: random.h and
+// portable_math.h supply what the C and C++ libraries leave open. Whether XTC acts is decided by
+// random number draw_index() of stream 1, so that stream 0 is the same with and without it.
+// All state is a function of the accepted tokens.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
-#include <unordered_map>
-#include <utility>
 #include <vector>
 
+#include "formats/tokenizer_tables.h"
 #include "generate/candidates.h"
+#include "generate/sampler_options.h"
+#include "generate/sampling/dry.h"
+#include "generate/sampling/penalties.h"
+#include "generate/sampling/shortlist.h"
 
 namespace gpt2edge {
 
-struct SamplerOptions {
-  double temperature = 0.8;  // divides the logits; 0 always takes the most likely token
-  int top_k = 40;            // keeps the k most likely, exactly k also when some are equal; 0: all
-  double top_p = 1.0;        // keeps the fewest most likely that hold this share of probability
-  double min_p = 0.0;        // keeps those at least this probable, relative to the most likely
-  double repetition_penalty = 1.0;  // a seen token's logit is divided by it, or multiplied if < 0
-  int repetition_window = 0;        // how many of the last tokens count as seen; 0: all
-  std::vector<std::pair<int32_t, float>> logit_bias;  // (token, added to its logit); -inf bans it
-  uint64_t seed = 0;
-};
-
 class Sampler {
  public:
-  // Throws std::invalid_argument naming the option, its value and its range.
-  explicit Sampler(SamplerOptions options);
+  // The vocabulary is for dry_sequence_breakers, and may be null where there are none or DRY is
+  // off. Throws std::invalid_argument naming the option, its value and its range.
+  explicit Sampler(SamplerOptions options,
+                   std::shared_ptr<const TokenizerTables> vocabulary = nullptr);
 
   // The next token, for logits of shape (n_vocab). Uses draw number draw_index() and advances it by
-  // one, also when greedy. Does not accept() the token. Allocates only when n_vocab grows. Equal
-  // logits go to the lower id. Throws std::invalid_argument when every token is banned or a token
-  // that was biased or accepted is not in the vocabulary, std::runtime_error for a NaN or
-  // +infinity; then nothing has changed.
+  // one, also when greedy. Does not accept() the token. Allocates only when n_vocab grows, or for
+  // DRY when the text does. Equal logits go to the lower id. Throws std::invalid_argument when
+  // every token is banned, an option or an accepted token is not in the vocabulary, or the
+  // logits_processor gives a NaN or +infinity; std::runtime_error for those in the logits; and what
+  // the logits_processor throws. Then nothing has changed.
   int32_t sample(const Logits& logits);
 
-  // Notes a token of the text, prompt included, for the repetition penalty.
+  // Notes a token of the text: first those of the prompt, then those that were generated.
+  void accept_prompt(int32_t token);
   void accept(int32_t token);
 
   // Forgets the accepted tokens and goes back to draw 0.
@@ -50,30 +71,38 @@ class Sampler {
   uint64_t draw_index() const { return draw_index_; }
   void set_draw_index(uint64_t index) { draw_index_ = index; }
 
+  // A fork that guesses what this one will draw, without the logits_processor: that is called once
+  // for each token of a text, in their order, and never for a guess.
+  Sampler for_drafts() const;
+
   const SamplerOptions& options() const { return options_; }
 
  private:
+  bool is_first() const { return n_generated_ == 0; }
   bool is_greedy() const { return options_.temperature == 0 || options_.top_k == 1; }
+  bool keeps_text() const;
+  void note(int32_t token, bool is_generated);
+  int32_t choose(const Logits& logits);
+  bool changes_logits() const;
   Logits adjust(const Logits& logits);
-  int32_t draw_from_all(std::span<const float> logits, float max, double uniform);
-  int32_t draw_from_best(const Logits& logits, float max, double uniform);
-  void keep_top_k(const Logits& logits, float max);
-  void keep_nucleus(const Logits& logits, float max);
-  void accumulate_best(float max);
-  double weight(float logit, float max) const;
+  void process();
+  void add_bias(const LogitRow& row) const;
+  void ban_tokens(const LogitRow& row) const;
+  int32_t draw(const Logits& logits, float max);
+  bool excludes_top_choices() const;
+  void shorten(const Logits& logits, float max, bool excludes);
 
   SamplerOptions options_;
-  double inverse_temperature_;
   uint64_t draw_index_ = 0;
 
-  std::unordered_map<int32_t, int64_t> seen_;  // token -> how often it is in the window
-  std::vector<int32_t> window_;                // ring of the last repetition_window tokens
-  size_t window_next_ = 0;
+  int64_t n_generated_ = 0;
+  std::vector<int32_t> text_;  // the accepted tokens, where a step looks back at them
+  Penalties penalties_;
+  Dry dry_;
 
   // Reused by every call.
-  std::vector<float> adjusted_;     // logits after bias and penalty
-  std::vector<Candidate> best_;     // best first
-  std::vector<double> cumulative_;  // running sums of the weights of best_, or of all tokens
+  std::vector<float> adjusted_;  // the logits that the steps before temperature leave
+  Shortlist shortlist_;
 };
 
 }  // namespace gpt2edge

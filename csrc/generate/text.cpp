@@ -34,6 +34,15 @@ TextOptions checked(TextOptions options) {
   return options;
 }
 
+// With the tokens that end a text of this vocabulary.
+SamplerOptions sampling(const TextOptions& options, const TokenizerTables& vocabulary) {
+  SamplerOptions sampling = options.sampling;
+  if (vocabulary.eos_token && !options.ignore_eos) {
+    sampling.end_tokens.push_back(*vocabulary.eos_token);
+  }
+  return sampling;
+}
+
 }  // namespace
 
 Text::Text(std::shared_ptr<Model> model, std::shared_ptr<const TokenizerTables> vocabulary,
@@ -42,13 +51,13 @@ Text::Text(std::shared_ptr<Model> model, std::shared_ptr<const TokenizerTables> 
     : model_(std::move(model)),
       vocabulary_(std::move(vocabulary)),
       options_(checked(std::move(options))),
-      sampler_(options_.sampling),
+      sampler_(sampling(options_, *vocabulary_), vocabulary_),
       matcher_(options_.stop),
       window_(model_, contexts, options_.slide()),
       speculation_(std::move(speculation)),
       text_(checked_prompt(std::move(prompt))),
       n_prompt_(text_.size()) {
-  for (const int32_t token : text_) sampler_.accept(token);
+  for (const int32_t token : text_) sampler_.accept_prompt(token);
 }
 
 std::optional<Piece> Text::next(const Interrupt& interrupt) {

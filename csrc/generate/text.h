@@ -87,7 +87,7 @@ class Text {
   void check_error() const;
 
   // The text and all that it takes to go on, as bytes (saved_text.h). Throws std::invalid_argument
-  // for a text that has come to its end (max_tokens is none).
+  // for a text that has come to its end (max_tokens is none), and one with a logits_processor.
   void save(const SavedText::Write& write) const;
   uint64_t saved_bytes() const;
   // Goes on with a text that was saved. `name` is for messages, usually a path. `max_tokens` is how

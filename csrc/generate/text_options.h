@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "generate/sampler.h"
+#include "generate/sampler_options.h"
 #include "generate/window.h"
 
 namespace gpt2edge {
@@ -20,10 +20,10 @@ enum class Overflow : uint8_t {
 
 struct TextOptions {
   std::optional<int64_t> max_tokens = 64;  // to add; none: until the context is full
-  SamplerOptions sampling;
-  std::vector<std::string> stop;  // UTF-8; the text ends before the first of them
-  int logprobs = 0;               // the most likely tokens to report with each one's; 0: none
-  bool ignore_eos = false;        // go on after an end-of-text token
+  SamplerOptions sampling;                 // without end_tokens: the vocabulary has those
+  std::vector<std::string> stop;           // UTF-8; the text ends before the first of them
+  int logprobs = 0;         // the most likely tokens to report with each one's; 0: none
+  bool ignore_eos = false;  // go on after an end-of-text token
   Overflow context_overflow = Overflow::kStop;
   int keep = 0;                // as in SlideOptions
   std::optional<int> discard;  // the same

@@ -57,7 +57,7 @@ std::vector<TextOptions> many_options() {
     all.push_back(sliding(keep, pin, 260));
   }
   all.back().sampling.repetition_penalty = 1.2;
-  all.back().sampling.repetition_window = 10;
+  all.back().sampling.penalty_last_n = 10;
   return all;
 }
 
