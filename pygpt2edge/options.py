@@ -191,6 +191,10 @@ class SamplingParams:
         (), _texts, "Texts that end the text, which does not include them.", group=_LENGTH,
         flags=("--stop", "-r", "--reverse-prompt"),
     )  # fmt: skip
+    min_tokens: int = _option(
+        0, _int, "End-of-text does not come before so many tokens; a stop string may.",
+        group=_LENGTH, low=0, high=2**31 - 1, flags=("--min-tokens",),
+    )  # fmt: skip
     ignore_eos: bool = _option(
         False, _flag, "Go on after an end-of-text token.", group=_LENGTH, flags=("--ignore-eos",)
     )
@@ -210,10 +214,79 @@ class SamplingParams:
         0.0, _float, "Keep tokens at least this likely relative to the most likely one.",
         group=_SAMPLING, low=0, high=1, flags=("--min-p",),
     )  # fmt: skip
+    typical_p: float = _option(
+        1.0, _float, "Keep the fewest most typical tokens that hold this share of the probability.",
+        group=_SAMPLING, low=0, high=1, flags=("--typical-p", "--typical"),
+    )  # fmt: skip
+    xtc_probability: float = _option(
+        0.0, _float, "How often XTC removes the most likely tokens.",
+        group=_SAMPLING, low=0, high=1, flags=("--xtc-probability",),
+    )  # fmt: skip
+    xtc_threshold: float = _option(
+        0.1, _float, "Of the tokens at least this likely, XTC keeps the least likely one.",
+        group=_SAMPLING, low=0, high=1, flags=("--xtc-threshold",),
+    )  # fmt: skip
     repetition_penalty: float = _option(
         1.0, _float, "Above 1 makes tokens of the text less likely to come again.",
         group=_SAMPLING, low=LEAST, high=GREATEST,
         flags=("--repetition-penalty", "--repeat-penalty"),
+    )  # fmt: skip
+    frequency_penalty: float = _option(
+        0.0, _float, "Subtracted from a token's logit for each time that it was generated.",
+        group=_SAMPLING, low=-2, high=2, flags=("--frequency-penalty",),
+    )  # fmt: skip
+    presence_penalty: float = _option(
+        0.0, _float, "Subtracted from the logit of each token that was generated.",
+        group=_SAMPLING, low=-2, high=2, flags=("--presence-penalty",),
+    )  # fmt: skip
+    penalty_last_n: int = _option(
+        -1, _int, "The three penalties look at the last n tokens; -1: at all, 0: at none.",
+        group=_SAMPLING, low=-1, high=2**31 - 1, flags=("--penalty-last-n", "--repeat-last-n"),
+    )  # fmt: skip
+    no_repeat_ngram_size: int = _option(
+        0, _int, "No n tokens in a row come twice; 0 is off.",
+        group=_SAMPLING, low=0, high=2**31 - 1, flags=("--no-repeat-ngram-size",),
+    )  # fmt: skip
+    dry_multiplier: float = _option(
+        0.0, _float, "The strength of DRY, which penalizes tokens that would go on with a "
+        "repetition; 0 is off.",
+        group=_SAMPLING, low=0, high=GREATEST, flags=("--dry-multiplier",),
+    )  # fmt: skip
+    dry_base: float = _option(
+        1.75, _float, "DRY's penalty grows by this factor with each repeated token.",
+        group=_SAMPLING, low=1, high=GREATEST, flags=("--dry-base",),
+    )  # fmt: skip
+    dry_allowed_length: int = _option(
+        2, _int, "The shortest repetition that DRY penalizes, in tokens.",
+        group=_SAMPLING, low=1, high=2**31 - 1, flags=("--dry-allowed-length",),
+    )  # fmt: skip
+    dry_penalty_last_n: int = _option(
+        -1, _int, "DRY looks for repetitions in the last n tokens; -1: in all, 0: in none.",
+        group=_SAMPLING, low=-1, high=2**31 - 1, flags=("--dry-penalty-last-n",),
+    )  # fmt: skip
+    dry_sequence_breakers: str | Sequence[str] = _option(
+        ("\n", ":", '"', "*"), _texts, "Texts that no repetition goes over, for DRY.",
+        group=_SAMPLING, flags=("--dry-sequence-breaker",),
+    )  # fmt: skip
+    suppress_tokens: Sequence[int] = _option(
+        (), _tokens, "Token ids that never come.",
+        group=_SAMPLING, low=0, high=2**31 - 1, flags=("--suppress-token",),
+    )  # fmt: skip
+    begin_suppress_tokens: Sequence[int] = _option(
+        (), _tokens, "Token ids that do not come first after the prompt.",
+        group=_SAMPLING, low=0, high=2**31 - 1, flags=("--begin-suppress-token",),
+    )  # fmt: skip
+    forced_first_token: int | None = _option(
+        None, _int, "The token id that comes first after the prompt.",
+        group=_SAMPLING, low=0, high=2**31 - 1, none="the model chooses",
+        flags=("--forced-first-token",),
+    )  # fmt: skip
+    logits_processor: LogitsProcessor | None = _option(
+        None, _function,
+        "A function of (logits, tokens), called before each token: it may change the logits, "
+        "float32 (n_vocab), in place; tokens are those of the text so far. Where it is not "
+        "deterministic, neither is the text.",
+        group=_SAMPLING, none="none",
     )  # fmt: skip
     logit_bias: Mapping[int, float] = _option(
         {}, _biases, "Numbers added to the logits of tokens; -inf bans one.",
@@ -277,12 +350,29 @@ class SamplingOptions(TypedDict, total=False):
 
     max_tokens: int | None
     stop: str | Sequence[str]
+    min_tokens: int
     ignore_eos: bool
     temperature: float
     top_k: int
     top_p: float
     min_p: float
+    typical_p: float
+    xtc_probability: float
+    xtc_threshold: float
     repetition_penalty: float
+    frequency_penalty: float
+    presence_penalty: float
+    penalty_last_n: int
+    no_repeat_ngram_size: int
+    dry_multiplier: float
+    dry_base: float
+    dry_allowed_length: int
+    dry_penalty_last_n: int
+    dry_sequence_breakers: str | Sequence[str]
+    suppress_tokens: Sequence[int]
+    begin_suppress_tokens: Sequence[int]
+    forced_first_token: int | None
+    logits_processor: LogitsProcessor | None
     logit_bias: Mapping[int, float]
     seed: int | None
     logprobs: int
@@ -321,6 +411,11 @@ _ELSEWHERE = {
     "num_predict": "max_tokens",
     "temp": "temperature",
     "repeat_penalty": "repetition_penalty",
+    "repeat_last_n": "penalty_last_n",
+    "repetition_window": "penalty_last_n",
+    "typical": "typical_p",
+    "min_new_tokens": "min_tokens",
+    "logits_processors": "logits_processor",
     "do_sample": "temperature=0 for greedy decoding",
     "stop_strings": "stop",
     "stop_sequences": "stop",

@@ -193,6 +193,13 @@ std::unique_ptr<Sequence> Sequence::next_in_ring(int n) {
   return next;
 }
 
+void Sequence::take_logits_memory(Sequence& other) {
+  const Use use(in_use_), other_use(other.in_use_);
+  logits_.swap(other.logits_);
+  maxima_.swap(other.maxima_);
+  logits_from_ = other.logits_from_ = kNowhere;
+}
+
 void Sequence::share(Sequence& other) {
   const Use use(in_use_), other_use(other.in_use_);
   const bool fits = length() == 0 && model_ == other.model_ && n_ctx() == other.n_ctx() &&

@@ -56,6 +56,8 @@ class Sequence {
   // The next sequence of a text whose contexts are runs of one ring: it begins with the first n
   // tokens of this one, whose whole pages are not copied.
   std::unique_ptr<Sequence> next_in_ring(int n);
+  // Takes over the memory that another sequence has for logits, which has none then.
+  void take_logits_memory(Sequence& other);
   // Begins an empty sequence with the tokens of another, of the same model, n_ctx and cache type.
   // They share the memory.
   void share(Sequence& other);

@@ -298,7 +298,7 @@ TextState Text::state() const {
   const auto prompt_end = text_.begin() + static_cast<std::ptrdiff_t>(n_prompt_);
   return {bytes_,
           {text_.begin(), prompt_end},
-          {prompt_end, prompt_end + n_generated()},
+          {prompt_end, text_.end() - static_cast<std::ptrdiff_t>(n_draft_)},
           logprobs_,
           finish_reason_,
           matcher_.stop_string(),

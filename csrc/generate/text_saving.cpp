@@ -42,7 +42,7 @@ SavedText Text::saved() const {
   saved.options = options_;
   const auto prompt_end = text_.begin() + static_cast<std::ptrdiff_t>(n_prompt_);
   saved.prompt.assign(text_.begin(), prompt_end);
-  saved.tokens.assign(prompt_end, prompt_end + n_generated());
+  saved.tokens.assign(prompt_end, text_.end() - static_cast<std::ptrdiff_t>(n_draft_));
   saved.logprobs = logprobs_;
   if (window_.length() == 0) return saved;
   const Window::Contexts contexts = window_.contexts();

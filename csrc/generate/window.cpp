@@ -81,6 +81,7 @@ void Window::plan(std::span<const int32_t> text, int n_logits, std::vector<Seque
 // the pass, so that the next one can have its pages.
 void Window::move_to(int64_t index) {
   if (index == index_ + 1 && next_ != nullptr) {
+    next_->take_logits_memory(*active_);
     active_ = std::move(next_);
   } else {
     next_ = nullptr;  // first: the context that begins now has its slots

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Sequence
+from dataclasses import fields
 
 from pygpt2edge import _core
 from pygpt2edge.generate.generation import Generation
@@ -46,22 +47,15 @@ def resume(
 
 def text_options(params: SamplingParams, n_prompt: int) -> _core.TextOptions:
     """For the core, of a text whose prompt has n_prompt tokens."""
-    keep = n_prompt if params.keep == -1 else params.keep
+    kept = {each.name: getattr(params, each.name) for each in fields(params)}
+    for name in ("allow_special", "draft_model", "prompt_lookup", "max_draft_tokens"):
+        del kept[name]
     return _core.TextOptions(
-        max_tokens=params.max_tokens,
-        temperature=params.temperature,
-        top_k=params.top_k,
-        top_p=params.top_p,
-        min_p=params.min_p,
-        repetition_penalty=params.repetition_penalty,
-        logit_bias=params.logit_bias,
-        seed=secrets.randbits(64) if params.seed is None else params.seed,
-        stop=params.stop,
-        logprobs=params.logprobs,
-        ignore_eos=params.ignore_eos,
-        context_overflow=params.context_overflow,
-        keep=keep,
-        discard=params.discard,
+        **kept
+        | {
+            "seed": secrets.randbits(64) if params.seed is None else params.seed,
+            "keep": n_prompt if params.keep == -1 else params.keep,
+        }
     )
 
 

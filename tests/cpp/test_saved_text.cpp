@@ -210,7 +210,9 @@ uint64_t number_at(const std::string& bytes, size_t at) {
   return n;
 }
 
-size_t header_end(const std::string& bytes) { return kLengthsEnd + number_at(bytes, 8); }
+size_t header_end(const std::string& bytes) {
+  return kLengthsEnd + static_cast<size_t>(number_at(bytes, 8));
+}
 
 // The lengths and the checksum are made right.
 std::string with_header(const std::string& sound, const std::string& header) {

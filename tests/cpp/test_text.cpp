@@ -319,7 +319,7 @@ void test_threads(const TinyModel& tiny) {
   threads.emplace_back(step_all, std::span<Text* const>(backwards));
   threads.emplace_back(look);
   for (std::thread& thread : threads) thread.join();
-  for (uint64_t i = 0; i < texts.size(); ++i) {
+  for (size_t i = 0; i < texts.size(); ++i) {
     const auto alone =
         begin(tiny, {Random(9).tokens(70, tiny.model->config().n_vocab), options_of(80, i)});
     alone->run({});

@@ -136,7 +136,7 @@ void test_no_room(const TinyModel& tiny) {
     CHECK(throws<std::invalid_argument>([&] { Window(tiny.model, {200, kType}, slide); }));
   }
   CHECK(
-      throws<std::invalid_argument>([&] { Window(tiny.model, {200, kType}, {true, {}, kLeast}); }));
+      throws<std::invalid_argument>([&] { Window(tiny.model, {200, kType}, {true, kLeast, {}}); }));
   CHECK(throws<std::invalid_argument>([&] { Window(tiny.model, {201, kType}, {}); }));
 }
 
