@@ -106,7 +106,7 @@ def test_mistakes_in_options(
 PROMPTS: list[tuple[Any, str]] = [
     (b"abc", "is bytes, expected a text or token ids: decode it first"),
     ([1.7], "has 1.7 as token 0, expected a whole number"),
-    ([1, "a"], "has 'a' as token 1|has 1"),
+    ([1, "a"], "has 'a' as token 1|is 1, expected a text or token ids"),
     (5, "is 5, expected a text or token ids"),
     (None, "is None, expected a text or token ids"),
 ]
