@@ -300,7 +300,7 @@ class TextOptions:
         logit_bias: Mapping[int, float] = {}, seed: int = 0,
         logits_processor: _LogitsProcessor | None = None, stop: Sequence[str] = (),
         logprobs: int = 0, ignore_eos: bool = False, context_overflow: str = "stop",
-        keep: int = 0, discard: int | None = None,
+        max_time: float | None = None, keep: int = 0, discard: int | None = None,
     ) -> None: ...  # fmt: skip
     @property
     def max_tokens(self) -> int | None: ...
@@ -361,6 +361,8 @@ class TextOptions:
     @property
     def context_overflow(self) -> str: ...
     @property
+    def max_time(self) -> float | None: ...
+    @property
     def keep(self) -> int: ...
     @property
     def discard(self) -> int | None: ...
@@ -403,7 +405,7 @@ class TextState:
     def logprobs(self) -> list[_Logprob]:
         """Of each token, where they are asked for."""
     @property
-    def finish_reason(self) -> Literal["stop", "length"] | None: ...
+    def finish_reason(self) -> Literal["stop", "length", "timeout", "cancelled"] | None: ...
     @property
     def stop_string(self) -> str | None: ...
     @property
@@ -440,6 +442,8 @@ class Text:
         """
     def run(self) -> None:
         """Goes on to the text's end. Raises what `next` does."""
+    def cancel(self) -> None:
+        """Ends the text where it is, within the step that is under way; does not wait for it."""
     def pieces(self) -> list[_Piece]:
         """Takes the pieces that steps have left."""
     def check_error(self) -> None:

@@ -195,6 +195,10 @@ class SamplingParams:
         0, _int, "End-of-text does not come before so many tokens; a stop string may.",
         group=_LENGTH, low=0, high=2**31 - 1, flags=("--min-tokens",),
     )  # fmt: skip
+    max_time: float | None = _option(
+        None, _float, "Seconds after which the text ends where it is, also within a long prompt.",
+        group=_LENGTH, low=0, high=GREATEST, none="no limit", flags=("--max-time",),
+    )  # fmt: skip
     ignore_eos: bool = _option(
         False, _flag, "Go on after an end-of-text token.", group=_LENGTH, flags=("--ignore-eos",)
     )
@@ -351,6 +355,7 @@ class SamplingOptions(TypedDict, total=False):
     max_tokens: int | None
     stop: str | Sequence[str]
     min_tokens: int
+    max_time: float | None
     ignore_eos: bool
     temperature: float
     top_k: int

@@ -66,6 +66,10 @@ py::object finish_reason(FinishReason reason) {
       return py::str("stop");
     case FinishReason::kLength:
       return py::str("length");
+    case FinishReason::kTimeout:
+      return py::str("timeout");
+    case FinishReason::kCancelled:
+      return py::str("cancelled");
     case FinishReason::kNone:
       break;
   }
@@ -83,6 +87,7 @@ TextOptions text_options(const py::kwargs& named) {
   std::string context_overflow = "stop";
   keywords.take("context_overflow", context_overflow);
   options.context_overflow = overflow(context_overflow);
+  keywords.take("max_time", options.max_time);
   keywords.take("keep", options.keep);
   keywords.take("discard", options.discard);
   keywords.check_all_taken();
@@ -105,6 +110,7 @@ void bind_options(py::module_& m) {
       .def_readonly("ignore_eos", &TextOptions::ignore_eos)
       .def_property_readonly("context_overflow",
                              [](const TextOptions& o) { return overflow_name(o.context_overflow); })
+      .def_readonly("max_time", &TextOptions::max_time)
       .def_readonly("keep", &TextOptions::keep)
       .def_readonly("discard", &TextOptions::discard);
 
@@ -229,6 +235,7 @@ void bind_text(py::module_& m) {
       .def("next", &next_piece)
       .def(
           "run", [](Text& text) { text.run(check_signals()); }, Unlocked())
+      .def("cancel", &Text::cancel)
       .def("pieces", &pieces)
       .def("check_error", &Text::check_error, Unlocked())
       .def("check", &Text::check, Unlocked())

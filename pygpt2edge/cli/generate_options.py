@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import click
 
-from pygpt2edge.cli.options import Decorator, float_option, group, int_option
+from pygpt2edge.cli.options import Decorator, float_option, group, int_option, number
 from pygpt2edge.options import GREATEST, Option, SamplingParams, option_of
 
 NO_LIMIT = -1  # on the command line, where Python has None
@@ -47,6 +47,9 @@ def _option(each: Field[Any], option: Option) -> Decorator:
             default = NO_LIMIT if default is None else default
         high = int(min(option.high, 2**64 - 1))
         return int_option(*names, low=low, high=high, default=default, help=help)
+    if option.kind == "float" and default is None:
+        return click.option(*names, metavar="X", type=number(float, option.low, option.high),
+                            help=option.help)  # fmt: skip
     if option.kind == "float":
         return float_option(*names, low=option.low, high=option.high, default=default,
                             help=option.help)  # fmt: skip

@@ -136,6 +136,7 @@ class Engine:
                     job.give((), True, error)
                 self._running.clear()
         for job in (*self._running, *self._waiting):
+            job.cancel()
             job.give((), True)
 
     def _admit(self) -> bool:
@@ -168,7 +169,8 @@ class Engine:
     def _step(self) -> None:
         """One pass for all running texts."""
         for job in [job for job in self._running if job.is_cancelled]:
-            self._leave(job)
+            job.core_text.cancel()  # again: the last step may have held it
+            self._leave(job, job.take())
         self._make_room()
         reading = {job for job in self._running if not job.core_text.has_begun}
         try:

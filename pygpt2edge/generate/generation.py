@@ -49,6 +49,11 @@ class Generation(Iterator[Piece]):
         self.core_text.run()
         return self.completion()
 
+    def cancel(self) -> None:
+        """Ends the text where it is, within a layer of the pass that is under way. From any
+        thread."""
+        self.core_text.cancel()
+
     def completion(self) -> Completion:
         """The text so far, with its tokens and timings."""
         state = self.core_text.state()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "timeout", "cancelled"]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ class Completion:
     """A generated text.
 
     `finish_reason` is "stop" when the model ended the text or a stop string came up (the text ends
-    before it), "length" when max_tokens or the context ran out, None when it was cut short.
+    before it), "length" when max_tokens or the context ran out, "timeout" when max_time did,
+    "cancelled" when somebody cancelled it, None while it goes on.
     """
 
     text: str
