@@ -38,7 +38,7 @@ static void test_first_character() {
     const Utf8Character found = first_character(text);
     CHECK(found.state == Utf8State::kIncomplete && found.length == text.size());
     CHECK(incomplete_utf8_tail(text) == text.size());
-    CHECK(incomplete_utf8_tail("a" + std::string(text)) == text.size());
+    CHECK(incomplete_utf8_tail(std::string("a").append(text)) == text.size());
   }
   for (const auto text :
        {"\x80"sv, "\xBF"sv, "\xC0\x80"sv, "\xC1\xBF"sv, "\xC3("sv, "\xE0\x9F"sv, "\xE0\x80\x80"sv,
@@ -148,9 +148,9 @@ static void test_typed_words() {
   CHECK(ends("a\xE4\xBB") == "a\xE4\xBB|+");  // no character
   CHECK(ends("a\xFF"
              "b") == "a\xFF|b");
-  CHECK(ends(repeated("a", 64)) == "|" + repeated("a", 64));
+  CHECK(ends(repeated("a", 64)) == std::string("|").append(repeated("a", 64)));
   CHECK(ends(repeated("a", 65)) == "too long");
-  CHECK(ends(repeated("\xC3\xA9", 64)) == "|" + repeated("\xC3\xA9", 64));
+  CHECK(ends(repeated("\xC3\xA9", 64)) == std::string("|").append(repeated("\xC3\xA9", 64)));
   CHECK(ends(repeated("\xC3\xA9", 65)) == "too long");
   CHECK(ends(repeated("a", 1'000'000)) == "too long");
   CHECK(ends(repeated("'", 70)) == repeated("'", 70) + "|+");
