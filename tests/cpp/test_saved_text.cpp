@@ -50,13 +50,13 @@ TextOptions some_options() {
   return options;
 }
 
-// The context slides from 100 tokens to the first n_first and the last n_last.
+// The context slides from all it holds to the first n_first and the last n_last.
 TextOptions sliding(int n_last, int n_first) {
   TextOptions options = some_options();
   options.max_tokens = 300;
   options.context_overflow = Overflow::kSlide;
   options.keep = n_first;
-  options.discard = 100 - n_first - n_last;
+  options.discard = kContext - n_first - n_last;
   return options;
 }
 
