@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "generate/logprobs.h"
+#include "generate/sampling/logprobs.h"
 #include "generate/text_options.h"
 
 namespace gpt2edge {

@@ -15,10 +15,10 @@
 #include <vector>
 
 #include "formats/tokenizer_tables.h"
-#include "generate/logprobs.h"
-#include "generate/sampler.h"
+#include "generate/drafting/speculation.h"
+#include "generate/sampling/logprobs.h"
+#include "generate/sampling/sampler.h"
 #include "generate/saved_text.h"
-#include "generate/speculation.h"
 #include "generate/stop_matcher.h"
 #include "generate/text_options.h"
 #include "generate/window.h"

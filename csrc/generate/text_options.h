@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "generate/sampler_options.h"
+#include "generate/sampling/sampler_options.h"
 #include "generate/window.h"
 
 namespace gpt2edge {

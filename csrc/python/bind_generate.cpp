@@ -10,9 +10,9 @@
 
 #include "base/error.h"
 #include "formats/tokenizer_tables.h"
-#include "generate/logprobs.h"
-#include "generate/random.h"
-#include "generate/sampler.h"
+#include "generate/sampling/logprobs.h"
+#include "generate/sampling/random.h"
+#include "generate/sampling/sampler.h"
 #include "generate/stop_matcher.h"
 #include "python/bindings.h"
 #include "python/options.h"

@@ -6,7 +6,7 @@
 #include <memory>
 #include <stdexcept>
 
-#include "generate/sampler_options.h"
+#include "generate/sampling/sampler_options.h"
 
 namespace gpt2edge::python {
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "generate/sampler_options.h"
+#include "generate/sampling/sampler_options.h"
 #include "python/logits_processor.h"
 
 namespace gpt2edge::python {

@@ -1,12 +1,12 @@
 // Drafts change how fast a text comes, and nothing else.
-#include "generate/speculation.h"
+#include "generate/drafting/speculation.h"
 
 #include <algorithm>
 #include <numeric>
 
 #include "check.h"
-#include "generate/model_drafter.h"
-#include "generate/prompt_lookup.h"
+#include "generate/drafting/model_drafter.h"
+#include "generate/drafting/prompt_lookup.h"
 #include "generate/text.h"
 #include "tiny_model.h"
 

@@ -13,8 +13,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "generate/sampler_options.h"
 #include "generate/sampling/logit_row.h"
+#include "generate/sampling/sampler_options.h"
 #include "generate/sampling/sequence_breakers.h"
 
 namespace gpt2edge {

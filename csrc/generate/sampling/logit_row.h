@@ -8,7 +8,7 @@
 #include <stdexcept>
 
 #include "base/error.h"
-#include "generate/candidates.h"
+#include "generate/sampling/candidates.h"
 
 namespace gpt2edge {
 

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "generate/portable_math.h"
+#include "generate/sampling/portable_math.h"
 
 namespace gpt2edge {
 namespace {

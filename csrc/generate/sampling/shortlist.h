@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "generate/candidates.h"
+#include "generate/sampling/candidates.h"
 
 namespace gpt2edge {
 

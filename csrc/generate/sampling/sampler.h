@@ -36,10 +36,10 @@
 #include <vector>
 
 #include "formats/tokenizer_tables.h"
-#include "generate/candidates.h"
-#include "generate/sampler_options.h"
+#include "generate/sampling/candidates.h"
 #include "generate/sampling/dry.h"
 #include "generate/sampling/penalties.h"
+#include "generate/sampling/sampler_options.h"
 #include "generate/sampling/shortlist.h"
 
 namespace gpt2edge {

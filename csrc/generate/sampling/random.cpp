@@ -1,4 +1,4 @@
-#include "generate/random.h"
+#include "generate/sampling/random.h"
 
 #include <array>
 

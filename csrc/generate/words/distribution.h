@@ -6,7 +6,7 @@
 #include <memory>
 #include <span>
 
-#include "generate/candidates.h"
+#include "generate/sampling/candidates.h"
 
 namespace gpt2edge {
 

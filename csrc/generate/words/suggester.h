@@ -12,10 +12,10 @@
 
 #include "base/recently_used.h"
 #include "formats/tokenizer_tables.h"
-#include "generate/distribution.h"
-#include "generate/text_contexts.h"
-#include "generate/word_search.h"
-#include "generate/word_vocabulary.h"
+#include "generate/words/distribution.h"
+#include "generate/words/text_contexts.h"
+#include "generate/words/word_search.h"
+#include "generate/words/word_vocabulary.h"
 
 namespace gpt2edge {
 

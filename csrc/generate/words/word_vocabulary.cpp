@@ -1,10 +1,10 @@
-#include "generate/word_vocabulary.h"
+#include "generate/words/word_vocabulary.h"
 
 #include <algorithm>
 #include <stdexcept>
 
 #include "base/error.h"
-#include "generate/word.h"
+#include "generate/words/word.h"
 #include "tokenize/utf8.h"
 
 namespace gpt2edge {

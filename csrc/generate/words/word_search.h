@@ -18,9 +18,9 @@
 #include <string_view>
 #include <vector>
 
-#include "generate/distribution.h"
-#include "generate/word.h"
-#include "generate/word_vocabulary.h"
+#include "generate/words/distribution.h"
+#include "generate/words/word.h"
+#include "generate/words/word_vocabulary.h"
 
 namespace gpt2edge {
 

@@ -1,4 +1,4 @@
-#include "generate/word.h"
+#include "generate/words/word.h"
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-#include "generate/sampler.h"
+#include "generate/sampling/sampler.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "base/error.h"
-#include "generate/random.h"
 #include "generate/sampling/logit_row.h"
 #include "generate/sampling/no_repeat_ngram.h"
+#include "generate/sampling/random.h"
 
 namespace gpt2edge {
 namespace {

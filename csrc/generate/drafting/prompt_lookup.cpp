@@ -1,4 +1,4 @@
-#include "generate/prompt_lookup.h"
+#include "generate/drafting/prompt_lookup.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "generate/draft_pace.h"
+#include "generate/drafting/draft_pace.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "generate/suggester.h"
+#include "generate/words/suggester.h"
 
 #include <algorithm>
 #include <chrono>

@@ -1,4 +1,4 @@
-#include "generate/text_contexts.h"
+#include "generate/words/text_contexts.h"
 
 #include <algorithm>
 #include <utility>

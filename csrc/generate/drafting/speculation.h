@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "formats/tokenizer_tables.h"
-#include "generate/draft_pace.h"
-#include "generate/drafter.h"
+#include "generate/drafting/draft_pace.h"
+#include "generate/drafting/drafter.h"
 #include "generate/window.h"
 
 namespace gpt2edge {

@@ -1,4 +1,4 @@
-#include "generate/candidates.h"
+#include "generate/sampling/candidates.h"
 
 #include <algorithm>
 #include <array>

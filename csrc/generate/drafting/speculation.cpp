@@ -1,4 +1,4 @@
-#include "generate/speculation.h"
+#include "generate/drafting/speculation.h"
 
 #include <algorithm>
 #include <chrono>
@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "base/error.h"
-#include "generate/model_drafter.h"
-#include "generate/prompt_lookup.h"
+#include "generate/drafting/model_drafter.h"
+#include "generate/drafting/prompt_lookup.h"
 
 namespace gpt2edge {
 namespace {

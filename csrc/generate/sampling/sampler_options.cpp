@@ -1,9 +1,9 @@
-#include "generate/sampler_options.h"
+#include "generate/sampling/sampler_options.h"
 
 #include <stdexcept>
 
 #include "base/error.h"
-#include "generate/candidates.h"
+#include "generate/sampling/candidates.h"
 
 namespace gpt2edge {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "generate/drafter.h"
+#include "generate/drafting/drafter.h"
 #include "generate/window.h"
 
 namespace gpt2edge {

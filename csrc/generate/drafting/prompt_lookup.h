@@ -8,7 +8,7 @@
 #include <optional>
 #include <unordered_map>
 
-#include "generate/drafter.h"
+#include "generate/drafting/drafter.h"
 
 namespace gpt2edge {
 

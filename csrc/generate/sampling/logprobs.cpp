@@ -1,11 +1,11 @@
-#include "generate/logprobs.h"
+#include "generate/sampling/logprobs.h"
 
 #include <algorithm>
 #include <stdexcept>
 
 #include "base/error.h"
-#include "generate/candidates.h"
-#include "generate/portable_math.h"
+#include "generate/sampling/candidates.h"
+#include "generate/sampling/portable_math.h"
 
 namespace gpt2edge {
 namespace {

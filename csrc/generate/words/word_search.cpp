@@ -1,10 +1,10 @@
-#include "generate/word_search.h"
+#include "generate/words/word_search.h"
 
 #include <algorithm>
 #include <functional>
 #include <utility>
 
-#include "generate/candidates.h"
+#include "generate/sampling/candidates.h"
 
 namespace gpt2edge {
 namespace {

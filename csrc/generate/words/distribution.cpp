@@ -1,8 +1,8 @@
-#include "generate/distribution.h"
+#include "generate/words/distribution.h"
 
 #include <algorithm>
 
-#include "generate/portable_math.h"
+#include "generate/sampling/portable_math.h"
 
 namespace gpt2edge {
 namespace {

@@ -1,4 +1,4 @@
-#include "generate/model_drafter.h"
+#include "generate/drafting/model_drafter.h"
 
 #include <algorithm>
 #include <optional>

@@ -13,7 +13,7 @@
 #include <span>
 #include <vector>
 
-#include "generate/sampler.h"
+#include "generate/sampling/sampler.h"
 #include "model/model.h"
 
 namespace gpt2edge {
