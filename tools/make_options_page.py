@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (lines of Markdown are longer)
 """Makes docs/options.md, the page of all options of a text.
 
     python tools/make_options_page.py [--out FILE]
@@ -78,8 +79,11 @@ ABOUT = {
         "tokens of prompt and text",
         "[Keskar et al. 2019](https://arxiv.org/abs/1909.05858)",
     ),
-    "frequency_penalty": ("generated tokens", "OpenAI's API, vLLM"),
-    "presence_penalty": ("generated tokens", "OpenAI's API, vLLM"),
+    "frequency_penalty": (
+        "generated tokens",
+        "OpenAI's API, vLLM; llama.cpp counts the prompt too",
+    ),
+    "presence_penalty": ("generated tokens", "OpenAI's API, vLLM; llama.cpp counts the prompt too"),
     "dry_*": ("tokens that would go on with a repetition in prompt and text", _DRY),
     "no_repeat_ngram_size": ("tokens that would repeat n tokens of prompt and text", _NGRAM),
     "min_tokens": ("tokens that end a text", "vLLM; transformers (`min_new_tokens`)"),
@@ -87,7 +91,7 @@ ABOUT = {
     "begin_suppress_tokens": ("its tokens, as the first after the prompt", "transformers"),
     "temperature": (
         "all logits; 0 takes the most likely token and skips the steps below",
-        "the usual one",
+        "softmax with a temperature",
     ),
     "top_k": ("the most likely", "[Fan et al. 2018](https://arxiv.org/abs/1805.04833)"),
     "top_p": ("what top_k left", "[Holtzman et al. 2020](https://arxiv.org/abs/1904.09751)"),
