@@ -160,5 +160,6 @@ def test_type_checkers_find_a_misspelt_option(tmp_path: Path) -> None:
         [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", str(program)],
         capture_output=True, text=True, cwd=tmp_path, check=False,
     )  # fmt: skip
-    found = [line.split(":")[1] for line in done.stdout.splitlines() if ": error:" in line]
-    assert found == ["5", "6", "7"], done.stdout
+    # For an overloaded call mypy may have two messages.
+    found = {line.split(":")[1] for line in done.stdout.splitlines() if ": error:" in line}
+    assert found == {"5", "6", "7"}, done.stdout
