@@ -1,4 +1,4 @@
-"""`pygpt2edge generate` beyond one prompt and one context: endless, saved and resumed, guessing."""
+"""`pygpt2edge generate` beyond one prompt and one context: endless, saved, resumed, speculative."""
 
 from __future__ import annotations
 

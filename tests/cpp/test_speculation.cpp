@@ -53,8 +53,9 @@ std::vector<TextOptions> many_options() {
   all[7].max_tokens = 1;
   all[8].max_tokens = std::nullopt;
   all[8].context_overflow = Overflow::kError;
-  for (const auto& [keep, pin] : {std::pair{20, 0}, {9, 40}, {1, 0}, {78, 1}, {1, 65}, {79, 0}}) {
-    all.push_back(sliding(keep, pin, 260));
+  for (const auto& [n_last, n_first] :
+       {std::pair{20, 0}, {9, 40}, {1, 0}, {78, 1}, {1, 65}, {79, 0}}) {
+    all.push_back(sliding(n_last, n_first, 260));
   }
   all.back().sampling.repetition_penalty = 1.2;
   all.back().sampling.penalty_last_n = 10;
@@ -260,9 +261,9 @@ void test_a_draft_that_slides_stays_in_step(const Models& models, int n_last, in
     std::vector<int32_t> all = text;
     all.insert(all.end(), drafted.begin(), drafted.end() - 1);
     Window fresh(model, contexts, slide);
-    // The next context begins in a pass after that of the pinned tokens.
-    const auto n_pinned = std::min(all.size() - 1, static_cast<size_t>(n_first));
-    if (n_pinned > 0) fresh.append(std::span(all).first(n_pinned), 1, {});
+    // The next context begins in a pass after that of the kept tokens.
+    const auto n_kept = std::min(all.size() - 1, static_cast<size_t>(n_first));
+    if (n_kept > 0) fresh.append(std::span(all).first(n_kept), 1, {});
     fresh.append(all, 1, {});
     const Window::Contexts expected = fresh.contexts(), found = drafter.window().contexts();
     CHECK(drafter.window().length() == fresh.length());
@@ -361,8 +362,8 @@ int main() {
   test_interrupts(models);
   test_a_draft_that_is_the_model_itself(models);
   test_what_does_not_fit(models);
-  for (const auto& [keep, pin] : {std::pair{1, 0}, {19, 9}, {5, 20}, {29, 0}, {10, 0}}) {
-    test_a_draft_that_slides_stays_in_step(models, keep, pin);
+  for (const auto& [n_last, n_first] : {std::pair{1, 0}, {19, 9}, {5, 20}, {29, 0}, {10, 0}}) {
+    test_a_draft_that_slides_stays_in_step(models, n_last, n_first);
   }
   test_lookup();
   test_pace_finds_what_pays();

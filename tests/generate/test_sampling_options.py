@@ -1,4 +1,4 @@
-"""Sampling options in whole texts: batches, guesses and saving change nothing about them."""
+"""Sampling options in whole texts: batches, drafts and saving change nothing about them."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def tokens_of(text: _core.Text) -> list[int]:
     return text.state().tokens
 
 
-def guesses(model: GPT2) -> _core.SpeculationOptions:
-    """The model guesses for itself, four at a time."""
+def drafts(model: GPT2) -> _core.SpeculationOptions:
+    """The model drafts for itself, four at a time."""
     return _core.SpeculationOptions(
         prompt_lookup=True, draft=model.core_model, draft_tables=model.tokenizer.tables,
         draft_contexts=model.contexts, min_draft=4, max_draft=4,
@@ -53,9 +53,9 @@ def guesses(model: GPT2) -> _core.SpeculationOptions:
 def test_guesses_and_batches_do_not_change_the_text(model: GPT2) -> None:
     expected = tokens_of(text_of(model, **ALL, max_tokens=50))
     assert expected != tokens_of(text_of(model, seed=5, ignore_eos=True, max_tokens=50))
-    guessed = text_of(model, guesses(model), **ALL, max_tokens=50)
-    assert tokens_of(guessed) == expected
-    assert guessed.state().timings["accepted_tokens"] > 0
+    drafted = text_of(model, drafts(model), **ALL, max_tokens=50)
+    assert tokens_of(drafted) == expected
+    assert drafted.state().timings["accepted_tokens"] > 0
     together = [text_of(model, **ALL, max_tokens=50), text_of(model, seed=1), text_of(model)]
     while not all(text.finished for text in together):
         _core.step_together(together)
@@ -112,7 +112,7 @@ def test_a_logits_processor_sees_each_text_once(model: GPT2) -> None:
     expected = tokens_of(text_of(model, **options))
     assert lengths == list(range(n_prompt, n_prompt + 20))
     lengths.clear()
-    assert tokens_of(text_of(model, guesses(model), **options)) == expected
+    assert tokens_of(text_of(model, drafts(model), **options)) == expected
     assert lengths == list(range(n_prompt, n_prompt + 20))
     text = text_of(model, **options)
     assert text.options.logits_processor is processor

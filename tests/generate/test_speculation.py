@@ -1,4 +1,4 @@
-"""Guesses change how fast a text comes, and nothing else."""
+"""Drafts change how fast a text comes, and nothing else."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pygpt2edge.generate.stream import text_options
 from pygpt2edge.options import MAX_DRAFT_TOKENS, SamplingParams
 
 PROMPT = "It is a truth universally acknowledged, that"
-# A model that soon repeats itself, and others of the same vocabulary to guess for it.
+# A model that soon repeats itself, and others of the same vocabulary to draft for it.
 SHAPE = TinyModel("speculates", n_layer=2, n_head=2, n_embd=64, n_inner=64, n_ctx=80)
-SMALL = TinyModel("guesses", n_layer=1, n_head=2, n_embd=32, n_inner=64, n_ctx=80, seed=2)
+SMALL = TinyModel("drafts", n_layer=1, n_head=2, n_embd=32, n_inner=64, n_ctx=80, seed=2)
 SHORT = TinyModel("short", n_layer=1, n_head=2, n_embd=32, n_inner=64, n_ctx=30, seed=2)
 OTHER = TinyModel("other", n_layer=1, n_head=2, n_embd=32, n_inner=64, n_vocab=299)
 
@@ -33,18 +33,18 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, GPT2]:
     }
 
 
-def always_guessing(
+def always_drafting(
     model: GPT2,
     prompt: Sequence[int],
-    n_guesses: int,
+    n_draft: int,
     *,
     draft_model: GPT2 | None = None,
     prompt_lookup: bool = False,
     **options: Any,
 ) -> Generation:
-    """`GPT2.stream`, with so many guesses at a time, whether they pay or not."""
+    """`GPT2.stream`, with so many draft tokens at a time, whether they pay or not."""
     how: dict[str, Any] = {"prompt_lookup": prompt_lookup}
-    how |= {"min_draft": n_guesses, "max_draft": n_guesses}
+    how |= {"min_draft": n_draft, "max_draft": n_draft}
     if draft_model is not None:
         how |= {"draft": draft_model.core_model, "draft_tables": draft_model.tokenizer.tables}
         how |= {"draft_contexts": draft_model.contexts}
@@ -75,21 +75,21 @@ OPTIONS = [
 ]
 
 
-@pytest.mark.parametrize("n_guesses", [1, 4, MAX_DRAFT_TOKENS])
+@pytest.mark.parametrize("n_draft", [1, 4, MAX_DRAFT_TOKENS])
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize(
-    "guessing", ["lookup", "speculates", "guesses", "short", "lookup and guesses"]
+    "drafter", ["lookup", "speculates", "drafts", "short", "lookup and drafts"]
 )
 def test_texts_are_the_plain_ones(
-    tiny: dict[str, GPT2], options: dict, guessing: str, n_guesses: int
+    tiny: dict[str, GPT2], options: dict, drafter: str, n_draft: int
 ) -> None:
     model = tiny["speculates"]
     options = {"max_tokens": 60, "ignore_eos": True, "seed": 5, **options}
-    how: dict = {"prompt_lookup": "lookup" in guessing}
-    draft = guessing.removeprefix("lookup").removeprefix(" and ")
+    how: dict = {"prompt_lookup": "lookup" in drafter}
+    draft = drafter.removeprefix("lookup").removeprefix(" and ")
     how["draft_model"] = tiny[draft] if draft else None
     for prompt in ([7, 8, 9] * 4, [3]):
-        found = always_guessing(model, prompt, n_guesses, **options, **how).run()
+        found = always_drafting(model, prompt, n_draft, **options, **how).run()
         assert same(found, model.generate(prompt, **options))
 
 
@@ -97,19 +97,19 @@ def test_a_draft_that_is_the_model_itself_is_always_right(tiny: dict[str, GPT2])
     """Also under sampling: it draws with the same random numbers."""
     model = tiny["speculates"]
     options = {"max_tokens": 61, "seed": 1, "ignore_eos": True, "top_k": 0}
-    out = always_guessing(model, [5], 4, draft_model=model, **options).run()
+    out = always_drafting(model, [5], 4, draft_model=model, **options).run()
     took = out.timings
     assert took.accepted_tokens == took.draft_tokens > 40
     assert took.decode_tokens == 60
     assert took.decode_passes == 60 - took.accepted_tokens
 
 
-@pytest.mark.parametrize("guessing", ["lookup", "guesses"])
-def test_guesses_that_are_made_as_they_pay(tiny: dict[str, GPT2], guessing: str) -> None:
+@pytest.mark.parametrize("drafter", ["lookup", "drafts"])
+def test_drafts_that_are_made_as_they_pay(tiny: dict[str, GPT2], drafter: str) -> None:
     """How many there are follows what they gain, which no text depends on."""
     model = tiny["speculates"]
     options = {"max_tokens": 75, "temperature": 0.3, "ignore_eos": True, "seed": 4}
-    how = {"prompt_lookup": True} if guessing == "lookup" else {"draft_model": tiny[guessing]}
+    how = {"prompt_lookup": True} if drafter == "lookup" else {"draft_model": tiny[drafter]}
     assert same(model.generate([7, 8] * 2, **options, **how), model.generate([7, 8] * 2, **options))
 
 
@@ -120,7 +120,7 @@ def test_in_a_batch(tiny: dict[str, GPT2]) -> None:
     with Engine(model, max_batch=4) as engine:
         requests = [
             engine.submit(p, seed=i, prompt_lookup=i % 2 == 0,
-                          draft_model=tiny["guesses"] if i % 3 == 0 else None, **options)
+                          draft_model=tiny["drafts"] if i % 3 == 0 else None, **options)
             for i, p in enumerate(prompts)
         ]  # fmt: skip
         for i, (request, prompt) in enumerate(zip(requests, prompts, strict=True)):
@@ -131,12 +131,12 @@ def test_saved_and_resumed(tiny: dict[str, GPT2], tmp_path: Path) -> None:
     model = tiny["speculates"]
     options = {"max_tokens": 150, "seed": 2, "ignore_eos": True, "temperature": 0.3}
     options |= {"context_overflow": "slide", "discard": 50}
-    generation = always_guessing(model, [4, 5], 5, prompt_lookup=True, **options)
+    generation = always_drafting(model, [4, 5], 5, prompt_lookup=True, **options)
     for _ in range(70):
         next(generation)
     # Some of what was computed together may not have been read yet; it is saved all the same.
     generation.save(tmp_path / "text")
-    resumed = model.resume(tmp_path / "text", draft_model=tiny["guesses"])
+    resumed = model.resume(tmp_path / "text", draft_model=tiny["drafts"])
     assert resumed.run().tokens == model.generate([4, 5], **options).tokens
 
 
@@ -157,5 +157,5 @@ def test_the_draft_need_not_have_the_models_context(tiny: dict[str, GPT2]) -> No
     assert out.tokens == model.generate([1, 2], **options).tokens
 
 
-def test_a_text_without_guesses(tiny: dict[str, GPT2]) -> None:
+def test_a_text_without_drafts(tiny: dict[str, GPT2]) -> None:
     assert tiny["speculates"].stream([1, 2], max_tokens=4).run().timings.draft_tokens == 0

@@ -8,7 +8,7 @@ namespace gpt2edge {
 namespace {
 
 // None where every token is banned: what the text will say instead may well have one.
-std::optional<int32_t> guess(Sampler& sampler, const Logits& logits) {
+std::optional<int32_t> drafted_token(Sampler& sampler, const Logits& logits) {
   try {
     return sampler.sample(logits);
   } catch (const std::invalid_argument&) {
@@ -35,7 +35,7 @@ std::vector<int32_t> ModelDrafter::draft(std::span<const int32_t> text, int n,
       window_.append(text_, 1, interrupt);
       ++n_drafted_;
     }
-    const std::optional<int32_t> token = guess(own, window_.logits_after(window_.length()));
+    const std::optional<int32_t> token = drafted_token(own, window_.logits_after(window_.length()));
     if (!token) break;
     drafted.push_back(*token);
     own.accept(drafted.back());

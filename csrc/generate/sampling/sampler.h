@@ -71,8 +71,8 @@ class Sampler {
   uint64_t draw_index() const { return draw_index_; }
   void set_draw_index(uint64_t index) { draw_index_ = index; }
 
-  // A fork that guesses what this one will draw, without the logits_processor: that is called once
-  // for each token of a text, in their order, and never for a guess.
+  // A fork that drafts what this one will draw, without the logits_processor: that is called once
+  // for each token of a text, in their order, and never for a draft.
   Sampler for_drafts() const;
 
   const SamplerOptions& options() const { return options_; }
