@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -138,7 +138,8 @@ def _open_file(path: Path) -> Checkpoint:
         folder = path.absolute().parent
         if _SHARD.search(path.name):
             raise FormatError(f"{path}: one part of a checkpoint; name its folder: {folder}")
-        return _open_hugging_face(folder, path.name, *_WEIGHTS_SUFFIXES[path.suffix])
+        checkpoint = _open_hugging_face(folder, path.name, *_WEIGHTS_SUFFIXES[path.suffix])
+        return replace(checkpoint, path=path)
     raise FormatError(
         f"{path}: not a GGUF file; to convert a checkpoint name its folder; expected "
         f"{VALID_SOURCES}"

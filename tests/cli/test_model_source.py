@@ -63,6 +63,9 @@ def test_the_named_file_is_read_and_not_its_neighbour(
     expected = tokens(DATA / "hugging_face", tmp_path / "out.gguf", "f32")
     done = run(*GENERATE, "-m", "my model/pytorch_model.bin", "--type", "f32")
     assert json.loads(done.stdout)["tokens"] == expected
+    inspected = json.loads(run("inspect", folder / "pytorch_model.bin", "--json").stdout)
+    assert inspected["kind"] == "Hugging Face PyTorch"
+    assert inspected["path"] == str(folder / "pytorch_model.bin")
     assert "model.safetensors" in one_line_error(run(*GENERATE, "-m", "my model"), 1)
     assert len(kept(cache)) == 1
 
@@ -161,6 +164,12 @@ def test_other_commands_take_checkpoints_too(run: Run, folder: Path) -> None:
     for name in ("inspect", "convert"):
         out = ["out.gguf"] if name == "convert" else []
         assert run(name, folder / "model.safetensors", *out).returncode == 0
+
+
+def test_a_reference_is_not_quantized(run: Run, folder: Path, tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "text.txt").write_text("abc " * 20)
+    assert run("eval", "text.txt", "-m", folder, "--reference", folder).returncode == 0
+    assert [path.stem.rsplit("-", 1)[1] for path in kept(cache)] == ["f32", "q8_0"]
 
 
 def test_the_source_is_not_overwritten(run: Run, folder: Path) -> None:
