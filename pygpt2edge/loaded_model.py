@@ -184,8 +184,9 @@ def token_ids(tokens: Sequence[int], name: str) -> list[int]:
 def _refuse_what_is_not_a_file(path: Path) -> None:
     if path.is_dir():
         raise IsADirectoryError(
-            f"{path} is a folder; convert the checkpoint in it first: "
-            f"pygpt2edge convert {path} model.gguf"
+            f"{path} is a folder, expected a GGUF file; "
+            f"GPT2.from_pretrained({str(path)!r}) takes a checkpoint's folder, and "
+            "pygpt2edge convert makes a file of it"
         )
 
 

@@ -76,7 +76,7 @@ class GPT2(LoadedModel):
         and later calls need neither.
 
         Args:
-          name: a hub name, or the folder of a checkpoint.
+          name: a hub name, the folder of a checkpoint, or its file of weights.
           type: "f32", "f16", "bf16", "q8_0" or "q4_0".
           revision: a branch, tag or commit of the hub's repository.
           progress: called with (bytes done, bytes in all, what) while converting.
