@@ -121,7 +121,8 @@ _LogitsProcessor: TypeAlias = Callable[[NDArray[np.float32], NDArray[np.int32]],
 """Changes the logits in place, given the tokens so far."""
 
 class Sampler:
-    """Chooses tokens from logits; csrc/generate/sampling/sampler.h says what each option does, and when.
+    """Chooses tokens from logits; csrc/generate/sampling/sampler.h says what each option does and
+    when.
 
     end_tokens: those that min_tokens holds back. tables: to find dry_sequence_breakers with.
     logits_processor: called with a float32 array (n_vocab) to change in place, and the accepted

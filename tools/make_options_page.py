@@ -19,7 +19,7 @@ from pygpt2edge.options import Option, SamplingParams, option_of
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "docs" / "options.md"
-STEPS = ROOT / "csrc" / "generate" / "sampler.h"
+STEPS = ROOT / "csrc" / "generate" / "sampling" / "sampler.h"
 
 HEAD = """\
 # Options of a text
