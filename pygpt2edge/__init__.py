@@ -4,7 +4,8 @@
     print(GPT2().generate("Once upon a time").text)
 
 `GPT2(path)` loads a GGUF file, `GPT2.from_pretrained(name)` a model of a hub, `GPT2()` the demo
-model. `pygpt2edge.convert` makes GGUF files of OpenAI and Hugging Face checkpoints.
+model. `pygpt2edge.convert.convert(source, out)` makes a GGUF file of an OpenAI or Hugging Face
+checkpoint.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if find_spec("pygpt2edge._core") is None:  # it is not loaded yet: --help needs 
     )
 
 if TYPE_CHECKING:
+    from pygpt2edge import convert
     from pygpt2edge.engine import Engine, QueueFullError, Request
     from pygpt2edge.errors import (
         ContextLengthError,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from pygpt2edge.inspect.rank import Ranked
     from pygpt2edge.loaded_model import demo_model_path
     from pygpt2edge.model import GPT2
+    from pygpt2edge.options import SamplingParams
     from pygpt2edge.tokenizer import Tokenizer
 
 __version__ = "0.1.0"
@@ -51,6 +54,7 @@ __all__ = [
     "QueueFullError",
     "Ranked",
     "Request",
+    "SamplingParams",
     "Suggester",
     "Suggestion",
     "Timings",
@@ -58,17 +62,20 @@ __all__ = [
     "Tokenizer",
     "UnsupportedError",
     "__version__",
+    "convert",
     "demo_model_path",
 ]
 
 # The names come when they are asked for, so that the command line's --help need not load the core.
 _MODULES = (
-    "errors", "tokenizer", "loaded_model", "generate.results", "inspect.rank",
+    "errors", "options", "tokenizer", "loaded_model", "generate.results", "inspect.rank",
     "generate.generation", "model", "engine", "generate.suggest",
 )  # fmt: skip
 
 
 def __getattr__(name: str) -> object:
+    if name == "convert":
+        return import_module(f"{__name__}.convert")
     if name in __all__:
         for module in _MODULES:
             found = vars(import_module(f"{__name__}.{module}")).get(name)

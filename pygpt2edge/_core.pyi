@@ -117,31 +117,42 @@ class TokenizerTables:
 def tokenizer_tables(gguf: GgufFile) -> TokenizerTables:
     """Raises FormatError, and UnsupportedError for a tokenizer that is not GPT-2's."""
 
-class Sampler:
-    """Chooses tokens from logits; see GPT2.stream for the options.
+_LogitsProcessor: TypeAlias = Callable[[NDArray[np.float32], NDArray[np.int32]], None]
+"""Changes the logits in place, given the tokens so far."""
 
-    repetition_window: how many of the last accepted tokens the penalty counts; 0 counts all.
-    Raises ValueError for an option out of its range.
+class Sampler:
+    """Chooses tokens from logits; csrc/generate/sampling/sampler.h says what each option does and
+    when.
+
+    end_tokens: those that min_tokens holds back. tables: to find dry_sequence_breakers with.
+    logits_processor: called with a float32 array (n_vocab) to change in place, and the accepted
+    tokens as an int32 array.
+    Raises ValueError for an option out of its range, TypeError for one of another type.
     """
 
     def __init__(
-        self,
-        temperature: float = 0.8,
-        top_k: int = 40,
-        top_p: float = 1.0,
-        min_p: float = 0.0,
-        repetition_penalty: float = 1.0,
-        repetition_window: int = 0,
-        logit_bias: dict[int, float] = ...,
-        seed: int = 0,
-    ) -> None: ...
+        self, *, temperature: float = 0.8, top_k: int = 40, top_p: float = 1.0, min_p: float = 0.0,
+        typical_p: float = 1.0, xtc_probability: float = 0.0, xtc_threshold: float = 0.1,
+        repetition_penalty: float = 1.0, frequency_penalty: float = 0.0,
+        presence_penalty: float = 0.0, penalty_last_n: int = -1, dry_multiplier: float = 0.0,
+        dry_base: float = 1.75, dry_allowed_length: int = 2, dry_penalty_last_n: int = -1,
+        dry_sequence_breakers: Sequence[str | bytes] = ("\n", ":", '"', "*"),
+        no_repeat_ngram_size: int = 0, min_tokens: int = 0, suppress_tokens: Sequence[int] = (),
+        begin_suppress_tokens: Sequence[int] = (), forced_first_token: int | None = None,
+        logit_bias: Mapping[int, float] = {}, seed: int = 0,
+        logits_processor: _LogitsProcessor | None = None, end_tokens: Sequence[int] = (),
+        tables: TokenizerTables | None = None,
+    ) -> None: ...  # fmt: skip
     def sample(self, logits: NDArray[np.float32]) -> int:
         """The next token for logits (n_vocab), with draw number draw_index, which advances by one.
 
-        Raises ValueError when every token is banned, RuntimeError for a logit that is no number.
+        Raises ValueError when every token is banned or the logits_processor makes a logit that is
+        no number, RuntimeError where one is none before, and what the logits_processor raises.
         """
+    def accept_prompt(self, token: int) -> None:
+        """Notes a token of the prompt."""
     def accept(self, token: int) -> None:
-        """Notes a token of the text, prompt included, for the repetition penalty."""
+        """Notes a token that was generated."""
     def reset(self) -> None:
         """Forgets the accepted tokens and goes back to draw 0."""
     def copy(self) -> Sampler:
@@ -151,8 +162,9 @@ class Sampler:
     @draw_index.setter
     def draw_index(self, index: int) -> None: ...
 
-def random_uniform(seed: int, draw: int) -> float:
-    """The random number, in [0, 1), that a sampler with this seed uses for a draw."""
+def random_uniform(seed: int, draw: int, stream: int = 0) -> float:
+    """The random number, in [0, 1), that a sampler with this seed uses for a draw: stream 0 is for
+    tokens, stream 1 for whether XTC acts."""
 
 class StopMatcher:
     """Cuts text, given as bytes, at the first stop string and never inside a character.
@@ -268,16 +280,28 @@ class Session:
 class TextOptions:
     """The options of a text; `GPT2.stream` documents them. The seed is the caller's to draw.
 
-    keep None means 512, or half of what the pinned tokens leave of the context if that is less.
-    Raises ValueError for a context_overflow that is none; other values are checked by Text.
+    discard None means half of the tokens after the kept ones.
+    logits_processor: as in Sampler. It is called once for each token of the text, in their order,
+    whatever is drafted; it must not use the text itself. An exception that it raises ends the text,
+    which raises it. A text with one cannot be saved.
+    Raises ValueError for a context_overflow that is none, TypeError for an option of another type;
+    other values are checked by Text.
     """
 
     def __init__(
         self, *, max_tokens: int | None = 64, temperature: float = 0.8, top_k: int = 40,
-        top_p: float = 1.0, min_p: float = 0.0, repetition_penalty: float = 1.0,
-        logit_bias: Mapping[int, float] = {}, seed: int = 0, stop: Sequence[str] = (),
+        top_p: float = 1.0, min_p: float = 0.0, typical_p: float = 1.0,
+        xtc_probability: float = 0.0, xtc_threshold: float = 0.1, repetition_penalty: float = 1.0,
+        frequency_penalty: float = 0.0, presence_penalty: float = 0.0, penalty_last_n: int = -1,
+        dry_multiplier: float = 0.0, dry_base: float = 1.75, dry_allowed_length: int = 2,
+        dry_penalty_last_n: int = -1,
+        dry_sequence_breakers: Sequence[str | bytes] = ("\n", ":", '"', "*"),
+        no_repeat_ngram_size: int = 0, min_tokens: int = 0, suppress_tokens: Sequence[int] = (),
+        begin_suppress_tokens: Sequence[int] = (), forced_first_token: int | None = None,
+        logit_bias: Mapping[int, float] = {}, seed: int = 0,
+        logits_processor: _LogitsProcessor | None = None, stop: Sequence[str] = (),
         logprobs: int = 0, ignore_eos: bool = False, context_overflow: str = "stop",
-        keep: int | None = None, pin: int = 0,
+        max_time: float | None = None, keep: int = 0, discard: int | None = None,
     ) -> None: ...  # fmt: skip
     @property
     def max_tokens(self) -> int | None: ...
@@ -290,11 +314,45 @@ class TextOptions:
     @property
     def min_p(self) -> float: ...
     @property
+    def typical_p(self) -> float: ...
+    @property
+    def xtc_probability(self) -> float: ...
+    @property
+    def xtc_threshold(self) -> float: ...
+    @property
     def repetition_penalty(self) -> float: ...
+    @property
+    def frequency_penalty(self) -> float: ...
+    @property
+    def presence_penalty(self) -> float: ...
+    @property
+    def penalty_last_n(self) -> int: ...
+    @property
+    def dry_multiplier(self) -> float: ...
+    @property
+    def dry_base(self) -> float: ...
+    @property
+    def dry_allowed_length(self) -> int: ...
+    @property
+    def dry_penalty_last_n(self) -> int: ...
+    @property
+    def dry_sequence_breakers(self) -> list[str]: ...
+    @property
+    def no_repeat_ngram_size(self) -> int: ...
+    @property
+    def min_tokens(self) -> int: ...
+    @property
+    def suppress_tokens(self) -> list[int]: ...
+    @property
+    def begin_suppress_tokens(self) -> list[int]: ...
+    @property
+    def forced_first_token(self) -> int | None: ...
     @property
     def logit_bias(self) -> dict[int, float]: ...
     @property
     def seed(self) -> int: ...
+    @property
+    def logits_processor(self) -> _LogitsProcessor | None: ...
     @property
     def stop(self) -> list[str]: ...
     @property
@@ -304,9 +362,11 @@ class TextOptions:
     @property
     def context_overflow(self) -> str: ...
     @property
-    def keep(self) -> int | None: ...
+    def max_time(self) -> float | None: ...
     @property
-    def pin(self) -> int: ...
+    def keep(self) -> int: ...
+    @property
+    def discard(self) -> int | None: ...
 
 class ContextOptions:
     """How the contexts of a text are made: n_ctx positions (0: as many as the model has), kept as
@@ -346,7 +406,7 @@ class TextState:
     def logprobs(self) -> list[_Logprob]:
         """Of each token, where they are asked for."""
     @property
-    def finish_reason(self) -> Literal["stop", "length"] | None: ...
+    def finish_reason(self) -> Literal["stop", "length", "timeout", "cancelled"] | None: ...
     @property
     def stop_string(self) -> str | None: ...
     @property
@@ -383,6 +443,8 @@ class Text:
         """
     def run(self) -> None:
         """Goes on to the text's end. Raises what `next` does."""
+    def cancel(self) -> None:
+        """Ends the text where it is, within the step that is under way; does not wait for it."""
     def pieces(self) -> list[_Piece]:
         """Takes the pieces that steps have left."""
     def check_error(self) -> None:
@@ -402,7 +464,8 @@ class Text:
         """Calls `write` with all bytes of the text (csrc/generate/saved_text.h), front to back.
         A view is good for the time of the call.
 
-        Raises ValueError for a text that has come to its end ("length" is none).
+        Raises ValueError for a text that has come to its end ("length" is none), and one with a
+        logits_processor.
         """
     def saved_bytes(self) -> int:
         """How many bytes `save` would write now. Raises what it does."""

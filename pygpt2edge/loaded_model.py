@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import functools
+import operator
 import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pygpt2edge import _core
 from pygpt2edge.errors import UnsupportedError
 from pygpt2edge.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 
 def demo_model_path() -> Path:
@@ -123,16 +127,23 @@ class LoadedModel:
         """A function that does what `session` does and does not keep this object alive."""
         return functools.partial(_core.Session, self.core_model, self.n_ctx, self.kv_type)
 
-    def tokens_of(self, text: str | Sequence[int], *, allow_special: bool = False) -> list[int]:
+    def tokens_of(
+        self, text: str | Sequence[int], *, allow_special: bool = False, name: str = "prompt"
+    ) -> list[int]:
         """The tokens that stand for a text: its own, or for an empty one the start token.
 
-        `allow_special` reads "<|endoftext|>" as the token, not as plain text.
+        `allow_special` reads "<|endoftext|>" as the token, not as plain text; `name` is what a
+        message calls the text. Raises TypeError for what is neither a text nor token ids.
         """
+        return self.encoded(text, allow_special=allow_special, name=name) or [self.start_token]
+
+    def encoded(
+        self, text: str | Sequence[int], *, allow_special: bool = False, name: str = "text"
+    ) -> list[int]:
+        """The same, with no tokens for an empty text."""
         if isinstance(text, str):
-            tokens = self.tokenizer.encode(text, allow_special=allow_special)
-        else:
-            tokens = [int(token) for token in text]
-        return tokens or [self.start_token]
+            return self.tokenizer.encode(text, allow_special=allow_special)
+        return token_ids(text, name)
 
     def __repr__(self) -> str:
         shape = "{n_layer} layers of {n_embd}".format(**self.config)
@@ -142,11 +153,40 @@ class LoadedModel:
         )
 
 
+def is_one_prompt(
+    prompt: str | Sequence[int] | Sequence[str | Sequence[int]],
+) -> TypeIs[str | Sequence[int]]:
+    """Whether there is one prompt, a text or token ids, and not a list of several."""
+    several = isinstance(prompt, (list, tuple)) and any(
+        isinstance(each, (str, list, tuple)) for each in prompt
+    )
+    return not several
+
+
+def token_ids(tokens: Sequence[int], name: str) -> list[int]:
+    """The same as a list. Raises TypeError, which calls them `name`, where they are none."""
+    if isinstance(tokens, (bytes, bytearray)):
+        raise TypeError(f"{name} is bytes, expected a text or token ids: decode it first")
+    if not hasattr(tokens, "__iter__"):
+        raise TypeError(f"{name} is {tokens!r:.60}, expected a text or token ids")
+    ids = []
+    for i, token in enumerate(tokens):
+        try:
+            ids.append(operator.index(token))
+        except TypeError:
+            raise TypeError(
+                f"{name} has {token!r:.60} as token {i}, expected a whole number: give a text or a "
+                "list of token ids"
+            ) from None
+    return ids
+
+
 def _refuse_what_is_not_a_file(path: Path) -> None:
     if path.is_dir():
         raise IsADirectoryError(
-            f"{path} is a folder; convert the checkpoint in it first: "
-            f"pygpt2edge convert {path} model.gguf"
+            f"{path} is a folder, expected a GGUF file; "
+            f"GPT2.from_pretrained({str(path)!r}) takes a checkpoint's folder, and "
+            "pygpt2edge convert makes a file of it"
         )
 
 

@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, overload
 
 from pygpt2edge.generate.beam_search import EarlyStopping, beam_search
 from pygpt2edge.generate.generation import Generation
-from pygpt2edge.generate.options import MAX_GUESSES
 from pygpt2edge.generate.results import Completion, Suggestion
 from pygpt2edge.generate.stream import resume, stream
 from pygpt2edge.inspect.attention import attention
 from pygpt2edge.inspect.rank import Ranked, rank
 from pygpt2edge.inspect.scoring import score
-from pygpt2edge.loaded_model import LoadedModel
+from pygpt2edge.loaded_model import LoadedModel, is_one_prompt
+from pygpt2edge.options import MAX_DRAFT_TOKENS, SamplingOptions, SamplingParams, resolved
 
 if TYPE_CHECKING:  # generating text needs no numpy, whose import takes a tenth of a second
     import numpy as np
     from numpy.typing import NDArray
+    from typing_extensions import Unpack
 
     from pygpt2edge.generate.suggest import Suggester
 
@@ -76,7 +76,7 @@ class GPT2(LoadedModel):
         and later calls need neither.
 
         Args:
-          name: a hub name, or the folder of a checkpoint.
+          name: a hub name, the folder of a checkpoint, or its file of weights.
           type: "f32", "f16", "bf16", "q8_0" or "q4_0".
           revision: a branch, tag or commit of the hub's repository.
           progress: called with (bytes done, bytes in all, what) while converting.
@@ -90,56 +90,16 @@ class GPT2(LoadedModel):
     def stream(
         self,
         prompt: str | Sequence[int],
-        *,
-        max_tokens: int | None = 64,
-        temperature: float = 0.8,
-        top_k: int = 40,
-        top_p: float = 1.0,
-        min_p: float = 0.0,
-        repetition_penalty: float = 1.0,
-        logit_bias: Mapping[int, float] | None = None,
-        seed: int | None = None,
-        stop: str | Sequence[str] = (),
-        logprobs: int = 0,
-        ignore_eos: bool = False,
-        context_overflow: str = "stop",
-        keep: int = 512,
-        pin: int = 0,
-        allow_special: bool = False,
-        draft: GPT2 | None = None,
-        prompt_lookup: bool = False,
-        max_guesses: int = MAX_GUESSES,
+        params: SamplingParams | None = None,
+        **options: Unpack[SamplingOptions],
     ) -> Generation:
         """Generates text piece by piece.
 
         Args:
           prompt: text, or token ids. An empty one starts from the end-of-text token, which GPT-2
             was trained to see before every document.
-          max_tokens: the most tokens to add; None goes on until the context is full, or for ever
-            where it slides.
-          temperature: divides the logits; 0 always takes the most likely token.
-          top_k: keeps only the k most likely tokens; 0 keeps all.
-          top_p: keeps the fewest most likely tokens that hold this share of the probability.
-          min_p: keeps tokens at least this likely relative to the most likely one.
-          repetition_penalty: above 1 makes tokens of the text less likely to come again.
-          logit_bias: numbers added to the logits of tokens; -inf bans one.
-          seed: the same seed and options give the same text on every machine; None draws one.
-          stop: strings that end the text, which does not include them.
-          logprobs: report the log-probability of each token and of this many most likely ones.
-          ignore_eos: go on after an end-of-text token.
-          context_overflow: what happens when the context is full: "stop" ends the text, "error"
-            raises ContextLengthError, "slide" goes on, seeing the end of the text only; prompts may
-            be longer than the context then.
-          keep: how many of the last tokens a new context begins with; where the default is more
-            than half of the context, half of it.
-          pin: how many of the prompt's first tokens every context begins with.
-          allow_special: read "<|endoftext|>" in the prompt as the token, not as plain text.
-          draft: a smaller model of the same vocabulary that guesses the next tokens, of which those
-            that this model would have chosen anyway are computed in one pass. The text stays the
-            same in every bit; it comes faster where guesses are often right, and guessing rests
-            where they are not.
-          prompt_lookup: guess that the text repeats itself: with documents, lists, code.
-          max_guesses: the most tokens to guess at a time, 1 to 15.
+          params, options: the options, as one object, as keywords, or both, where keywords win;
+            `help(SamplingParams)` and docs/options.md describe each.
 
         Yields:
           Pieces whose texts joined are the completion's text; no character is ever split.
@@ -147,49 +107,52 @@ class GPT2(LoadedModel):
         Raises:
           ContextLengthError: the prompt does not fit the context.
           ValueError: an option is out of its range.
-          MemoryError: the second context of a text that slides does not fit in memory.
+          TypeError: an option is of another type, or there is none of that name.
+          MemoryError: the pages of a text that slides do not fit in memory.
         """
-        return stream(
-            self,
-            prompt,
-            max_tokens=max_tokens,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            min_p=min_p,
-            repetition_penalty=repetition_penalty,
-            logit_bias=logit_bias,
-            seed=seed,
-            stop=stop,
-            logprobs=logprobs,
-            ignore_eos=ignore_eos,
-            context_overflow=context_overflow,
-            keep=keep,
-            pin=pin,
-            allow_special=allow_special,
-            draft=draft,
-            prompt_lookup=prompt_lookup,
-            max_guesses=max_guesses,
-        )
+        return stream(self, prompt, resolved("stream", params, options))
 
-    def generate(self, prompt: str | Sequence[int], **options: Any) -> Completion:
+    @overload
+    def generate(
+        self,
+        prompt: str | Sequence[int],
+        params: SamplingParams | None = None,
+        **options: Unpack[SamplingOptions],
+    ) -> Completion: ...
+    @overload
+    def generate(
+        self,
+        prompt: list[str] | list[list[int]] | list[str | list[int]],
+        params: SamplingParams | None = None,
+        **options: Unpack[SamplingOptions],
+    ) -> list[Completion]: ...
+    def generate(
+        self,
+        prompt: str | Sequence[int] | list[str] | list[list[int]] | list[str | list[int]],
+        params: SamplingParams | None = None,
+        **options: Unpack[SamplingOptions],
+    ) -> Completion | list[Completion]:
         """Generates a text and returns it whole, with its tokens, timings and finish reason.
 
-        Takes the options of `stream`, and raises what it raises. With `num_beams` it is the best
-        text of `beam_search`, and takes the options of that.
+        Takes what `stream` takes, and raises what it raises. With a list of prompts, returns a list
+        of completions; up to 16 texts are computed at once, and each is exactly what `generate`
+        gives for its prompt alone. For requests that come and go, or to stream them, use `Engine`.
         """
-        if "num_beams" in options:
-            return self.beam_search(prompt, n=1, **options)[0]
-        return self.stream(prompt, **options).run()
+        resolved_params = resolved("generate", params, options)
+        if is_one_prompt(prompt):
+            return stream(self, prompt, resolved_params).run()
+        from pygpt2edge.engine.batch import generate_batch
+
+        return generate_batch(self, prompt, resolved_params)
 
     def resume(
         self,
         path: str | os.PathLike[str],
         max_tokens: int | None = None,
         *,
-        draft: GPT2 | None = None,
+        draft_model: GPT2 | None = None,
         prompt_lookup: bool = False,
-        max_guesses: int = MAX_GUESSES,
+        max_draft_tokens: int = MAX_DRAFT_TOKENS,
     ) -> Generation:
         """Goes on with a text that `Generation.save` has put in a file, exactly as it would have.
 
@@ -197,51 +160,38 @@ class GPT2(LoadedModel):
           path: the file.
           max_tokens: the most tokens to add to what is there; None leaves it to the options that
             the text was begun with.
-          draft, prompt_lookup, max_guesses: as for `stream`; they are not part of the file.
+          draft_model, prompt_lookup, max_draft_tokens: as for `stream`; they are not part of the
+            file.
 
         Its completion has the whole text, from the prompt on. Raises OSError; FormatError for a
         file that is damaged or none of ours; UnsupportedError where it was saved with another
         model, another context or another kv_type.
         """
-        return resume(
-            self,
-            Path(path),
-            max_tokens,
-            draft=draft,
+        drafts = SamplingParams(
+            draft_model=draft_model,
             prompt_lookup=prompt_lookup,
-            max_guesses=max_guesses,
+            max_draft_tokens=max_draft_tokens,
         )
-
-    def generate_batch(
-        self, prompts: Sequence[str | Sequence[int]], *, max_batch: int = 16, **options: Any
-    ) -> list[Completion]:
-        """Generates the continuations of many prompts, up to `max_batch` of them at once.
-
-        Takes the options of `stream` for all of them; each text is exactly what `generate` gives
-        for its prompt. For requests that come and go, or to stream them, use `Engine`.
-        """
-        from pygpt2edge.engine.batch import generate_batch
-
-        return generate_batch(self, prompts, max_batch=max_batch, **options)
+        return resume(self, path, max_tokens, drafts)
 
     def generate_n(
-        self, prompt: str | Sequence[int], n: int, *, max_batch: int = 16, **options: Any
+        self,
+        prompt: str | Sequence[int],
+        n: int,
+        params: SamplingParams | None = None,
+        **options: Unpack[SamplingOptions],
     ) -> list[Completion]:
-        """Generates n texts after one prompt, which is read once, up to `max_batch` at a time.
+        """Generates n texts after one prompt, which is read once, up to 16 at a time.
 
         Takes the options of `stream`, and raises what it raises. Text i is exactly what `generate`
         gives with `seed + i` (modulo 2^64) as its seed; with none, one is drawn for the first text.
-        With `num_beams` they are the n best texts of `beam_search`, and the options are those of
-        that.
 
         All texts share the memory of the prompt. Only where the context slides and its next window
         has begun within the prompt does each text read the part in that window for itself.
         """
-        if "num_beams" in options:
-            return self.beam_search(prompt, n=n, **options)
         from pygpt2edge.engine.batch import generate_n
 
-        return generate_n(self, prompt, n, max_batch=max_batch, **options)
+        return generate_n(self, prompt, n, resolved("generate_n", params, options))
 
     def beam_search(
         self,
@@ -332,9 +282,11 @@ class GPT2(LoadedModel):
         """
         return rank(self, prompt, candidates, allow_special)
 
-    def logits(self, tokens: Sequence[int]) -> NDArray[np.float32]:
-        """The logits after each token: float32 (len(tokens), n_vocab), row i for token i + 1."""
-        return self.session().append_all_logits(tokens)
+    def logits(self, text: str | Sequence[int]) -> NDArray[np.float32]:
+        """The logits after each token of a text, or of ids: float32 (n_tokens, n_vocab), where row
+        i is for token i + 1.
+        """
+        return self.session().append_all_logits(self.encoded(text))
 
     def score(self, text: str | Sequence[int]) -> NDArray[np.float32]:
         """The log-probability of every token of a text, the first given an end-of-text token.

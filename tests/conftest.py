@@ -19,6 +19,10 @@ sys.path = [entry for entry in sys.path if Path(entry or ".").resolve() != _ROOT
 sys.path.append(str(Path(__file__).parent))
 
 
+# The programs of the test extra, such as CMake, stand beside an interpreter that was started by its
+# path, with its environment not activated.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
 # The same examples in every run of a pipeline: what fails there, fails again at the desk.
 settings.register_profile("pipeline", derandomize=True)
 if os.environ.get("CI"):

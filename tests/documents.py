@@ -63,14 +63,16 @@ class Example:
 
 
 # What a command in running text, in backticks, begins with.
-PROGRAMS = "bash|build/|cmake|mypy|pip|pre-commit|pygpt2edge|pytest|python|ruff|tools/"
+PROGRAMS = (
+    r"\.venv/bin/|bash|build/|cmake|mypy|pip|pre-commit|pygpt2edge|pytest|python3?|ruff|tools/"
+)
 
 
 def examples(path: Path) -> list[Example]:
     name = path.relative_to(ROOT).as_posix()
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".md":
-        found = [Example(name, shown) for shown in _console_commands(text)]
+        found = [Example(name, shown) for block in console_blocks(text) for shown in block]
         running = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
         spans = re.findall(rf"`((?:{PROGRAMS})[^`]* [^`]*)`", running)
         return found + [Example(name, " ".join(span.split()), is_mention=True) for span in spans]
@@ -89,8 +91,8 @@ def examples(path: Path) -> list[Example]:
     ]
 
 
-def _console_commands(text: str) -> Iterator[str]:
-    """Of the blocks that show a terminal: "$ " is a user's prompt, "# " root's."""
+def console_blocks(text: str) -> Iterator[list[str]]:
+    """The commands of each block that shows a terminal: "$ " is a user's prompt, "# " root's."""
     for block in re.findall(r"^```console\n(.*?)^```$", text, re.M | re.S):
         whole = re.sub(r"\\\n *", "", block)
-        yield from (line[2:] for line in whole.splitlines() if line.startswith(("$ ", "# ")))
+        yield [line[2:] for line in whole.splitlines() if line.startswith(("$ ", "# "))]

@@ -51,7 +51,7 @@ EXAMPLES = [example for path in DOCUMENTS for example in examples(path)]
 
 def split(text: str) -> list[list[str]]:
     """The words of each program in a line; what stands after "#" or two spaces is prose.
-    Brackets and dots of a usage line are left out."""
+    Brackets and dots of a usage line are left out, and a virtual environment's folder."""
     text = re.sub(r" {2,}.*", "", text)
     reader = shlex.shlex(text.replace("\\\\n", "\\n"), posix=True, punctuation_chars="|&<>")
     reader.whitespace_split = True
@@ -60,7 +60,7 @@ def split(text: str) -> list[list[str]]:
         if set(word) <= set("|&<>"):
             programs.append([word] if word in "<>" else [])
         elif word.strip("[].") and not (not programs[-1] and re.match(r"[A-Z_0-9]+=", word)):
-            programs[-1].append(word.strip("[]"))
+            programs[-1].append(word.strip("[]").removeprefix(".venv/bin/"))
     return programs
 
 
@@ -105,7 +105,7 @@ def parse_and_stop(path: Path, arguments: list[str]) -> None:
 
 def check_python(words: list[str]) -> None:
     if words[0] == "-m":
-        assert words[1] == "build", words
+        assert words[1] in ("build", "venv"), words
         return
     path, arguments = ROOT / words[0], words[1:]
     assert path.is_file(), f"{path} does not exist"
@@ -179,7 +179,7 @@ def fine(_: list[str]) -> None:
 
 CHECKS: dict[str, Callable[[list[str]], None]] = {
     "pygpt2edge": check_cli,
-    "python": check_python,
+    **dict.fromkeys(["python", "python3"], check_python),
     "pip": check_pip,
     "cmake": check_cmake,
     "pytest": check_pytest,
@@ -212,7 +212,8 @@ def test_arguments_exist(example: Example) -> None:
 
 def runs_here(example: Example) -> bool:
     programs = split(example.text)
-    if example.is_mention or not any(words[0] == "pygpt2edge" for words in programs):
+    names = {words[0] for words in programs}
+    if example.is_mention or "pygpt2edge" not in names or "pip" in names:  # .ci/run installs
         return False
     return all(words[0] != "pygpt2edge" or words[1] not in NOT_RUN for words in programs)
 
@@ -226,8 +227,8 @@ def fill(folder: Path) -> None:
     (folder / "words.txt").write_text("stormy night\nbitter end\n")
     for name in ("124M", "1558M"):
         shutil.copytree(ROOT / "tests" / "data" / "convert" / "openai", folder / "models" / name)
-    (folder / "bin").mkdir()
-    script = folder / "bin" / "pygpt2edge"
+    script = folder / ".venv" / "bin" / "pygpt2edge"
+    script.parent.mkdir(parents=True)
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pygpt2edge "$@"\n')
     script.chmod(0o755)
 
@@ -243,7 +244,7 @@ def test_commands_of_the_package_run(document: Path, tmp_path: Path) -> None:
     """In their order: what one writes, the next may read."""
     fill(tmp_path)
     environment = os.environ | {
-        "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{tmp_path / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
         "HF_HUB_OFFLINE": "1",
     }
     for example in filter(runs_here, examples(document)):
@@ -273,6 +274,8 @@ def test_code_blocks_are_of_known_kinds() -> None:
         "python tools/no_such_tool.py",
         "python tools/plot_peers.py --no-such-option a b",
         'pip install ".[no-such-extra]"',
+        '.venv/bin/pip install ".[no-such-extra]"',
+        "python3 -m venv .venv && .venv/bin/pygpt2edge no-such-command",
         "cmake -B build -DGPT2EDGE_NO_SUCH_OPTION=ON",
         "cmake --build build --target no_such_program",
         "build/tests/cpp/no_such_program",

@@ -1,13 +1,13 @@
 """Shows what an endless text costs, and that it is the one that encoding anew would give.
 
-    python tools/bench_endless.py MODEL [--tokens 20000] [--keep 512] [--text FILE]
+    python tools/bench_endless.py MODEL [--tokens 20000] [--discard 512] [--text FILE]
 
-Writes so many tokens by the sliding window, then again the naive way, which encodes the last `keep`
-tokens anew whenever the context is full; checks that both are the same, and prints for each the
-median and the largest time of a token once the first context is full, and those of the tokens at a
-change of contexts apart: other programs make others slow. The first change stands alone, since the
-system hands out the memory of the second context then. With --text, the perplexity of a file by
-windows that slide, and by ones that do not overlap.
+Writes so many tokens by the sliding window, then again the naive way: whenever the context is full,
+it leaves out the oldest `discard` tokens and encodes the others anew. Checks that both are the
+same, and prints for each the median and the largest time of a token once the first context is full,
+and those of the tokens at a change of contexts apart: other programs make others slow. The first
+change stands alone: memory that is used for the first time would show there. With --text, the
+perplexity of a file by windows that do not overlap, and by ones that move on by `discard` tokens.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ PROMPT = "It is a truth universally acknowledged, that a single man"
 SEED = 1
 
 
-def sliding(model: GPT2, n: int, keep: int) -> Iterator[int]:
+def sliding(model: GPT2, n: int, discard: int) -> Iterator[int]:
     stream = model.stream(
-        PROMPT, max_tokens=n, seed=SEED, ignore_eos=True, context_overflow="slide", keep=keep
-    )
+        PROMPT, max_tokens=n, seed=SEED, ignore_eos=True,
+        context_overflow="slide", discard=discard,
+    )  # fmt: skip
     for piece in stream:
         if piece.token is not None:
             yield piece.token
 
 
-def naive(model: GPT2, n: int, keep: int) -> Iterator[int]:
+def naive(model: GPT2, n: int, discard: int) -> Iterator[int]:
     sampler = _core.Sampler(seed=SEED)
     text = model.tokenizer.encode(PROMPT)
     session = model.session()
@@ -44,7 +45,7 @@ def naive(model: GPT2, n: int, keep: int) -> Iterator[int]:
         yield token
         if len(session) == model.n_ctx:
             session = model.session()
-            session.append(text[-keep:])
+            session.append(text[discard - model.n_ctx :])
         text.append(token)
         session.append([token])
 
@@ -81,7 +82,7 @@ def main() -> None:
     )
     parser.add_argument("model", type=Path)
     parser.add_argument("--tokens", type=int, default=20_000)
-    parser.add_argument("--keep", type=int, default=512)
+    parser.add_argument("--discard", type=int, default=512)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--text", type=Path)
     options = parser.parse_args()
@@ -89,17 +90,19 @@ def main() -> None:
     n_prompt = len(model.tokenizer.encode(PROMPT))
     texts = []
     for name, way in (("sliding", sliding), ("naive", naive)):
-        tokens, times = timed(way(model, options.tokens, options.keep))
+        tokens, times = timed(way(model, options.tokens, options.discard))
         texts.append(tokens)
-        report(name, times, n_prompt, model.n_ctx, model.n_ctx - options.keep)
+        report(name, times, n_prompt, model.n_ctx, options.discard)
     if texts[0] != texts[1]:
         raise SystemExit("the texts differ")
     print(f"{len(texts[0]):,} tokens, the same both ways")
     if options.text is not None:
         text = options.text.read_text(encoding="utf-8")
-        for keep in (0, options.keep):
-            found = evaluate(model, text, keep=keep)
-            print(f"keep {keep}: perplexity {found.perplexity:.2f} over {found.tokens:,} tokens")
+        for stride in (model.n_ctx, options.discard):
+            found = evaluate(model, text, stride=stride)
+            print(
+                f"stride {stride}: perplexity {found.perplexity:.2f} over {found.tokens:,} tokens"
+            )
 
 
 if __name__ == "__main__":

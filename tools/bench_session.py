@@ -1,4 +1,4 @@
-"""Times saving a text and going on with it another day.
+"""Times saving a text and resuming it.
 
     python tools/bench_session.py MODEL [--tokens 900] [--rounds 9]
 

@@ -1,13 +1,13 @@
-"""Measures what guessing tokens gains: tokens a pass and the speed beside plain writing.
+"""Measures what speculative decoding gains: tokens a pass and the speed beside plain decoding.
 
-    python tools/bench_speculation.py MODEL [--draft DRAFT.gguf ...] [--layers N ...] [--text FILE]
+    python tools/bench_speculation.py MODEL [--draft-model FILE ...] [--layers N ...] [--text FILE]
 
-The drafts are files, or the model's own first N layers. Prompts are the beginnings of paragraphs
-of --text; "repetitive" ones are lists whose pattern goes on, and "copying" ones repeat a paragraph
-that the prompt has already. Each is continued by 128 tokens, greedily and at temperature 0.8, by
-turns with and without guesses, round after round; every text is checked to be the plain one. Prints
-a Markdown table: tokens a pass, the share of guesses that were right, and the medians of the
-speeds' ratios.
+The draft models are files, or the model's own first N layers. Prompts are the beginnings of
+paragraphs of --text; "repetitive" ones are lists whose pattern goes on, and "copying" ones repeat a
+paragraph that the prompt has already. Each is continued by 128 tokens, greedily and at temperature
+0.8, by turns with and without drafts, round after round; every text is checked to be the plain one.
+Prints a Markdown table: tokens a pass, the share of draft tokens that were accepted, and the
+medians of the speeds' ratios.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def speed(completion: Completion) -> float:
 def measure(model: GPT2, prompts: list[str], rounds: int, options: dict[str, Any]) -> list[str]:
     temperature = options.pop("temperature")
     common = {"max_tokens": 128, "temperature": temperature, "ignore_eos": True, "seed": 1}
-    ratios, tokens, passes, guessed, accepted = [], 0, 0, 0, 0
+    ratios, tokens, passes, drafted, accepted = [], 0, 0, 0, 0
     for _ in range(rounds):
         for prompt in prompts:
             plain = model.generate(prompt, **common)
@@ -78,9 +78,9 @@ def measure(model: GPT2, prompts: list[str], rounds: int, options: dict[str, Any
             ratios.append(speed(found) / speed(plain))
             took = found.timings
             tokens, passes = tokens + took.decode_tokens, passes + took.decode_passes
-            guessed, accepted = guessed + took.guessed_tokens, accepted + took.accepted_tokens
-    right = f"{accepted / guessed:.0%}" if guessed else "-"
-    return [f"{tokens / passes:.2f}", right, f"{statistics.median(ratios):.2f}"]
+            drafted, accepted = drafted + took.draft_tokens, accepted + took.accepted_tokens
+    share = f"{accepted / drafted:.0%}" if drafted else "-"
+    return [f"{tokens / passes:.2f}", share, f"{statistics.median(ratios):.2f}"]
 
 
 def main() -> None:
@@ -88,7 +88,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("model", type=Path)
-    parser.add_argument("--draft", type=Path, action="append", default=[])
+    parser.add_argument("--draft-model", type=Path, action="append", default=[])
     parser.add_argument("--layers", type=int, action="append", default=[])
     parser.add_argument("--text", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
@@ -96,14 +96,14 @@ def main() -> None:
     options = parser.parse_args()
     model = GPT2(options.model, n_threads=options.threads)
     prompts = prompts_of(options.text)
-    print("| guesses by | text | temperature | tokens a pass | right | speed |")
+    print("| drafts by | text | temperature | tokens a pass | accepted | speed |")
     print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         made = [first_layers(options.model, n, Path(folder)) for n in options.layers]
-        guessing: dict[str, dict[str, Any]] = {"the text itself": {"prompt_lookup": True}}
-        for path in (*options.draft, *made):
-            guessing[path.stem] = {"draft": GPT2(path, n_threads=options.threads)}
-        for name, how in guessing.items():
+        drafters: dict[str, dict[str, Any]] = {"the text itself": {"prompt_lookup": True}}
+        for path in (*options.draft_model, *made):
+            drafters[path.stem] = {"draft_model": GPT2(path, n_threads=options.threads)}
+        for name, how in drafters.items():
             for kind, some in prompts.items():
                 for temperature in (0, 0.8):
                     row = measure(model, some, options.rounds, how | {"temperature": temperature})

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <optional>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include "base/error.h"
 #include "formats/byte_writer.h"
@@ -13,9 +16,10 @@
 namespace gpt2edge {
 namespace {
 
-constexpr std::string_view kMagic = "p2etext2";
+constexpr std::string_view kMagic = "p2etext3";
 constexpr size_t kLengthsEnd = kMagic.size() + 2 * sizeof(uint64_t);
 constexpr int64_t kNone = -1;
+constexpr int32_t kNone32 = -1;
 
 std::string_view cache_type_name(uint32_t type) {
   constexpr std::array<std::string_view, 3> kNames = {"f32", "f16", "int8"};
@@ -60,34 +64,65 @@ SavedText::Origin read_origin(Cursor& in, const SavedText::Origin& ours) {
   return origin;
 }
 
-void write_options(ByteWriter& out, const TextOptions& options) {
-  out.add(options.max_tokens.value_or(kNone));
-  const SamplerOptions& sampling = options.sampling;
-  out.add(sampling.temperature);
-  out.add(int32_t{sampling.top_k});
-  out.add(sampling.top_p);
-  out.add(sampling.min_p);
-  out.add(sampling.repetition_penalty);
-  out.add(int32_t{sampling.repetition_window});
-  out.add(uint64_t{sampling.logit_bias.size()});
-  for (const auto& [token, bias] : sampling.logit_bias) {
-    out.add(token);
-    out.add(bias);
-  }
-  out.add(sampling.seed);
-  out.add(uint64_t{options.stop.size()});
-  for (const std::string& stop : options.stop) out.add_string(stop);
-  out.add(int32_t{options.logprobs});
-  out.add(static_cast<uint8_t>(options.ignore_eos));
-  out.add(static_cast<uint8_t>(options.context_overflow));
-  out.add(int32_t{options.keep.value_or(kNone)});
-  out.add(int32_t{options.pin});
+// ---- one option, of whatever type ----
+
+void write_option(ByteWriter& out, double value) { out.add(value); }
+void write_option(ByteWriter& out, int32_t value) { out.add(value); }
+void write_option(ByteWriter& out, uint64_t value) { out.add(value); }
+void write_option(ByteWriter& out, const std::string& value) { out.add_string(value); }
+void write_option(ByteWriter& out, const std::pair<int32_t, float>& value) {
+  out.add(value.first);
+  out.add(value.second);
+}
+void write_option(ByteWriter& out, const std::optional<int32_t>& token) {
+  out.add(token.value_or(kNone32));
+}
+template <typename T>
+void write_option(ByteWriter& out, const std::vector<T>& values) {
+  out.add(uint64_t{values.size()});
+  for (const T& value : values) write_option(out, value);
 }
 
 uint64_t read_count(Cursor& in, uint64_t least, const char* what) {
   const auto n = in.read<uint64_t>(what);
   in.check_count(n, least, what);
   return n;
+}
+
+void read_option(Cursor& in, const char* name, double& value) { value = in.read<double>(name); }
+void read_option(Cursor& in, const char* name, int32_t& value) { value = in.read<int32_t>(name); }
+void read_option(Cursor& in, const char* name, uint64_t& value) { value = in.read<uint64_t>(name); }
+void read_option(Cursor& in, const char* name, std::string& value) {
+  value = std::string(in.read_string(name));
+}
+void read_option(Cursor& in, const char* name, std::pair<int32_t, float>& value) {
+  value.first = in.read<int32_t>(name);
+  value.second = in.read<float>(name);
+}
+void read_option(Cursor& in, const char* name, std::optional<int32_t>& token) {
+  const auto value = in.read<int32_t>(name);
+  token = value == kNone32 ? std::nullopt : std::optional(value);
+}
+template <typename T>
+void read_option(Cursor& in, const char* name, std::vector<T>& values) {
+  constexpr uint64_t kLeast = std::is_same_v<T, int32_t> ? 4 : 8;  // bytes of each
+  values.clear();
+  for (auto n = read_count(in, kLeast, name); n > 0; --n) {
+    read_option(in, name, values.emplace_back());
+  }
+}
+
+// ---- the options ----
+
+void write_options(ByteWriter& out, const TextOptions& options) {
+  out.add(options.max_tokens.value_or(kNone));
+  each_sampler_option([&](const char*, auto field) { write_option(out, options.sampling.*field); });
+  write_option(out, options.stop);
+  out.add(int32_t{options.logprobs});
+  out.add(static_cast<uint8_t>(options.ignore_eos));
+  out.add(static_cast<uint8_t>(options.context_overflow));
+  out.add(int32_t{options.keep});
+  out.add(int32_t{options.discard.value_or(kNone32)});
 }
 
 TextOptions read_options(Cursor& in) {
@@ -98,21 +133,9 @@ TextOptions read_options(Cursor& in) {
   } else {
     options.max_tokens = max_tokens;
   }
-  SamplerOptions& sampling = options.sampling;
-  sampling.temperature = in.read<double>("temperature");
-  sampling.top_k = in.read<int32_t>("top_k");
-  sampling.top_p = in.read<double>("top_p");
-  sampling.min_p = in.read<double>("min_p");
-  sampling.repetition_penalty = in.read<double>("repetition_penalty");
-  sampling.repetition_window = in.read<int32_t>("repetition_window");
-  for (auto n = read_count(in, 8, "the number of biases"); n > 0; --n) {
-    const auto token = in.read<int32_t>("a token of logit_bias");
-    sampling.logit_bias.emplace_back(token, in.read<float>("a bias"));
-  }
-  sampling.seed = in.read<uint64_t>("the seed");
-  for (auto n = read_count(in, 8, "the number of stop strings"); n > 0; --n) {
-    options.stop.emplace_back(in.read_string("a stop string"));
-  }
+  each_sampler_option(
+      [&](const char* name, auto field) { read_option(in, name, options.sampling.*field); });
+  read_option(in, "stop", options.stop);
   options.logprobs = in.read<int32_t>("logprobs");
   options.ignore_eos = in.read<uint8_t>("ignore_eos") != 0;
   const auto overflow = in.read<uint8_t>("context_overflow");
@@ -120,9 +143,9 @@ TextOptions read_options(Cursor& in) {
     in.fail(message("context_overflow is ", int{overflow}, ", expected 0 to 2"));
   }
   options.context_overflow = Overflow{overflow};
-  const auto keep = in.read<int32_t>("keep");
-  if (keep != kNone) options.keep = keep;
-  options.pin = in.read<int32_t>("pin");
+  options.keep = in.read<int32_t>("keep");
+  const auto discard = in.read<int32_t>("discard");
+  if (discard != kNone32) options.discard = discard;
   return options;
 }
 

@@ -1,6 +1,6 @@
 // Texts in the making, as bytes: to go on later exactly where they stopped.
 //
-// The bytes are, in this order and little-endian: "p2etext2"; the lengths in bytes of the header
+// The bytes are, in this order and little-endian: "p2etext3"; the lengths in bytes of the header
 // and of the keys and values (u64 each); the header, as saved_text.cpp writes it; the keys and
 // values of each context, a page after the other; and the CRC-32C (u32) of all that stands before.
 // Nothing in them is code, and nothing is believed before the checksum and the model's fingerprint
@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "generate/logprobs.h"
+#include "generate/sampling/logprobs.h"
 #include "generate/text_options.h"
 
 namespace gpt2edge {

@@ -6,7 +6,7 @@
 #include <stdexcept>
 
 #include "base/error.h"
-#include "generate/logprobs.h"
+#include "generate/sampling/logprobs.h"
 
 namespace gpt2edge {
 namespace {

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "generate/candidates.h"
+#include "generate/sampling/candidates.h"
 #include "model/kv_cache.h"
 #include "model/model.h"
 

@@ -31,7 +31,27 @@ TextOptions checked(TextOptions options) {
   if (options.logprobs < 0) {
     throw std::invalid_argument(message("logprobs is ", options.logprobs, "; give 0 or more"));
   }
+  if (options.max_time && !(*options.max_time >= 0)) {
+    throw std::invalid_argument(
+        message("max_time is ", *options.max_time, "; give 0 or more seconds, or None for any"));
+  }
   return options;
+}
+
+// A century is as good as for ever, and far from where clocks end.
+std::optional<Clock::time_point> deadline(const std::optional<double>& max_time) {
+  if (!max_time) return std::nullopt;
+  const std::chrono::duration<double> time(std::min(*max_time, 100.0 * 365 * 86400));
+  return Clock::now() + std::chrono::duration_cast<Clock::duration>(time);
+}
+
+// With the tokens that end a text of this vocabulary.
+SamplerOptions sampling(const TextOptions& options, const TokenizerTables& vocabulary) {
+  SamplerOptions sampling = options.sampling;
+  if (vocabulary.eos_token && !options.ignore_eos) {
+    sampling.end_tokens.push_back(*vocabulary.eos_token);
+  }
+  return sampling;
 }
 
 }  // namespace
@@ -42,13 +62,14 @@ Text::Text(std::shared_ptr<Model> model, std::shared_ptr<const TokenizerTables> 
     : model_(std::move(model)),
       vocabulary_(std::move(vocabulary)),
       options_(checked(std::move(options))),
-      sampler_(options_.sampling),
+      sampler_(sampling(options_, *vocabulary_), vocabulary_),
       matcher_(options_.stop),
       window_(model_, contexts, options_.slide()),
       speculation_(std::move(speculation)),
       text_(checked_prompt(std::move(prompt))),
       n_prompt_(text_.size()) {
-  for (const int32_t token : text_) sampler_.accept(token);
+  deadline_ = deadline(options_.max_time);
+  for (const int32_t token : text_) sampler_.accept_prompt(token);
 }
 
 std::optional<Piece> Text::next(const Interrupt& interrupt) {
@@ -74,12 +95,41 @@ void Text::run(const Interrupt& interrupt) {
 }
 
 void Text::step_alone(const Interrupt& interrupt) {
+  if (ends_early()) return;
+  struct EndsEarly {};
   const auto start = Clock::now();
   std::vector<Sequence::Part> parts;
   plan(n_pending(), parts);
-  Sequence::append(parts, interrupt);
+  try {
+    Sequence::append(parts, [&] {
+      if (interrupt) interrupt();
+      if (early_end() != FinishReason::kNone) throw EndsEarly();
+    });
+  } catch (const EndsEarly&) {
+    ends_early();
+    return;
+  }
   commit(seconds_since(start));
   draft_ahead(interrupt);
+}
+
+// Why the text is to end where it is, if it is.
+FinishReason Text::early_end() const {
+  if (is_cancelled_) return FinishReason::kCancelled;
+  const bool is_late = deadline_ && Clock::now() >= *deadline_;
+  return is_late ? FinishReason::kTimeout : FinishReason::kNone;
+}
+
+bool Text::ends_early() {
+  const FinishReason reason = early_end();
+  if (reason != FinishReason::kNone) finish(reason);
+  return reason != FinishReason::kNone;
+}
+
+void Text::cancel() {
+  is_cancelled_ = true;
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (lock && !is_over()) ends_early();
 }
 
 // The next n_tokens of the pending ones are to be computed.

@@ -1,6 +1,8 @@
 // One text in the making: the loop from logits to tokens to text.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -13,10 +15,10 @@
 #include <vector>
 
 #include "formats/tokenizer_tables.h"
-#include "generate/logprobs.h"
-#include "generate/sampler.h"
+#include "generate/drafting/speculation.h"
+#include "generate/sampling/logprobs.h"
+#include "generate/sampling/sampler.h"
 #include "generate/saved_text.h"
-#include "generate/speculation.h"
 #include "generate/stop_matcher.h"
 #include "generate/text_options.h"
 #include "generate/window.h"
@@ -33,9 +35,11 @@ struct Piece {
 };
 
 enum class FinishReason : uint8_t {
-  kNone,    // it goes on
-  kStop,    // an end-of-text token or a stop string
-  kLength,  // max_tokens, or the context is full
+  kNone,       // it goes on
+  kStop,       // an end-of-text token or a stop string
+  kLength,     // max_tokens, or the context is full
+  kTimeout,    // max_time is over
+  kCancelled,  // somebody wants no more
 };
 
 // Where the time went, in seconds, and how many tokens were computed.
@@ -75,6 +79,10 @@ class Text {
   // Goes on to the text's end. Throws what `next` does.
   void run(const Interrupt& interrupt);
 
+  // Ends the text where it is, within the step that is under way. What is written already stays. It
+  // does not wait for a thread that computes.
+  void cancel();
+
   // One step of several texts of one model, in one pass over its weights. All tokens of a text but
   // the prompt are given to one step; prompts share what there is for them evenly, so that a short
   // one does not wait for a long one that came before. What goes wrong with one text stays with it:
@@ -87,7 +95,7 @@ class Text {
   void check_error() const;
 
   // The text and all that it takes to go on, as bytes (saved_text.h). Throws std::invalid_argument
-  // for a text that has come to its end (max_tokens is none).
+  // for a text that has come to its end (max_tokens is none), and one with a logits_processor.
   void save(const SavedText::Write& write) const;
   uint64_t saved_bytes() const;
   // Goes on with a text that was saved. `name` is for messages, usually a path. `max_tokens` is how
@@ -130,6 +138,8 @@ class Text {
   void plan(size_t n_tokens, std::vector<Sequence::Part>& parts);
   void commit(double seconds);
   void step_alone(const Interrupt& interrupt);
+  FinishReason early_end() const;
+  bool ends_early();
   void advance();
   int choose_tokens(std::span<const int32_t> drafted);
   void choose(int n_later);
@@ -143,6 +153,8 @@ class Text {
   void replay(std::span<const int32_t> tokens, std::vector<TopLogprobs> logprobs);
 
   mutable std::mutex mutex_;
+  std::atomic<bool> is_cancelled_{false};
+  std::optional<std::chrono::steady_clock::time_point> deadline_;
   std::shared_ptr<Model> model_;
   std::shared_ptr<const TokenizerTables> vocabulary_;
   TextOptions options_;

@@ -38,7 +38,7 @@ void Text::step(std::span<Text* const> texts, const Interrupt& interrupt) {
   std::vector<Text*> running;
   std::vector<Sequence::Part> parts;
   for (Text* text : texts) {
-    if (text->is_over()) continue;
+    if (text->is_over() || text->ends_early()) continue;
     running.push_back(text);
     text->plan(is_read(text) ? std::min(share, text->n_pending()) : text->n_pending(), parts);
   }

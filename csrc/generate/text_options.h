@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "generate/sampler.h"
+#include "generate/sampling/sampler_options.h"
 #include "generate/window.h"
 
 namespace gpt2edge {
@@ -20,15 +20,16 @@ enum class Overflow : uint8_t {
 
 struct TextOptions {
   std::optional<int64_t> max_tokens = 64;  // to add; none: until the context is full
-  SamplerOptions sampling;
-  std::vector<std::string> stop;  // UTF-8; the text ends before the first of them
-  int logprobs = 0;               // the most likely tokens to report with each one's; 0: none
-  bool ignore_eos = false;        // go on after an end-of-text token
+  SamplerOptions sampling;                 // without end_tokens: the vocabulary has those
+  std::vector<std::string> stop;           // UTF-8; the text ends before the first of them
+  int logprobs = 0;                // the most likely tokens to report with each one's; 0: none
+  bool ignore_eos = false;         // go on after an end-of-text token
+  std::optional<double> max_time;  // seconds, from when the Text is made; no part of a saved text
   Overflow context_overflow = Overflow::kStop;
-  std::optional<int> keep;  // as in SlideOptions
-  int pin = 0;
+  int keep = 0;                // as in SlideOptions
+  std::optional<int> discard;  // the same
 
-  SlideOptions slide() const { return {context_overflow == Overflow::kSlide, keep, pin}; }
+  SlideOptions slide() const { return {context_overflow == Overflow::kSlide, keep, discard}; }
 };
 
 }  // namespace gpt2edge

@@ -31,6 +31,11 @@ SavedText Text::saved() const {
   if (window_.length() == n_text || matcher_.stopped()) {
     throw std::invalid_argument("the text has come to its end: there is nothing to go on with");
   }
+  if (options_.sampling.logits_processor != nullptr) {
+    throw std::invalid_argument(
+        "the text has a logits_processor, which is code and cannot be saved: without it, the text "
+        "would go on as another one");
+  }
   SavedText saved;
   const Sequence& context = window_.context();
   saved.origin = origin_of(*model_, {context.n_ctx(), context.cache_type()});

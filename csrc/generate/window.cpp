@@ -11,15 +11,13 @@
 namespace gpt2edge {
 namespace {
 
-constexpr int kDefaultKeep = 512;
-
-int checked_keep(const SlideOptions& slide, int n_ctx) {
-  const int half = std::max(1, (n_ctx - std::max(0, slide.pin)) / 2);
-  const int keep = slide.keep.value_or(std::min(kDefaultKeep, half));
-  const bool leaves_room = slide.pin >= 0 && keep >= 1 && keep < n_ctx - slide.pin;
-  if (leaves_room) return keep;
-  throw std::invalid_argument(message("keep is ", keep, " and pin ", slide.pin,
-                                      "; give 1 or more and 0 or more, together less than the "
+int checked_discard(const SlideOptions& slide, int n_ctx) {
+  const int half = std::max(1, (n_ctx - std::max(0, slide.keep) + 1) / 2);
+  const int discard = slide.discard.value_or(half);
+  const bool leaves_room = slide.keep >= 0 && discard >= 1 && slide.keep < n_ctx - discard;
+  if (leaves_room) return discard;
+  throw std::invalid_argument(message("keep is ", slide.keep, " and discard ", discard,
+                                      "; give 0 or more and 1 or more, together less than the "
                                       "context of ",
                                       n_ctx, " tokens"));
 }
@@ -33,7 +31,7 @@ void check_ring_fits(const PagePool& pool, int n_pages) {
                             " MB for its context and the beginning of the next, and ",
                             megabytes(available + idle),
                             " MB are available: load the model with kv_type=\"int8\" (--kv-type "
-                            "int8) or a smaller n_ctx (-c), or keep fewer tokens"));
+                            "int8) or a smaller n_ctx (-c), or discard more tokens at a time"));
 }
 
 }  // namespace
@@ -45,12 +43,11 @@ Window::Window(std::shared_ptr<Model> model, const ContextOptions& contexts,
     active_ = std::make_unique<Sequence>(std::move(model), n_ctx, contexts.cache_type);
     return;
   }
-  const int keep = checked_keep(slide, n_ctx);
-  pin_ = slide.pin;
-  stride_ = n_ctx - slide.pin - keep;
+  keep_ = slide.keep;
+  discard_ = checked_discard(slide, n_ctx);
   const int n_pages = KvCache::page_count(n_ctx);
-  const int n_next = KvCache::page_count(slide.pin + keep);
-  const int n_fixed = slide.pin / kernels::kPagePositions;
+  const int n_next = KvCache::page_count(n_ctx - static_cast<int>(discard_));
+  const int n_fixed = slide.keep / kernels::kPagePositions;
   const auto& pool = model->page_pool(contexts.cache_type);
   ring_ = std::make_shared<PageRing>(pool, n_fixed, n_pages - n_fixed + n_next - n_fixed);
   check_ring_fits(*pool, ring_->capacity());
@@ -60,7 +57,7 @@ Window::Window(std::shared_ptr<Model> model, const ContextOptions& contexts,
 // The context that is in use once the text has n tokens.
 int64_t Window::index_for(int64_t n) const {
   if (n <= n_ctx()) return 0;
-  return (n - n_ctx() + stride_ - 1) / stride_;
+  return (n - n_ctx() + discard_ - 1) / discard_;
 }
 
 void Window::plan(std::span<const int32_t> text, int n_logits, std::vector<Sequence::Part>& parts) {
@@ -74,8 +71,8 @@ void Window::plan(std::span<const int32_t> text, int n_logits, std::vector<Seque
   const int64_t index = index_for(n);
   if (index != index_) move_to(index);
   const bool begins = n > start(index + 1);
-  // Pinned tokens are computed once, and then shared.
-  if (begins && next_ == nullptr && active_->length() >= pin_) next_ = begun_after(*active_);
+  // The kept tokens are computed once, and then shared.
+  if (begins && next_ == nullptr && active_->length() >= keep_) next_ = begun_after(*active_);
   add_part(*active_, index, text, n_logits, missing_[0], parts);
   if (begins && next_ != nullptr) add_part(*next_, index + 1, text, 0, missing_[1], parts);
 }
@@ -94,14 +91,14 @@ void Window::move_to(int64_t index) {
 }
 
 std::unique_ptr<Sequence> Window::begun_after(Sequence& context) const {
-  return context.next_in_ring(context.length() < pin_ ? 0 : static_cast<int>(pin_));
+  return context.next_in_ring(context.length() < keep_ ? 0 : static_cast<int>(keep_));
 }
 
 // What the context `index` has of a text in the end.
 std::vector<int32_t> Window::view(int64_t index, std::span<const int32_t> text) const {
-  const auto n_pinned = std::min(text.size(), static_cast<size_t>(pin_));
+  const auto n_kept = std::min(text.size(), static_cast<size_t>(keep_));
   const auto from = std::min(text.size(), static_cast<size_t>(start(index)));
-  std::vector<int32_t> tokens(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(n_pinned));
+  std::vector<int32_t> tokens(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(n_kept));
   tokens.insert(tokens.end(), text.begin() + static_cast<std::ptrdiff_t>(from), text.end());
   return tokens;
 }
@@ -109,9 +106,9 @@ std::vector<int32_t> Window::view(int64_t index, std::span<const int32_t> text) 
 void Window::add_part(Sequence& context, int64_t index, std::span<const int32_t> text, int n_logits,
                       std::vector<int32_t>& tokens, std::vector<Sequence::Part>& parts) const {
   const auto has = static_cast<size_t>(context.length());
-  const auto n_pinned = static_cast<size_t>(pin_);
-  if (has >= n_pinned) {
-    const auto missing = text.subspan(static_cast<size_t>(start(index)) + has - n_pinned);
+  const auto n_kept = static_cast<size_t>(keep_);
+  if (has >= n_kept) {
+    const auto missing = text.subspan(static_cast<size_t>(start(index)) + has - n_kept);
     tokens.assign(missing.begin(), missing.end());
   } else {
     tokens = view(index, text);
@@ -170,7 +167,7 @@ int Window::max_pages(int64_t n_tokens) const {
 }
 
 int64_t Window::view_length(int64_t index, int64_t n) const {
-  return std::min(n, pin_) + std::max<int64_t>(0, n - start(index));
+  return std::min(n, keep_) + std::max<int64_t>(0, n - start(index));
 }
 
 Window::Contexts Window::contexts() const {

@@ -5,11 +5,12 @@
 // encoded anew, from position 0, for as much of its end as is kept. That is done in advance, a
 // token at a time, in the passes that the text takes anyway.
 //
-// When a context of n_ctx tokens is full, the next is in use: it has the `pin` first tokens of the
-// text, then its last `keep`. It is filled while the full one is still in use: it gets every token
-// from the one on that it will begin with, in the same pass over the weights. The logits are bit
-// for bit those of encoding the tokens in view from nothing at every change of contexts. Where the
-// memory comes from is in model/page_ring.h.
+// When a context of n_ctx tokens is full, the next is in use: it has the `keep` first tokens of the
+// text, and lacks the `discard` tokens that came after those in the full one (llama.cpp's n_keep
+// and n_discard). It is filled while the full one is still in use: it gets every token from the one
+// on that it will begin with, in the same pass over the weights. The logits are bit for bit those
+// of encoding the tokens in view from nothing at every change of contexts. Where the memory comes
+// from is in model/page_ring.h.
 #pragma once
 
 #include <array>
@@ -32,15 +33,14 @@ struct ContextOptions {
 // What happens to a text that is longer than its context.
 struct SlideOptions {
   bool slides = false;
-  // Tokens at the text's end that the next context begins with; none: 512, or half of what the
-  // pinned ones leave if that is less.
-  std::optional<int> keep;
-  int pin = 0;  // tokens at the text's start that every context begins with
+  int keep = 0;  // tokens at the text's start that every context begins with
+  // Tokens behind those that the next context lacks; none: half of them.
+  std::optional<int> discard;
 };
 
 class Window {
  public:
-  // Throws std::invalid_argument where n_ctx is out of range, or keep and pin leave no room for
+  // Throws std::invalid_argument where n_ctx is out of range, or keep and discard leave no room for
   // more text, and MemoryError where the pages of a text that slides will not fit in memory.
   Window(std::shared_ptr<Model> model, const ContextOptions& contexts, const SlideOptions& slide);
 
@@ -70,7 +70,7 @@ class Window {
 
   Logits logits_after(int64_t length) const;
   int n_ctx() const { return active_->n_ctx(); }
-  bool slides() const { return stride_ > 0; }
+  bool slides() const { return discard_ > 0; }
 
   // The text, of which there is nothing yet, begins with what a sequence has computed.
   void share(Sequence& known);
@@ -104,8 +104,8 @@ class Window {
   void release();
 
  private:
-  int64_t start(int64_t index) const { return pin_ + index * stride_; }
-  int64_t end(int64_t index) const { return n_ctx() + index * stride_; }
+  int64_t start(int64_t index) const { return keep_ + index * discard_; }
+  int64_t end(int64_t index) const { return n_ctx() + index * discard_; }
   int64_t index_for(int64_t n) const;
   void move_to(int64_t index);
   std::unique_ptr<Sequence> begun_after(Sequence& context) const;
@@ -114,7 +114,7 @@ class Window {
   std::vector<int32_t> view(int64_t index, std::span<const int32_t> text) const;
   int64_t view_length(int64_t index, int64_t n) const;
 
-  int64_t pin_ = 0, stride_ = 0;  // stride 0: the text does not slide
+  int64_t keep_ = 0, discard_ = 0;  // discard 0: the text does not slide
   std::shared_ptr<PageRing> ring_;
   std::unique_ptr<Sequence> active_, next_;
   int64_t index_ = 0;   // of the active context

@@ -69,7 +69,7 @@ class KvCache {
   kernels::CacheType type_;
   HeadLayout layout_;
   std::shared_ptr<PageRing> ring_;
-  int first_;                          // turning slot of the first page that is not a pinned one
+  int first_;                          // turning slot of the first page that is not a fixed one
   std::vector<std::byte*> addresses_;  // of the pages, in order: what the kernels read
 };
 

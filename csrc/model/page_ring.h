@@ -30,7 +30,7 @@ namespace gpt2edge {
 
 class PageRing {
  public:
-  // n_fixed slots of pinned pages, and n_turning that go round, 1 or more. Takes no page yet: a
+  // n_fixed slots of fixed pages, and n_turning that go round, 1 or more. Takes no page yet: a
   // slot has none until it is first written to, so that a short text takes little memory.
   PageRing(std::shared_ptr<PagePool> pool, int n_fixed, int n_turning);
 

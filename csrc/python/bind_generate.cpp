@@ -3,7 +3,6 @@
 #include <pybind11/stl.h>
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,11 +10,12 @@
 
 #include "base/error.h"
 #include "formats/tokenizer_tables.h"
-#include "generate/logprobs.h"
-#include "generate/random.h"
-#include "generate/sampler.h"
+#include "generate/sampling/logprobs.h"
+#include "generate/sampling/random.h"
+#include "generate/sampling/sampler.h"
 #include "generate/stop_matcher.h"
 #include "python/bindings.h"
+#include "python/options.h"
 
 namespace py = pybind11;
 
@@ -29,37 +29,31 @@ std::span<const float> view(const LogitsArray& logits) {
   return {logits.data(), static_cast<size_t>(logits.size())};
 }
 
-std::unique_ptr<Sampler> make_sampler(double temperature, int top_k, double top_p, double min_p,
-                                      double repetition_penalty, int repetition_window,
-                                      const std::map<int32_t, float>& logit_bias, uint64_t seed) {
+std::unique_ptr<Sampler> make_sampler(const py::kwargs& named) {
+  Keywords keywords(named);
   SamplerOptions options;
-  options.temperature = temperature;
-  options.top_k = top_k;
-  options.top_p = top_p;
-  options.min_p = min_p;
-  options.repetition_penalty = repetition_penalty;
-  options.repetition_window = repetition_window;
-  options.logit_bias.assign(logit_bias.begin(), logit_bias.end());
-  options.seed = seed;
-  return std::make_unique<Sampler>(std::move(options));
+  std::shared_ptr<TokenizerTables> tables;
+  take_sampler_options(keywords, options);
+  keywords.take("end_tokens", options.end_tokens);
+  keywords.take("tables", tables);
+  keywords.check_all_taken();
+  return std::make_unique<Sampler>(std::move(options), std::move(tables));
 }
 
 // The GIL stays held: a call takes microseconds, and so two threads cannot meet inside one sampler.
 void bind_sampler(py::module_& m) {
   py::class_<Sampler>(m, "Sampler")
-      .def(py::init(&make_sampler), py::arg("temperature") = 0.8, py::arg("top_k") = 40,
-           py::arg("top_p") = 1.0, py::arg("min_p") = 0.0, py::arg("repetition_penalty") = 1.0,
-           py::arg("repetition_window") = 0, py::arg("logit_bias") = std::map<int32_t, float>{},
-           py::arg("seed") = uint64_t{0})
+      .def(py::init(&make_sampler))
       .def(
           "sample", [](Sampler& s, const LogitsArray& logits) { return s.sample({view(logits)}); },
           py::arg("logits").noconvert())
+      .def("accept_prompt", &Sampler::accept_prompt, py::arg("token"))
       .def("accept", &Sampler::accept, py::arg("token"))
       .def("reset", &Sampler::reset)
       .def("copy", [](const Sampler& sampler) { return Sampler(sampler); })
       .def_property("draw_index", &Sampler::draw_index, &Sampler::set_draw_index);
 
-  m.def("random_uniform", &random_uniform, py::arg("seed"), py::arg("draw"));
+  m.def("random_uniform", &random_uniform, py::arg("seed"), py::arg("draw"), py::arg("stream") = 0);
 }
 
 std::pair<float, std::vector<std::pair<int32_t, float>>> top_logprobs(const LogitsArray& logits,

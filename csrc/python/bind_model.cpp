@@ -13,7 +13,7 @@
 #include "base/available_memory.h"
 #include "base/error.h"
 #include "base/thread_count.h"
-#include "generate/sampler.h"
+#include "generate/sampling/sampler.h"
 #include "generate/score.h"
 #include "generate/sequence.h"
 #include "model/model.h"

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "generate/suggester.h"
+#include "generate/words/suggester.h"
 #include "python/bindings.h"
 
 namespace py = pybind11;

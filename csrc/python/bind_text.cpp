@@ -6,7 +6,6 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -14,6 +13,7 @@
 #include "base/mapped_file.h"
 #include "generate/text.h"
 #include "python/bindings.h"
+#include "python/options.h"
 
 namespace py = pybind11;
 
@@ -60,75 +60,59 @@ const char* overflow_name(Overflow overflow) {
   return found->first;
 }
 
-// Reads a field of the options' sampling.
-template <typename T>
-auto sampling(T SamplerOptions::* field) {
-  return [field](const TextOptions& options) { return options.sampling.*field; };
-}
-
 py::object finish_reason(FinishReason reason) {
   switch (reason) {
     case FinishReason::kStop:
       return py::str("stop");
     case FinishReason::kLength:
       return py::str("length");
+    case FinishReason::kTimeout:
+      return py::str("timeout");
+    case FinishReason::kCancelled:
+      return py::str("cancelled");
     case FinishReason::kNone:
       break;
   }
   return py::none();
 }
 
-TextOptions text_options(std::optional<int64_t> max_tokens, double temperature, int top_k,
-                         double top_p, double min_p, double repetition_penalty,
-                         const std::map<int32_t, float>& logit_bias, uint64_t seed,
-                         std::vector<std::string> stop, int logprobs, bool ignore_eos,
-                         const std::string& context_overflow, std::optional<int> keep, int pin) {
+TextOptions text_options(const py::kwargs& named) {
+  Keywords keywords(named);
   TextOptions options;
-  options.max_tokens = max_tokens;
-  options.sampling.temperature = temperature;
-  options.sampling.top_k = top_k;
-  options.sampling.top_p = top_p;
-  options.sampling.min_p = min_p;
-  options.sampling.repetition_penalty = repetition_penalty;
-  options.sampling.logit_bias.assign(logit_bias.begin(), logit_bias.end());
-  options.sampling.seed = seed;
-  options.stop = std::move(stop);
-  options.logprobs = logprobs;
-  options.ignore_eos = ignore_eos;
+  take_sampler_options(keywords, options.sampling);
+  keywords.take("max_tokens", options.max_tokens);
+  keywords.take("stop", options.stop);
+  keywords.take("logprobs", options.logprobs);
+  keywords.take("ignore_eos", options.ignore_eos);
+  std::string context_overflow = "stop";
+  keywords.take("context_overflow", context_overflow);
   options.context_overflow = overflow(context_overflow);
-  options.keep = keep;
-  options.pin = pin;
+  keywords.take("max_time", options.max_time);
+  keywords.take("keep", options.keep);
+  keywords.take("discard", options.discard);
+  keywords.check_all_taken();
   return options;
 }
 
 void bind_options(py::module_& m) {
-  py::class_<TextOptions>(m, "TextOptions")
-      .def(py::init(&text_options), py::kw_only(), py::arg("max_tokens") = 64,
-           py::arg("temperature") = 0.8, py::arg("top_k") = 40, py::arg("top_p") = 1.0,
-           py::arg("min_p") = 0.0, py::arg("repetition_penalty") = 1.0,
-           py::arg("logit_bias") = std::map<int32_t, float>{}, py::arg("seed") = uint64_t{0},
-           py::arg("stop") = std::vector<std::string>{}, py::arg("logprobs") = 0,
-           py::arg("ignore_eos") = false, py::arg("context_overflow") = "stop",
-           py::arg("keep") = std::nullopt, py::arg("pin") = 0)
+  py::class_<TextOptions> text_class(m, "TextOptions");
+  each_sampler_option([&](const char* name, auto field) {
+    text_class.def_property_readonly(
+        name, [field](const TextOptions& o) { return to_python(o.sampling.*field); });
+  });
+  text_class.def(py::init(&text_options))
+      .def_property_readonly(
+          "logits_processor",
+          [](const TextOptions& o) { return python_function(o.sampling.logits_processor); })
       .def_readonly("max_tokens", &TextOptions::max_tokens)
-      .def_property_readonly("temperature", sampling(&SamplerOptions::temperature))
-      .def_property_readonly("top_k", sampling(&SamplerOptions::top_k))
-      .def_property_readonly("top_p", sampling(&SamplerOptions::top_p))
-      .def_property_readonly("min_p", sampling(&SamplerOptions::min_p))
-      .def_property_readonly("repetition_penalty", sampling(&SamplerOptions::repetition_penalty))
-      .def_property_readonly("logit_bias",
-                             [](const TextOptions& options) {
-                               const auto& biases = options.sampling.logit_bias;
-                               return std::map<int32_t, float>(biases.begin(), biases.end());
-                             })
-      .def_property_readonly("seed", sampling(&SamplerOptions::seed))
       .def_readonly("stop", &TextOptions::stop)
       .def_readonly("logprobs", &TextOptions::logprobs)
       .def_readonly("ignore_eos", &TextOptions::ignore_eos)
       .def_property_readonly("context_overflow",
                              [](const TextOptions& o) { return overflow_name(o.context_overflow); })
+      .def_readonly("max_time", &TextOptions::max_time)
       .def_readonly("keep", &TextOptions::keep)
-      .def_readonly("pin", &TextOptions::pin);
+      .def_readonly("discard", &TextOptions::discard);
 
   py::class_<ContextOptions>(m, "ContextOptions")
       .def(py::init([](int n_ctx, const std::string& kv_type) {
@@ -210,7 +194,7 @@ py::dict as_dict(const TextTimings& t) {
   out["decode_tokens"] = t.decode_tokens;
   out["decode_s"] = t.decode_s;
   out["decode_passes"] = t.decode_passes;
-  out["guessed_tokens"] = t.draft_tokens;
+  out["draft_tokens"] = t.draft_tokens;
   out["accepted_tokens"] = t.accepted_tokens;
   return out;
 }
@@ -251,6 +235,7 @@ void bind_text(py::module_& m) {
       .def("next", &next_piece)
       .def(
           "run", [](Text& text) { text.run(check_signals()); }, Unlocked())
+      .def("cancel", &Text::cancel)
       .def("pieces", &pieces)
       .def("check_error", &Text::check_error, Unlocked())
       .def("check", &Text::check, Unlocked())

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "python/bindings.h"
+#include "python/logits_processor.h"
 
 namespace py = pybind11;
 
@@ -16,6 +17,7 @@ using gpt2edge::FileError;
 using gpt2edge::FormatError;
 using gpt2edge::MemoryError;
 using gpt2edge::UnsupportedError;
+using gpt2edge::python::PythonError;
 
 // Paths and names in a message come from outside and need not be UTF-8.
 py::object text_of(const std::exception& error) {
@@ -48,6 +50,8 @@ void translate(std::exception_ptr pointer) {
     raise("ContextLengthError", error);
   } catch (const MemoryError& error) {
     py::set_error(PyExc_MemoryError, text_of(error));
+  } catch (const PythonError& error) {
+    error.raise();
   } catch (const std::bad_alloc&) {
     py::set_error(PyExc_MemoryError,
                   "not enough memory: choose a smaller type, a smaller model or a smaller n_ctx");

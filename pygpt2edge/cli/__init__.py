@@ -33,6 +33,17 @@ _MODULES = {
 }
 
 
+class _UnknownCommandError(click.ClickException):
+    exit_code = output.WRONG_USAGE
+
+    def __init__(self, name: str) -> None:
+        from difflib import get_close_matches
+
+        close = get_close_matches(name.lower(), _MODULES, n=1)
+        hint = f'did you mean "{close[0]}"?' if close else f"there are {', '.join(_MODULES)}"
+        super().__init__(f'there is no command "{name:.60}"; {hint}')
+
+
 class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_MODULES)
@@ -43,6 +54,14 @@ class _LazyGroup(click.Group):
         module = import_module(f"pygpt2edge.cli.{_MODULES[cmd_name]}")
         command: click.Command = module.command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in _MODULES and not name.startswith("-"):  # unknown options are click's
+            raise _UnknownCommandError(name)
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> None:
         try:

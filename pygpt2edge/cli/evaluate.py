@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 @run_options(
     click.option("--reference", metavar="MODEL",
                  help="Compare with this model, such as the f32 file; a hub name means its f32."),
-    int_option("--keep", low=0, default=0,
-               help="Each window begins with the last N tokens of the one before, as a text that "
-               "slides does."),
+    int_option("--stride", "--ppl-stride", "stride", low=1, default=None,
+               help="How many tokens each window is further on than the one before. With less than "
+               "the context they overlap, as those of a text that slides.  [default: the context]"),
 )  # fmt: skip
-def command(run: Run, file: str, reference: str | None, keep: int) -> None:
+def command(run: Run, file: str, reference: str | None, stride: int | None) -> None:
     """Measure how well a model predicts a text.
 
     The text in FILE ("-": stdin) is scored in windows of the context's size (-c), which do not
-    overlap unless --keep has them. Documents within FILE have "<|endoftext|>" between them, and
+    overlap unless --stride makes them. Documents within FILE have "<|endoftext|>" between them, and
     each is given that token in front. With a reference it also tells how far the model's
     predictions are from it: the KL divergence in nats, and how often both find the same token most
     likely.
@@ -36,7 +36,7 @@ def command(run: Run, file: str, reference: str | None, keep: int) -> None:
     Examples:
       pygpt2edge eval -m gpt2-q4_0.gguf wiki.txt
       pygpt2edge eval -m gpt2-q4_0.gguf --reference gpt2-f32.gguf wiki.txt --json
-      pygpt2edge eval -m gpt2-q4_0.gguf --keep 512 wiki.txt
+      pygpt2edge eval -m gpt2-q4_0.gguf --stride 512 wiki.txt
     """
     from pygpt2edge.inspect.evaluate import evaluate
 
@@ -47,7 +47,7 @@ def command(run: Run, file: str, reference: str | None, keep: int) -> None:
         is_name = not ModelSource(reference).is_local
         other = ModelSource(reference, "f32" if is_name else None).load(run.runtime)
     with progress_bar("Scoring") as progress:
-        result = evaluate(model, text, reference=other, keep=keep, progress=progress)
+        result = evaluate(model, text, reference=other, stride=stride, progress=progress)
     if run.as_json:
         print_json({key: value for key, value in asdict(result).items() if value is not None})
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -13,19 +12,14 @@ import click
 
 from pygpt2edge.cli import several
 from pygpt2edge.cli.generate_options import (
-    context_options,
-    guessing_options,
+    NO_LIMIT,
     refuse_others,
-    sampling_options,
+    saving_options,
+    several_options,
+    text_options,
+    text_params,
 )
-from pygpt2edge.cli.options import (
-    ModelSource,
-    Run,
-    Runtime,
-    int_option,
-    read_prompt,
-    run_options,
-)
+from pygpt2edge.cli.options import ModelSource, Run, Runtime, read_prompt, run_options
 from pygpt2edge.cli.output import INTERRUPTED, memory_line, note, plural, print_json, print_table
 from pygpt2edge.output_file import check_target
 
@@ -42,12 +36,11 @@ if TYPE_CHECKING:
                  help="The prompt, as an option."),
     click.option("-f", "--file", "file", metavar="FILE", type=click.Path(),
                  help="Read the prompt from a file; a newline at its end is dropped."),
-    sampling_options,
-    context_options,
-    guessing_options,
-    int_option("--logprobs", low=0, default=0,
-               help="Report each token's log-probability and the N most likely tokens: on stderr, "
-               "or in the JSON."),
+    text_options("length", "sampling"),
+    several_options,
+    text_options("context"),
+    saving_options,
+    text_options("speculative decoding"),
     click.option("--echo/--no-echo", " /--no-display-prompt", default=True,
                  help="Print the prompt before its continuation.  [default: echo]"),
 )  # fmt: skip
@@ -74,7 +67,7 @@ def command(
     the text so far. Several texts (--n) come when all are written, with "---" between them.
 
     With --endless the text outgrows the context, of which a new one begins, without a pause, with
-    the last tokens of the old. --save and --resume go on with a text another day, exactly as if
+    the last tokens of the old. --save and --resume go on with a text later, exactly as if
     nothing had come between: give the same model, -c and --kv-type, and -n for how much more.
 
     \b
@@ -85,25 +78,27 @@ def command(
       cat letter.txt | pygpt2edge generate --no-echo -q > reply.txt
       pygpt2edge generate "Call me" --logprobs 5 --json
       pygpt2edge generate "Call me" --n 3 --num-beams 8
-      pygpt2edge generate -m gpt2-xl.gguf --draft gpt2.gguf --endless --save tale.p2e "Long ago"
+      pygpt2edge generate -m gpt2-xl.gguf -md gpt2.gguf --endless --save tale.p2e "Long ago"
       pygpt2edge generate -m gpt2-xl.gguf --resume tale.p2e -n 500
     """
     options = _options(ctx, given)
     _check_files(ctx, save, resume, (prompt, prompt_option, file))
+    several.check(ctx, n, num_beams)
     text = "" if resume is not None else _prompt(prompt, prompt_option, file)
     model = run.load()
-    if options["draft"] is not None:
-        options["draft"] = ModelSource(options["draft"]).load(Runtime(run.runtime.n_threads))
+    if options["draft_model"] is not None:
+        source = ModelSource(options["draft_model"])
+        options["draft_model"] = source.load(Runtime(run.runtime.n_threads))
     if n > 1 or num_beams > 1:
-        completions, options = several.write(ctx, model, text, n, num_beams, options)
+        completions, options = several.write(model, text, n, num_beams, options)
         _show_several(model, text, completions, options, echo=echo, run=run)
         return
     if resume is None:
         generation = model.stream(text, **options)
     else:
-        how = {name: options[name] for name in ("max_tokens", *_GUESSING)}
+        how = {name: options[name] for name in ("max_tokens", *_DRAFTING)}
         generation = model.resume(resume, **how)
-        options = asdict(generation.options) | how
+        options = asdict(generation.params) | how
         text = model.tokenizer.decode(generation.completion().prompt_tokens)
     so_far = text + generation.completion().text if echo and not run.as_json else ""
     n_ctx = math.inf if options["context_overflow"] == "slide" else model.n_ctx
@@ -141,26 +136,21 @@ def _show_several(
 
 
 # Options that say how fast a text comes, not what it says.
-_GUESSING = ("draft", "prompt_lookup", "max_guesses")
+_DRAFTING = ("draft_model", "prompt_lookup", "max_draft_tokens")
 # Parameters that go with --resume; the others are those that the text was begun with.
 _WITH_RESUME = {
     "model", "type_", "revision", "threads", "ctx_size", "kv_type", "max_tokens", "echo", "as_json",
-    "quiet", "save", "resume", *_GUESSING,
+    "quiet", "save", "resume", *_DRAFTING,
 }  # fmt: skip
 
 
 def _options(ctx: click.Context, given: dict[str, Any]) -> dict[str, Any]:
-    """The options of `GPT2.stream`, but for the draft, which is still a name."""
-    endless = given.pop("endless")
-    sets_n = ctx.get_parameter_source("max_tokens") != click.core.ParameterSource.DEFAULT
-    no_limit = given["max_tokens"] == -1 or (endless and not sets_n)
-    return given | {
-        "max_tokens": None if no_limit else given["max_tokens"],
-        "seed": None if given["seed"] == -1 else given["seed"],
-        "logit_bias": dict(given["logit_bias"]),
-        "stop": [_unescaped(stop) for stop in given["stop"]],
-        "context_overflow": "slide" if endless else given["context_overflow"],
-    }
+    """The options of `GPT2.stream`, but for the draft model, which is still a name."""
+    if given.pop("endless"):
+        given["context_overflow"] = "slide"
+        if ctx.get_parameter_source("max_tokens") == click.core.ParameterSource.DEFAULT:
+            given["max_tokens"] = NO_LIMIT
+    return text_params(given)
 
 
 def _check_files(
@@ -198,12 +188,6 @@ def _prompt(prompt: str | None, prompt_option: str | None, file: str | None) -> 
     return read_prompt("-" if file is None else file)
 
 
-def _unescaped(stop: str) -> str:
-    """Few shells make it easy to type a newline, so backslash n stands for one, and so on."""
-    meanings = {"\\n": "\n", "\\t": "\t", "\\\\": "\\"}
-    return re.sub(r"\\[nt\\]", lambda match: meanings[match[0]], stop)
-
-
 def _print_text(generation: Generation, prompt: str, n_ctx: float, shown: bool) -> bool:
     """Runs the generation, printing what comes. Returns whether Ctrl-C ended it."""
     ends_line = True
@@ -233,7 +217,7 @@ def _as_json(
 ) -> dict[str, Any]:
     """All there is to know, for programs. Temperature and such are under "options"."""
     timings = completion.timings
-    draft = options.get("draft")
+    draft = options.get("draft_model")
     biases = {
         str(token): bias if math.isfinite(bias) else str(bias)
         for token, bias in options.get("logit_bias", {}).items()
@@ -262,7 +246,7 @@ def _as_json(
         | {
             "seed": completion.seed,
             "logit_bias": biases,
-            "draft": None if draft is None else str(draft.path),
+            "draft_model": None if draft is None else str(draft.path),
         },
         "timings": {
             "load_s": timings.load_s,
@@ -273,7 +257,7 @@ def _as_json(
             "decode_s": timings.decode_s,
             "decode_tokens_per_s": timings.decode_tokens_per_s,
             "decode_passes": timings.decode_passes,
-            "guessed_tokens": timings.guessed_tokens,
+            "draft_tokens": timings.draft_tokens,
             "accepted_tokens": timings.accepted_tokens,
         },
         "model": {
@@ -307,9 +291,9 @@ def _timings(model: GPT2, completion: Completion, drew_seed: bool) -> str:
         f"load {took.load_s:.2f} s",
         f"memory {memory_line(model.memory)}",
     ]
-    if took.guessed_tokens:
+    if took.draft_tokens:
         parts.append(
-            f"guesses {took.accepted_tokens} of {took.guessed_tokens} right, "
+            f"draft {took.accepted_tokens} of {took.draft_tokens} tokens accepted, "
             f"{took.decode_tokens / took.decode_passes:.2f} tokens a pass"
         )
     if drew_seed:

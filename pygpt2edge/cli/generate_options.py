@@ -1,17 +1,20 @@
-"""The options of `pygpt2edge generate` that say how a text is written."""
+"""The options of `pygpt2edge generate`: those of a text, made from the table in options.py, and the
+command's own."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import MISSING, Field, fields
+from typing import Any, cast
 
 import click
 
-from pygpt2edge.cli.options import float_option, group, int_option
+from pygpt2edge.cli.options import Decorator, float_option, group, int_option, number
+from pygpt2edge.options import GREATEST, Option, SamplingParams, option_of
 
-# The least and the greatest positive number the sampler takes: those of a 32-bit float.
-_MIN, _MAX = 1.2e-38, 3.4e38
+NO_LIMIT = -1  # on the command line, where Python has None
 
 
 def _logit_bias(text: str) -> tuple[int, float]:
@@ -21,11 +24,85 @@ def _logit_bias(text: str) -> tuple[int, float]:
         token, bias = int(match[1]), float(match[2])  # type: ignore[index]
     except (TypeError, ValueError):
         token, bias = 0, math.nan
-    if not bias <= _MAX:
+    if not bias <= GREATEST:
         raise click.BadParameter(
             f"{text!r} is not of the form ID=VALUE, such as 198=-1.5 or 198=-inf"
         )
     return token, bias
+
+
+def _token(text: str) -> int:
+    if not re.fullmatch(r"\d{1,9}", text):
+        raise click.BadParameter(f"{text!r} is no token id")
+    return int(text)
+
+
+def _option(each: Field[Any], option: Option) -> Decorator:
+    """The command line's form of a row of the table."""
+    names, default = (*option.flags, each.name), cast(Any, each.default)
+    if option.kind == "int":
+        low, help = int(option.low), option.help
+        if option.none is not None:  # -1, as llama.cpp has it
+            low, help = NO_LIMIT, f"{help} -1: {option.none}."
+            default = NO_LIMIT if default is None else default
+        high = int(min(option.high, 2**64 - 1))
+        return int_option(*names, low=low, high=high, default=default, help=help)
+    if option.kind == "float" and default is None:
+        return click.option(*names, metavar="X", type=number(float, option.low, option.high),
+                            help=option.help)  # fmt: skip
+    if option.kind == "float":
+        return float_option(*names, low=option.low, high=option.high, default=default,
+                            help=option.help)  # fmt: skip
+    if option.kind == "flag":
+        return click.option(*names, is_flag=True, help=option.help)
+    if option.kind == "choice":
+        return click.option(*names, type=click.Choice(option.choices), default=default,
+                            show_default=True, help=option.help)  # fmt: skip
+    if option.kind == "model":
+        return click.option(*names, metavar="MODEL", help=option.help)
+    metavar, type_ = {
+        "biases": ("ID=VALUE", _logit_bias), "tokens": ("ID", _token), "texts": ("TEXT", str),
+    }[option.kind]  # fmt: skip
+    help = f"{option.help} Repeatable."
+    return click.option(*names, metavar=metavar, type=type_, multiple=True, help=help)
+
+
+def text_options(*kinds: str) -> Decorator:
+    """The options of the table that belong to some of its groups, in its order."""
+    rows = ((each, option_of(each)) for each in fields(SamplingParams))
+    return group(
+        *(_option(each, option) for each, option in rows if option.flags and option.group in kinds)
+    )
+
+
+def text_params(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of SamplingParams, of what the command line has, checked. A draft model is still a
+    name."""
+    params: dict[str, Any] = {}
+    for each in fields(SamplingParams):
+        if each.name not in given:
+            continue
+        option, value = option_of(each), given[each.name]
+        if option.kind == "int" and option.none is not None and value == NO_LIMIT:
+            value = None
+        elif option.kind == "biases":
+            value = dict(value)
+        elif option.kind == "texts" and not value and each.default is not MISSING:
+            value = each.default
+        elif option.kind == "texts":
+            value = [_unescaped(text) for text in value]
+        params[each.name] = value
+    try:
+        SamplingParams(**params | {"draft_model": None})
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    return params
+
+
+def _unescaped(text: str) -> str:
+    """Few shells make it easy to type a newline, so backslash n stands for one, and so on."""
+    meanings = {"\\n": "\n", "\\t": "\t", "\\\\": "\\"}
+    return re.sub(r"\\[nt\\]", lambda match: meanings[match[0]], text)
 
 
 def refuse_others(
@@ -39,157 +116,29 @@ def refuse_others(
             raise click.UsageError(f"{option} does not go with {does_not_go_with}: {why}")
 
 
-sampling_options = group(
+several_options = group(
     int_option(
-        "-n",
-        "--max-tokens",
-        "--n-predict",
-        low=-1,
-        default=64,
-        help="Most tokens to write; -1 goes on until the context is full.",
-    ),
-    float_option(
-        "--temp",
-        "--temperature",
-        "temperature",
-        low=0,
-        high=_MAX,
-        default=0.8,
-        help="Divides the logits; 0 always takes the most likely token.",
+        "--n", "n", low=1, default=1,
+        help="How many texts to write, with the seeds from --seed on, or the N best of a beam "
+        "search.",
     ),
     int_option(
-        "--top-k",
-        low=0,
-        default=40,
-        help="Keep the K most likely tokens; 0 keeps all.",
+        "--num-beams", low=1, default=1,
+        help="Above 1, search for the most probable text, keeping this many hypotheses.",
     ),
-    float_option(
-        "--top-p",
-        low=0,
-        high=1,
-        default=1.0,
-        help="Keep the fewest tokens that hold this share of the probability.",
-    ),
-    float_option(
-        "--min-p",
-        low=0,
-        high=1,
-        default=0.0,
-        help="Keep tokens at least this likely relative to the most likely.",
-    ),
-    float_option(
-        "--repetition-penalty",
-        "--repeat-penalty",
-        low=_MIN,
-        high=_MAX,
-        default=1.0,
-        help="Above 1 makes tokens of the text less likely to come again.",
+)  # fmt: skip
+saving_options = group(
+    click.option(
+        "--endless", is_flag=True,
+        help="Go on until Ctrl-C or the model ends the text: --context-overflow slide, and -n -1 "
+        "where -n is not given.",
     ),
     click.option(
-        "--logit-bias",
-        metavar="ID=VALUE",
-        type=_logit_bias,
-        multiple=True,
-        help="Add VALUE to a token's logit; -inf bans it. Repeatable.",
-    ),
-    int_option(
-        "-s",
-        "--seed",
-        low=-1,
-        high=2**64 - 1,
-        default=-1,
-        help="The same seed gives the same text on every machine; -1 draws one.",
-    ),
-    click.option(
-        "--stop",
-        "-r",
-        "--reverse-prompt",
-        metavar="TEXT",
-        multiple=True,
-        help="End at this text, which is not printed. Repeatable.",
-    ),
-    click.option("--ignore-eos", is_flag=True, help="Go on after an end-of-text token."),
-    click.option(
-        "--allow-special",
-        is_flag=True,
-        help='Read "<|endoftext|>" in the prompt as the token, not as text.',
-    ),
-    int_option(
-        "--n",
-        "n",
-        low=1,
-        default=1,
-        help="How many texts to write, with the seeds from --seed on, or "
-        "the N best of a beam search.",
-    ),
-    int_option(
-        "--num-beams",
-        low=1,
-        default=1,
-        help="Above 1, search for the most probable text, keeping this many beginnings.",
-    ),
-)
-context_options = group(
-    click.option(
-        "--context-overflow",
-        type=click.Choice(["stop", "error", "slide"]),
-        default="stop",
-        show_default=True,
-        help='What happens when the context is full. "slide" goes on, seeing the end of '
-        "the text only; the prompt may then be longer than the context.",
-    ),
-    click.option(
-        "--endless",
-        is_flag=True,
-        help="Go on until Ctrl-C or the model ends the text: --context-overflow slide, "
-        "and -n -1 where -n is not given.",
-    ),
-    int_option(
-        "--keep",
-        low=1,
-        default=512,
-        help="How many of the last tokens a new context begins with, when it slides; half "
-        "of a shorter context.",
-    ),
-    int_option(
-        "--pin",
-        low=0,
-        default=0,
-        help="How many of the prompt's first tokens every context begins with, when it slides.",
-    ),
-    click.option(
-        "--save",
-        metavar="FILE",
-        type=click.Path(dir_okay=False),
+        "--save", metavar="FILE", type=click.Path(dir_okay=False),
         help="Save the text at its end, or at Ctrl-C, so that --resume goes on exactly there.",
     ),
     click.option(
-        "--resume",
-        metavar="FILE",
-        type=click.Path(dir_okay=False),
+        "--resume", metavar="FILE", type=click.Path(dir_okay=False),
         help="Go on with a saved text, with the options that it was begun with.",
     ),
-)
-guessing_options = group(
-    click.option(
-        "--draft",
-        "-md",
-        "--model-draft",
-        metavar="MODEL",
-        help="A smaller model of the same vocabulary, such as gpt2 for gpt2-xl, that "
-        "guesses tokens: the same text, faster.",
-    ),
-    click.option(
-        "--prompt-lookup",
-        is_flag=True,
-        help="Guess that the text repeats itself: the same text, faster where it does.",
-    ),
-    int_option(
-        "--max-guesses",
-        "--draft-max",
-        low=1,
-        high=15,
-        default=15,
-        help="Most tokens to guess at a time.",
-    ),
-)
+)  # fmt: skip

@@ -65,7 +65,7 @@ def _describe(info: CheckpointInfo, ctx_size: int, kv_type: str | None) -> dict[
     for tensor in info.tensors:
         by_type[tensor.dtype]["tensors"] += 1
         by_type[tensor.dtype]["bytes"] += tensor.n_bytes
-    is_gguf = info.path.is_file()
+    is_gguf = info.kind == "GGUF"
     return {
         "path": str(info.path),
         "kind": info.kind,

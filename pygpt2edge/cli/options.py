@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -66,28 +65,34 @@ def float_option(*names: str, low: float, high: float, default: float, help: str
 
 @dataclass(frozen=True)
 class ModelSource:
-    """Which model: a file, a hub name, or none for the demo model."""
+    """Which model: a GGUF file, a checkpoint, a hub name, or none for the demo model."""
 
     model: str | None
-    type: str | None = None  # for a hub name; default q8_0
+    type: str | None = None  # for what is converted; default q8_0
     revision: str | None = None
 
     def path(self) -> Path:
         """The GGUF file, after fetching and converting where that is needed."""
         from pygpt2edge.loaded_model import demo_model_path
 
-        for_hub = [f"--{name}" for name in ("type", "revision") if getattr(self, name) is not None]
-        if self.is_local:
-            if for_hub:
-                raise click.UsageError(
-                    f"{' and '.join(for_hub)} can be chosen for a hub name only; a file is what "
-                    "it is, and `pygpt2edge convert` makes another of it"
-                )
-            return demo_model_path() if self.model is None else _file(self.model)
-        return self._from_hub()
+        if self.revision is not None and self._is_here:
+            raise click.UsageError("--revision can be chosen for a hub name only")
+        if not self.is_local:
+            return self._converted()
+        if self.type is not None:
+            raise click.UsageError(
+                "--type can be chosen for a hub name or a checkpoint only; a GGUF file is what it "
+                "is, and `pygpt2edge convert` makes another of it"
+            )
+        return demo_model_path() if self.model is None else Path(self.model)
 
     @property
     def is_local(self) -> bool:
+        """Whether the model runs from where it lies, neither fetched nor converted."""
+        return self.model is None or (self._is_here and not _is_checkpoint(Path(self.model)))
+
+    @property
+    def _is_here(self) -> bool:
         return self.model is None or Path(self.model).exists()
 
     def load(self, runtime: Runtime) -> GPT2:
@@ -101,7 +106,7 @@ class ModelSource:
             kv_type=runtime.kv_type,
         )
 
-    def _from_hub(self) -> Path:
+    def _converted(self) -> Path:
         from pygpt2edge.convert.cached import cached_gguf
 
         with progress_bar(f"Converting {self.model}") as progress:
@@ -155,12 +160,14 @@ allow_special_option = click.option(
 _MODEL_OPTIONS = (
     click.option(
         "-m", "--model", metavar="MODEL",
-        help="A GGUF file, or a hub name such as openai-community/gpt2 (fetched and converted "
-        "once). Default: the small demo model of the package.",
+        help="A GGUF file; a checkpoint: its folder, or its .safetensors or .bin file beside "
+        "config.json and the tokenizer (converted once); or a hub name such as "
+        "openai-community/gpt2 (fetched and converted once). Default: the small demo model of the "
+        "package.",
     ),
     click.option(
         "--type", "type_", type=click.Choice(TYPES, case_sensitive=False),
-        help="Type to convert a hub model to.  [default: q8_0]",
+        help="Type to convert a checkpoint or a hub model to.  [default: q8_0]",
     ),
     click.option("--revision", metavar="REV", help="Branch, tag or commit of a hub model."),
 )  # fmt: skip
@@ -235,11 +242,10 @@ def read_prompt(path: str) -> str:
     return read_text(path).removesuffix("\n").removesuffix("\r")
 
 
-def _file(model: str) -> Path:
-    path = Path(model)
-    if path.is_dir():
-        raise click.ClickException(
-            f"{model} is a folder; convert the checkpoint in it first: "
-            f"pygpt2edge convert {quote(model)} {quote(path.resolve().name + '.gguf')}"
-        )
-    return path
+def _is_checkpoint(path: Path) -> bool:
+    """Whether it is to be converted before it can run."""
+    if path.is_dir() or path.suffix == ".gguf":  # most, told without loading the converter
+        return path.is_dir()
+    from pygpt2edge.convert.checkpoint import is_weights_file
+
+    return is_weights_file(path)

@@ -37,7 +37,7 @@ def exit_status(command: Callable[[], int | None]) -> int:
         place = error.ctx.command_path if error.ctx else "pygpt2edge"
         return _failed(f'{error.format_message().rstrip(".")} (see "{place} --help")', WRONG_USAGE)
     except click.ClickException as error:
-        return _failed(error.format_message())
+        return _failed(error.format_message(), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("pygpt2edge: interrupted", err=True)
         return INTERRUPTED

@@ -24,12 +24,10 @@ _NEUTRAL = {
 }  # fmt: skip
 
 
-def write(
-    ctx: click.Context, model: GPT2, prompt: str, n: int, num_beams: int, options: dict[str, Any]
-) -> tuple[list[Completion], dict[str, Any]]:
-    """The texts, and the options that they were written with."""
+def check(ctx: click.Context, n: int, num_beams: int) -> None:
+    """Raises UsageError for options that do not go together."""
     if num_beams == 1:
-        return model.generate_n(prompt, n, **options), options
+        return
     why = (
         "beam search draws no tokens, and takes --max-tokens, --stop, --ignore-eos and "
         "--allow-special"
@@ -37,6 +35,14 @@ def write(
     refuse_others(ctx, _NEUTRAL.union(_OF_BEAMS), "--num-beams", why)
     if n > num_beams:
         raise click.UsageError(f"--n is {n}; of {num_beams} beams there are 1 to {num_beams} texts")
+
+
+def write(
+    model: GPT2, prompt: str, n: int, num_beams: int, options: dict[str, Any]
+) -> tuple[list[Completion], dict[str, Any]]:
+    """The texts, and the options that they were written with."""
+    if num_beams == 1:
+        return model.generate_n(prompt, n, **options), options
     options = {name: options[name] for name in _OF_BEAMS} | {"num_beams": num_beams}
     return model.beam_search(prompt, n=n, **options), options
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from pygpt2edge.convert.conversion import convert
 from pygpt2edge.convert.file_lock import locked
-from pygpt2edge.convert.hub import hub_name
+from pygpt2edge.convert.hub import TOKENIZER_FILES, hub_name
 from pygpt2edge.convert.plan import output_type
 from pygpt2edge.output_file import TEMPORARY_SUFFIX
 
@@ -72,8 +72,15 @@ def cached_gguf(
 
 def _fingerprint(source: Path) -> str:
     """A name for a local checkpoint that changes with its place and its files."""
-    source = source.resolve()
-    files = [source] if source.is_file() else sorted(source.iterdir())
+    if source.is_file():
+        # Not where a link leads: the hub's cache has the files' links in one folder, and what a
+        # file of weights needs stands beside its link.
+        source = source.parent.resolve() / source.name
+        beside = [source.with_name(name) for name in ("config.json", *TOKENIZER_FILES)]
+        files = [source, *(file for file in beside if file.is_file())]
+    else:
+        source = source.resolve()
+        files = sorted(source.iterdir())
     digest = hashlib.sha256(str(source).encode())
     for file in files:
         state = file.stat()

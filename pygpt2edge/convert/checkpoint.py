@@ -6,8 +6,9 @@ model a place to read it from, with the shape a GGUF gives it. Nothing has been 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,7 +43,8 @@ from pygpt2edge.errors import FormatError, UnsupportedError
 from pygpt2edge.json_file import read_json
 
 VALID_SOURCES = (
-    "a Hugging Face folder (config.json, model.safetensors or pytorch_model.bin, and a tokenizer), "
+    "a Hugging Face folder (config.json, model.safetensors or pytorch_model.bin, and a tokenizer) "
+    "or the weights' file in it, "
     "an OpenAI folder (hparams.json, model.ckpt.index, model.ckpt.data-00000-of-00001, "
     "encoder.json, vocab.bpe), a GGUF file, or a hub name such as openai-community/gpt2"
 )
@@ -52,6 +54,8 @@ _HF_WEIGHTS: tuple[tuple[str, str, Callable[[Path], dict[str, StoredTensor]]], .
     ("model.safetensors", "Hugging Face safetensors", read_safetensors),
     ("pytorch_model.bin", "Hugging Face PyTorch", read_torch),
 )
+_WEIGHTS_SUFFIXES = {Path(name).suffix: (kind, read) for name, kind, read in _HF_WEIGHTS}
+_SHARD = re.compile(r"-\d+-of-\d+\.\w+$")
 _OTHER_WEIGHTS = {
     "tf_model.h5": "TensorFlow (Keras) weights",
     "flax_model.msgpack": "Flax weights",
@@ -115,10 +119,27 @@ def open_checkpoint(source: Path) -> Checkpoint:
     raise FileNotFoundError(f"{source}: holds no checkpoint; expected {VALID_SOURCES}")
 
 
-def _open_file(path: Path) -> Checkpoint:
+def is_weights_file(path: Path) -> bool:
+    """Whether it is, by its name, a Hugging Face checkpoint's file of weights."""
+    return path.suffix in _WEIGHTS_SUFFIXES and path.is_file() and not _is_gguf(path)
+
+
+def _is_gguf(path: Path) -> bool:
     with path.open("rb") as file:
-        if file.read(4) == b"GGUF":
-            return _open_gguf(path)
+        return file.read(4) == b"GGUF"
+
+
+def _open_file(path: Path) -> Checkpoint:
+    if _is_gguf(path):
+        return _open_gguf(path)
+    if path.name in _OTHER_WEIGHTS:
+        raise UnsupportedError(f"{path}: {_OTHER_WEIGHTS[path.name]}; expected {VALID_SOURCES}")
+    if path.suffix in _WEIGHTS_SUFFIXES:
+        folder = path.absolute().parent
+        if _SHARD.search(path.name):
+            raise FormatError(f"{path}: one part of a checkpoint; name its folder: {folder}")
+        checkpoint = _open_hugging_face(folder, path.name, *_WEIGHTS_SUFFIXES[path.suffix])
+        return replace(checkpoint, path=path)
     raise FormatError(
         f"{path}: not a GGUF file; to convert a checkpoint name its folder; expected "
         f"{VALID_SOURCES}"

@@ -8,7 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pygpt2edge.convert.checkpoint import Checkpoint, StoredEntry, open_checkpoint
+from pygpt2edge.convert.checkpoint import (
+    Checkpoint,
+    StoredEntry,
+    is_weights_file,
+    open_checkpoint,
+)
 from pygpt2edge.convert.hub import fetch_checkpoint, hub_name
 from pygpt2edge.convert.model_config import ModelConfig
 from pygpt2edge.convert.plan import output_type, plan_conversion
@@ -60,8 +65,8 @@ def convert(
     """Converts a checkpoint to one GGUF file that carries its tokenizer.
 
     Args:
-      source: a Hugging Face folder, an OpenAI folder, a GGUF file, or a hub name such as
-        "openai-community/gpt2" (which needs the [hub] extra).
+      source: a Hugging Face folder or the weights' file in it, an OpenAI folder, a GGUF file, or
+        a hub name such as "openai-community/gpt2" (which needs the [hub] extra).
       out: the file to write; replaced if it exists. It appears only when it is whole.
       type: "f32", "f16", "bf16", "q8_0" or "q4_0", for the matrices. Norms, biases and positions
         stay f32; a matrix whose rows do not divide into the type's blocks becomes f16.
@@ -93,7 +98,7 @@ def convert(
     name = checkpoint.carried_metadata.get("general.name", name)
     plan = plan_conversion(checkpoint, type, allow_requantize, scale_search)
     vocabulary = checkpoint.read_vocabulary()
-    if checkpoint.path.is_file() and out.exists() and out.samefile(checkpoint.path):
+    if path.is_file() and out.exists() and out.samefile(path):
         raise ValueError(f"{out}: is the source itself; give the output another name")
     check_target(out, plan.n_bytes)
 
@@ -146,5 +151,7 @@ def _locate(source: str | Path, revision: str | None) -> tuple[Path, str]:
     path = Path(source)
     if not path.exists() and isinstance(source, str) and (repository := hub_name(source)):
         return fetch_checkpoint(repository, revision), repository.split("/")[-1]
+    if is_weights_file(path):
+        return path, path.absolute().parent.name
     resolved = path.resolve()
     return path, resolved.stem if resolved.is_file() else resolved.name

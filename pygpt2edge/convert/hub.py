@@ -28,7 +28,7 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _FILE_SUFFIXES = (".gguf", ".safetensors", ".bin", ".json", ".pt", ".pth", ".index", ".ckpt")
 
 _SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")  # the first that a model has
-_TOKENIZER_FILES = (
+TOKENIZER_FILES = (
     "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json",
     "special_tokens_map.json", "added_tokens.json",
 )  # fmt: skip
@@ -109,7 +109,7 @@ def _fetch(name: str, revision: str | None, hub: Any) -> Path:
         raise FileNotFoundError(f"{name}: the hub's model has no config.json")
     config = download("config.json")
     read_hugging_face_config(config)  # another kind of model is refused before its gigabytes come
-    for file in _TOKENIZER_FILES:
+    for file in TOKENIZER_FILES:
         if file in available:
             download(file)
     for stem in _SINGLE_FILES:

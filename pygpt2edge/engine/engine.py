@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, final
+from typing import TYPE_CHECKING, final
 
 from pygpt2edge import _core
 from pygpt2edge.engine.job import Job
@@ -15,6 +15,10 @@ from pygpt2edge.engine.request import QueueFullError, Request
 from pygpt2edge.generate.results import Piece
 from pygpt2edge.generate.stream import stream
 from pygpt2edge.loaded_model import LoadedModel
+from pygpt2edge.options import SamplingOptions, SamplingParams, resolved
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 @final
@@ -72,13 +76,18 @@ class Engine:
         self._thread = threading.Thread(target=self._work, name="pygpt2edge-engine", daemon=True)
         self._thread.start()
 
-    def submit(self, prompt: str | Sequence[int], **options: Any) -> Request:
+    def submit(
+        self,
+        prompt: str | Sequence[int],
+        params: SamplingParams | None = None,
+        **options: Unpack[SamplingOptions],
+    ) -> Request:
         """Queues a text. Takes the options of `GPT2.stream`, and raises what it raises.
 
         Raises QueueFullError when too many requests wait, MemoryError when the text could outgrow
         `cache_bytes`, ContextLengthError for a prompt that is too long, RuntimeError after close().
         """
-        job = Job(stream(self._model, prompt, **options))
+        job = Job(stream(self._model, prompt, resolved("submit", params, options)))
         job.core_text.check()
         n_bytes = job.n_pages * self._page_bytes
         if n_bytes > self.cache_bytes:
@@ -127,6 +136,7 @@ class Engine:
                     job.give((), True, error)
                 self._running.clear()
         for job in (*self._running, *self._waiting):
+            job.cancel()
             job.give((), True)
 
     def _admit(self) -> bool:
@@ -159,7 +169,8 @@ class Engine:
     def _step(self) -> None:
         """One pass for all running texts."""
         for job in [job for job in self._running if job.is_cancelled]:
-            self._leave(job)
+            job.core_text.cancel()  # again: the last step may have held it
+            self._leave(job, job.take())
         self._make_room()
         reading = {job for job in self._running if not job.core_text.has_begun}
         try:

@@ -34,6 +34,7 @@ class Request(Iterator[Piece], AsyncIterator[Piece]):
         """Ends the text where it is. What is written already can still be read."""
         with self._changed:
             self._cancelled = True
+        self._generation.cancel()
 
     @property
     def done(self) -> bool:

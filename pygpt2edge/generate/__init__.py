@@ -1,1 +1,1 @@
-"""One text: its options, the loop that writes it, its window, guesses and beams, its results."""
+"""One text: the loop that writes it, saved texts, beams and next words, its results."""

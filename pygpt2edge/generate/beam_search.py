@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pygpt2edge import _core
-from pygpt2edge.generate.options import each_stop
 from pygpt2edge.generate.results import Completion, FinishReason, Timings
 from pygpt2edge.loaded_model import LoadedModel
+from pygpt2edge.options import texts
 
 EarlyStopping = bool | Literal["never"]
 
@@ -84,7 +84,7 @@ def beam_search(
     **others: Any,
 ) -> list[Completion]:
     """See `GPT2.beam_search`; `others` are fields of BeamOptions."""
-    options = BeamOptions(stop=each_stop(stop), **others)
+    options = BeamOptions(stop=texts("stop", stop), **others)
     tokens = model.tokens_of(prompt, allow_special=allow_special)
     return BeamSearch(model, tokens, options).run()
 

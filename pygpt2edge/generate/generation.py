@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 from pygpt2edge import _core
-from pygpt2edge.generate.options import GenerateOptions
 from pygpt2edge.generate.results import Completion, Piece, Timings, TokenLogprob
 from pygpt2edge.loaded_model import LoadedModel
+from pygpt2edge.options import SamplingParams
 from pygpt2edge.output_file import check_target, replaced_when_whole
 from pygpt2edge.tokenizer import Tokenizer
 
@@ -32,9 +33,12 @@ class Generation(Iterator[Piece]):
         return self._piece(self.core_text.next())
 
     @property
-    def options(self) -> GenerateOptions:
-        """Those of the text; the seed is the one that was drawn, where none was given."""
-        return GenerateOptions.of_core(self.core_text.options)
+    def params(self) -> SamplingParams:
+        """The options of the text, what drafts tokens apart; the seed is the one that was drawn,
+        where none was given."""
+        core = self.core_text.options
+        names = [each.name for each in fields(SamplingParams) if hasattr(core, each.name)]
+        return SamplingParams(**{name: getattr(core, name) for name in names})
 
     def pieces(self) -> list[Piece]:
         """Those that are there and were not taken yet; computes nothing."""
@@ -44,6 +48,11 @@ class Generation(Iterator[Piece]):
         """Goes on to the text's end, and returns all of it."""
         self.core_text.run()
         return self.completion()
+
+    def cancel(self) -> None:
+        """Ends the text where it is, within a layer of the pass that is under way. From any
+        thread."""
+        self.core_text.cancel()
 
     def completion(self) -> Completion:
         """The text so far, with its tokens and timings."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "timeout", "cancelled"]
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,14 @@ class Timings:
     prefill_s: float = 0.0
     decode_tokens: int = 0
     decode_s: float = 0.0
-    decode_passes: int = 0  # fewer than decode_tokens where guesses were right
-    guessed_tokens: int = 0
-    accepted_tokens: int = 0  # guesses that were right
+    decode_passes: int = 0  # fewer than decode_tokens where draft tokens were accepted
+    draft_tokens: int = 0
+    accepted_tokens: int = 0  # draft tokens that the model itself chose
+
+    @property
+    def acceptance_rate(self) -> float:
+        """The share of draft tokens that were accepted; 0 before there were any."""
+        return self.accepted_tokens / self.draft_tokens if self.draft_tokens else 0.0
 
     @property
     def prefill_tokens_per_s(self) -> float:
@@ -64,7 +69,8 @@ class Completion:
     """A generated text.
 
     `finish_reason` is "stop" when the model ended the text or a stop string came up (the text ends
-    before it), "length" when max_tokens or the context ran out, None when it was cut short.
+    before it), "length" when max_tokens or the context ran out, "timeout" when max_time did,
+    "cancelled" when somebody cancelled it, None while it goes on.
     """
 
     text: str

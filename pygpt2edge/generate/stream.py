@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+import secrets
+from collections.abc import Sequence
+from dataclasses import fields
 
 from pygpt2edge import _core
 from pygpt2edge.generate.generation import Generation
-from pygpt2edge.generate.options import MAX_GUESSES, GenerateOptions, each_stop, speculation
 from pygpt2edge.loaded_model import LoadedModel
+from pygpt2edge.options import SamplingParams
 
 
-def stream(
-    model: LoadedModel,
-    prompt: str | Sequence[int],
-    *,
-    logit_bias: Mapping[int, float] | None = None,
-    stop: str | Sequence[str] = (),
-    allow_special: bool = False,
-    draft: LoadedModel | None = None,
-    prompt_lookup: bool = False,
-    max_guesses: int = MAX_GUESSES,
-    **others: Any,
-) -> Generation:
-    """See `GPT2.stream`; `others` are fields of GenerateOptions."""
-    options = GenerateOptions(logit_bias=logit_bias or {}, stop=each_stop(stop), **others)
+def stream(model: LoadedModel, prompt: str | Sequence[int], params: SamplingParams) -> Generation:
+    """See `GPT2.stream`."""
+    tokens = model.tokens_of(prompt, allow_special=params.allow_special)
     text = _core.Text(
         model.core_model,
         model.tokenizer.tables,
         model.contexts,
-        model.tokens_of(prompt, allow_special=allow_special),
-        options.for_core(),
-        speculation(draft, prompt_lookup, max_guesses),
+        tokens,
+        text_options(params, len(tokens)),
+        _speculation(params),
     )
     return Generation(model, text)
 
@@ -41,18 +31,42 @@ def resume(
     model: LoadedModel,
     path: str | os.PathLike[str],
     max_tokens: int | None,
-    *,
-    draft: LoadedModel | None,
-    prompt_lookup: bool,
-    max_guesses: int,
+    drafts: SamplingParams,
 ) -> Generation:
-    """See `GPT2.resume`."""
+    """See `GPT2.resume`; of `drafts`, what drafts tokens counts."""
     text = _core.Text.resume(
         os.fsencode(path),
         model.core_model,
         model.tokenizer.tables,
         model.contexts,
         max_tokens,
-        speculation(draft, prompt_lookup, max_guesses),
+        _speculation(drafts),
     )
     return Generation(model, text)
+
+
+def text_options(params: SamplingParams, n_prompt: int) -> _core.TextOptions:
+    """For the core, of a text whose prompt has n_prompt tokens."""
+    kept = {each.name: getattr(params, each.name) for each in fields(params)}
+    for name in ("allow_special", "draft_model", "prompt_lookup", "max_draft_tokens"):
+        del kept[name]
+    return _core.TextOptions(
+        **kept
+        | {
+            "seed": secrets.randbits(64) if params.seed is None else params.seed,
+            "keep": n_prompt if params.keep == -1 else params.keep,
+        }
+    )
+
+
+def _speculation(params: SamplingParams) -> _core.SpeculationOptions:
+    draft, n = params.draft_model, params.max_draft_tokens
+    if draft is None:
+        return _core.SpeculationOptions(prompt_lookup=params.prompt_lookup, max_draft=n)
+    return _core.SpeculationOptions(
+        prompt_lookup=params.prompt_lookup,
+        draft=draft.core_model,
+        draft_tables=draft.tokenizer.tables,
+        draft_contexts=draft.contexts,
+        max_draft=n,
+    )

@@ -28,7 +28,7 @@ _SEPARATOR = re.compile(rf"\n?{re.escape(END_OF_TEXT)}\n?")
 class Evaluation:
     """What a text says about a model. The last three are None without a reference."""
 
-    tokens: int  # scored: all but the first of each window
+    tokens: int  # that were scored
     nll: float  # mean of -log p, in nats
     perplexity: float  # exp(nll)
     kl_mean: float | None = None  # of KL(reference || model), in nats
@@ -42,7 +42,7 @@ def evaluate(
     *,
     reference: LoadedModel | None = None,
     n_ctx: int | None = None,
-    keep: int = 0,
+    stride: int | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Evaluation:
     """Scores a text in windows of n_ctx tokens.
@@ -52,20 +52,23 @@ def evaluate(
         Each is given an end-of-text token in front, and all are strung together before the cut.
       reference: a model of the same vocabulary to compare with, such as the f32 file.
       n_ctx: the window; default, and at most, the smaller context of the models.
-      keep: how many of its last tokens each window hands on to the next, which begins with them: 0
-        makes windows that do not overlap, as most published figures have it; otherwise the model
-        sees what it sees of a text that slides (`context_overflow="slide"`).
+      stride: how many tokens a window is further on in the text than the one before; default the
+        whole window, so that none overlap, as most published figures have it. With less, a window
+        begins with the last tokens of the one before, and the model sees what it sees of a text
+        that slides with `discard=stride` (`context_overflow="slide"`).
       progress: called with (tokens done, tokens in all, "").
 
-    In a window every token but the first and those handed on is scored, given those before it.
+    In a window every token is scored, given those before it there, but for the first one and those
+    that an earlier window has scored.
     Memory beyond the models' is bounded by 128 rows of logits each.
 
     Raises ValueError for a text with nothing to score, a window that does not fit, models whose
     vocabularies differ, or one whose weights are no numbers.
     """
     n_window = _window(model, reference, n_ctx)
-    if not 0 <= keep < n_window:
-        raise ValueError(f"keep is {keep}; give 0 to {n_window - 1}, less than the window")
+    step = n_window if stride is None else stride
+    if not 1 <= step <= n_window:
+        raise ValueError(f"stride is {stride}; give 1 to {n_window}, the window")
     tokens = _stream(model, text)
     if reference is not None and not np.array_equal(tokens, _stream(reference, text)):
         raise ValueError(
@@ -76,7 +79,7 @@ def evaluate(
         raise ValueError("there is nothing to score: the text has no token")
     scores = _Scores()
     sequences = [each.session() for each in (model, reference) if each is not None]
-    for known, first, last in _chunks(len(tokens), n_window, keep):
+    for known, first, last in _chunks(len(tokens), n_window, step):
         for each in sequences if known is not None else ():
             each.truncate(0)
             each.append(tokens[known:first])
@@ -109,12 +112,12 @@ def _stream(model: LoadedModel, text: str) -> NDArray[np.int32]:
     return np.array(tokens, np.int32)
 
 
-def _chunks(n_tokens: int, n_window: int, keep: int) -> Iterator[tuple[int | None, int, int]]:
+def _chunks(n_tokens: int, n_window: int, stride: int) -> Iterator[tuple[int | None, int, int]]:
     """(known, first, last): the tokens first .. last - 1 are to be computed and predict first + 1
     .. last; where a window begins, it does so with the tokens known .. first - 1, which predict
     nothing new. A window's last token predicts none."""
     done = 0  # tokens that need not be predicted any more, but for the first
-    for start in range(0, n_tokens, n_window - keep):
+    for start in range(0, n_tokens, stride):
         end = min(start + n_window, n_tokens) - 1
         begin = max(start, done - 1)
         for first in range(begin, end, ROWS):

@@ -11,7 +11,7 @@ from pygpt2edge import _core
 from pygpt2edge.errors import ContextLengthError
 from pygpt2edge.generate.common_prefix import n_common
 from pygpt2edge.inspect.scoring import logprobs
-from pygpt2edge.loaded_model import LoadedModel
+from pygpt2edge.loaded_model import LoadedModel, token_ids
 
 Text = str | Sequence[int]
 
@@ -72,8 +72,11 @@ def _joined(prompt: Text, candidate: Text, encode: Callable[[str], list[int]]) -
     """The tokens of both together; text next to text is encoded as one."""
     if isinstance(prompt, str) and isinstance(candidate, str):
         return encode(prompt + candidate)
-    parts = [encode(part) if isinstance(part, str) else part for part in (prompt, candidate)]
-    return [int(token) for part in parts for token in part]
+    ids = [
+        encode(part) if isinstance(part, str) else token_ids(part, name)
+        for part, name in ((prompt, "prompt"), (candidate, "a candidate"))
+    ]
+    return [*ids[0], *ids[1]]
 
 
 def _check(

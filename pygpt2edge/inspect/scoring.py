@@ -25,7 +25,7 @@ def score(model: LoadedModel, text: str | Sequence[int]) -> NDArray[np.float32]:
     """See `GPT2.score`."""
     import numpy as np  # so late: what ranks texts needs none
 
-    tokens = model.tokenizer.encode(text) if isinstance(text, str) else list(text)
+    tokens = model.encoded(text)
     inputs = [model.start_token, *tokens][:-1]
     session = model.session()
     session.check(inputs)

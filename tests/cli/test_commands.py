@@ -53,8 +53,24 @@ def test_no_command_is_wrong_usage_and_shows_the_help(run: Run) -> None:
     assert "Commands:" in done.stderr
 
 
-def test_an_unknown_command(run: Run) -> None:
-    assert "frobnicate" in one_line_error(run("frobnicate"), 2)
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("generat", "generate"), ("Inspect", "inspect"), ("evaluate", "eval"), ("tokens", "tokenize")],
+)
+def test_an_unknown_command_that_is_close_to_one(run: Run, typed: str, meant: str) -> None:
+    message = one_line_error(run(typed, "-m", "x"), 2)
+    assert message == f'there is no command "{typed}"; did you mean "{meant}"?'
+
+
+@pytest.mark.parametrize("typed", ["frobnicate", "", "Once upon a time\nthere was"])
+def test_another_unknown_command(run: Run, typed: str) -> None:
+    message = one_line_error(run(typed), 2)
+    assert message.startswith(f'there is no command "{typed}"'.replace("\n", " "))
+    assert message.endswith(", ".join(COMMANDS))
+
+
+def test_an_unknown_option_before_the_command(run: Run) -> None:
+    assert "--frobnicate" in one_line_error(run("--frobnicate", "generate"), 2)
 
 
 def test_version(run: Run) -> None:

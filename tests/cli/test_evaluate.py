@@ -45,6 +45,10 @@ def test_the_figures_are_those_of_evaluate(run: Run, tmp_path: Path, folder: Pat
     alone = json.loads(run(*args, "--json", "-c", "8").stdout)
     assert alone.keys() == {"tokens", "nll", "perplexity"}
     assert alone["nll"] == evaluate(q4_0, TEXT, n_ctx=8).nll
+    overlapping = evaluate(q4_0, TEXT, n_ctx=8, stride=3).nll
+    for option in ("--stride", "--ppl-stride"):
+        found = json.loads(run(*args, "--json", "-c", "8", option, "3").stdout)
+        assert found["nll"] == overlapping != alone["nll"]
     table = run("eval", "-", "-m", folder / "q4_0.gguf", input=TEXT).stdout
     assert f"perplexity  {expected.perplexity:.3f}" in table
 
@@ -57,7 +61,8 @@ def test_the_figures_are_those_of_evaluate(run: Run, tmp_path: Path, folder: Pat
         ("abc", ["-c", "1"], 1, "expected 2 to"),
         ("abc", ["--reference", "missing.gguf"], 1, "missing.gguf"),
         ("abc", ["--no-such-option"], 2, "--no-such-option"),
-        ("abc", ["-c", "8", "--keep", "8"], 1, "keep is 8; give 0 to 7, less than the window"),
+        ("abc", ["-c", "8", "--stride", "9"], 1, "stride is 9; give 1 to 8, the window"),
+        ("abc", ["--stride", "0"], 2, "0"),
     ],
 )
 def test_errors(run: Run, text: str, args: list[str], status: int, found: str) -> None:

@@ -192,12 +192,6 @@ def test_a_missing_model(run: Run) -> None:
     assert "hub name" in message
 
 
-def test_a_checkpoint_folder_is_to_be_converted_first(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "my model").mkdir()
-    message = one_line_error(run("generate", "-m", "my model", "x"), 1)
-    assert message.endswith("pygpt2edge convert 'my model' 'my model.gguf'")
-
-
 @pytest.mark.parametrize("content", [b"", b"GGUF", b"hello, world" * 100])
 def test_a_file_that_is_no_model(run: Run, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "bad.gguf").write_bytes(content)

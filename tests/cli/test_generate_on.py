@@ -1,4 +1,4 @@
-"""`pygpt2edge generate` beyond one prompt and one context: endless, saved and resumed, guessing."""
+"""`pygpt2edge generate` beyond one prompt and one context: endless, saved, resumed, speculative."""
 
 from __future__ import annotations
 
@@ -25,11 +25,17 @@ def text_of(run: Run, *args: str | Path) -> str:
 def test_a_sliding_context(run: Run) -> None:
     args = [PROMPT, "-c", "64", "-n", "150", "--seed", "4", "--ignore-eos", "--no-echo"]
     expected = GPT2(n_ctx=64).generate(
-        PROMPT, max_tokens=150, seed=4, ignore_eos=True, context_overflow="slide", keep=20, pin=5
+        PROMPT,
+        max_tokens=150,
+        seed=4,
+        ignore_eos=True,
+        context_overflow="slide",
+        keep=5,
+        discard=39,
     )
-    found = text_of(run, *args, "--context-overflow", "slide", "--keep", "20", "--pin", "5")
+    found = text_of(run, *args, "--context-overflow", "slide", "--keep", "5", "--discard", "39")
     assert found.rstrip("\n") == expected.text.rstrip("\n")
-    assert text_of(run, *args, "--endless", "--keep", "20", "--pin", "5") == found
+    assert text_of(run, *args, "--endless", "--keep", "5", "--discard", "39") == found
     assert len(text_of(run, *args)) < len(found)
     failed = run("generate", *args, "--context-overflow", "error")
     assert failed.returncode == 1
@@ -82,15 +88,15 @@ def test_guesses_leave_the_text_as_it_is(run: Run) -> None:
     plain = text_of(run, *args)
     draft = demo_model_path()
     assert text_of(run, *args, "--draft", draft) == plain
-    assert text_of(run, *args, "--prompt-lookup", "--max-guesses", "3") == plain
+    assert text_of(run, *args, "--prompt-lookup", "--max-draft-tokens", "3") == plain
     done = json.loads(run("generate", *args, "--draft", draft, "--json").stdout)
     assert PROMPT + done["text"] == plain.rstrip("\n")
-    assert done["options"]["draft"] == str(draft)
+    assert done["options"]["draft_model"] == str(draft)
     timings = done["timings"]
-    assert 0 < timings["accepted_tokens"] <= timings["guessed_tokens"]
+    assert 0 < timings["accepted_tokens"] <= timings["draft_tokens"]
     assert timings["decode_passes"] + timings["accepted_tokens"] == timings["decode_tokens"] == 39
     told = run("generate", *args, "--draft", draft).stderr
-    assert f"of {timings['guessed_tokens']} right" in told or "tokens a pass" in told
+    assert f"of {timings['draft_tokens']} tokens accepted" in told or "tokens a pass" in told
 
 
 @pytest.mark.parametrize(
@@ -101,8 +107,8 @@ def test_guesses_leave_the_text_as_it_is(run: Run) -> None:
         (["--resume", "x", "--temp", "1"], "--temperature does not go with --resume"),
         ([PROMPT, "--save", "x", "--num-beams", "2"], "leave out --n and --num-beams"),
         ([PROMPT, "--context-overflow", "grow"], "'grow' is not one of 'stop', 'error', 'slide'"),
-        ([PROMPT, "--keep", "0"], "0 is out of range, expected 1"),
-        ([PROMPT, "--max-guesses", "16"], "16 is out of range, expected 1 to 15"),
+        ([PROMPT, "--discard", "0"], "discard is 0; give 1"),
+        ([PROMPT, "--draft-max", "16"], "16 is out of range, expected 1 to 15"),
     ],
 )
 def test_wrong_usage(run: Run, args: list[str], what: str) -> None:

@@ -48,8 +48,10 @@ def test_json_has_all_texts(run: Run, model: GPT2, beams: int) -> None:
     done = run("generate", PROMPT, "--n", "2", "-n", "6", "--json", *args)
     result = json.loads(done.stdout)
     assert done.stderr == ""
-    options = {"num_beams": 3} if beams > 1 else {"seed": 4, "logprobs": 2}
-    expected = model.generate_n(PROMPT, 2, max_tokens=6, **options)
+    if beams > 1:
+        expected = model.beam_search(PROMPT, 3, 2, max_tokens=6)
+    else:
+        expected = model.generate_n(PROMPT, 2, max_tokens=6, seed=4, logprobs=2)
     assert result["prompt_tokens"] == expected[0].prompt_tokens
     assert result["options"]["max_tokens"] == 6
     for found, text in zip(result["completions"], expected, strict=True):

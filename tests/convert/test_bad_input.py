@@ -38,8 +38,9 @@ def test_empty_folder(refused, tmp_path):
     refused(tmp_path / "empty", FileNotFoundError, r"holds no checkpoint.*config\.json")
 
 
-def test_weights_given_instead_of_their_folder(refused, data):
-    refused(data / "hugging_face" / "model.safetensors", FormatError, "name its folder")
+def test_weights_away_from_their_folder(refused, data, tmp_path):
+    weights = shutil.copy(data / "hugging_face" / "model.safetensors", tmp_path / "a.safetensors")
+    refused(weights, FileNotFoundError, "config.json: missing; it is needed beside a.safetensors")
 
 
 def test_folder_of_ggufs(refused, tmp_path):

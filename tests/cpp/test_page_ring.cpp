@@ -22,7 +22,7 @@ void fill(std::byte* page, int value, size_t n_bytes = kBytes) {
   std::memset(page, value, n_bytes);
 }
 
-// Pages of a context lie in consecutive slots, which go round; pinned ones have slots of their own.
+// Pages of a context lie in consecutive slots, which go round; fixed ones have slots of their own.
 void test_slots() {
   const auto pool = std::make_shared<PagePool>(kBytes, 4);
   for (int n_fixed = 0; n_fixed < 3; ++n_fixed) {
@@ -145,12 +145,12 @@ void test_next_runs(int n_fixed) {
   const auto ring = std::make_shared<PageRing>(pool, n_fixed, n_turning);
   KvCache active(kConfig, kPages * kPositions, kType, ring, 0);
   write_to(active, 0, kPages * kPositions, 1);
-  std::vector<std::byte*> pinned(active.pages().begin(), active.pages().begin() + n_fixed);
+  std::vector<std::byte*> fixed(active.pages().begin(), active.pages().begin() + n_fixed);
   for (int round = 2; round < 30; ++round) {
     KvCache next = active.next_run();
     CHECK(next.pages().empty());
     next.share(active, n_fixed * kPositions);
-    CHECK(std::equal(pinned.begin(), pinned.end(), next.pages().begin(), next.pages().end()));
+    CHECK(std::equal(fixed.begin(), fixed.end(), next.pages().begin(), next.pages().end()));
     next.make_room(n_fixed * kPositions, n_next * kPositions);
     CHECK(is_written(next, n_fixed, 0));
     write_to(next, n_fixed * kPositions, n_next * kPositions, round);
@@ -164,14 +164,14 @@ void test_next_runs(int n_fixed) {
   }
 }
 
-// What is cut off is given up, and pinned pages stay where both contexts see them.
-void test_truncate_beside_pinned_pages() {
+// What is cut off is given up, and fixed pages stay where both contexts see them.
+void test_truncate_beside_fixed_pages() {
   const auto pool = cache_pool();
   const auto ring = std::make_shared<PageRing>(pool, 1, 5);
   KvCache active(kConfig, 4 * kPositions, kType, ring, 0);
   write_to(active, 0, 4 * kPositions, 1);
   KvCache next = active.next_run();
-  next.share(active, 80);  // a whole pinned page, and 16 positions
+  next.share(active, 80);  // a whole fixed page, and 16 positions
   CHECK(pool->n_used() == 5 && is_written(next, 1, 1));
   write_to(next, 80, 3 * kPositions, 2);
   CHECK(pool->n_used() == 6 && is_written(active, 1, 1));
@@ -200,6 +200,6 @@ int main() {
   test_fork();
   test_share();
   for (int n_fixed = 0; n_fixed < 4; ++n_fixed) test_next_runs(n_fixed);
-  test_truncate_beside_pinned_pages();
+  test_truncate_beside_fixed_pages();
   return check::done();
 }

@@ -50,12 +50,13 @@ TextOptions some_options() {
   return options;
 }
 
-TextOptions sliding(int keep, int pin) {
+// The context slides from all it holds to the first n_first and the last n_last.
+TextOptions sliding(int n_last, int n_first) {
   TextOptions options = some_options();
   options.max_tokens = 300;
   options.context_overflow = Overflow::kSlide;
-  options.keep = keep;
-  options.pin = pin;
+  options.keep = n_first;
+  options.discard = kContext - n_first - n_last;
   return options;
 }
 

@@ -1,12 +1,12 @@
 // Drafts change how fast a text comes, and nothing else.
-#include "generate/speculation.h"
+#include "generate/drafting/speculation.h"
 
 #include <algorithm>
 #include <numeric>
 
 #include "check.h"
-#include "generate/model_drafter.h"
-#include "generate/prompt_lookup.h"
+#include "generate/drafting/model_drafter.h"
+#include "generate/drafting/prompt_lookup.h"
 #include "generate/text.h"
 #include "tiny_model.h"
 
@@ -27,11 +27,12 @@ TextOptions base(std::optional<int64_t> max_tokens) {
   return options;
 }
 
-TextOptions sliding(int keep, int pin, int64_t max_tokens) {
+// The context slides from 80 tokens to the first n_first and the last n_last.
+TextOptions sliding(int n_last, int n_first, int64_t max_tokens) {
   TextOptions options = base(max_tokens);
   options.context_overflow = Overflow::kSlide;
-  options.keep = keep;
-  options.pin = pin;
+  options.keep = n_first;
+  options.discard = 80 - n_first - n_last;
   return options;
 }
 
@@ -52,11 +53,12 @@ std::vector<TextOptions> many_options() {
   all[7].max_tokens = 1;
   all[8].max_tokens = std::nullopt;
   all[8].context_overflow = Overflow::kError;
-  for (const auto& [keep, pin] : {std::pair{20, 0}, {9, 40}, {1, 0}, {78, 1}, {1, 65}, {79, 0}}) {
-    all.push_back(sliding(keep, pin, 260));
+  for (const auto& [n_last, n_first] :
+       {std::pair{20, 0}, {9, 40}, {1, 0}, {78, 1}, {1, 65}, {79, 0}}) {
+    all.push_back(sliding(n_last, n_first, 260));
   }
   all.back().sampling.repetition_penalty = 1.2;
-  all.back().sampling.repetition_window = 10;
+  all.back().sampling.penalty_last_n = 10;
   return all;
 }
 
@@ -177,10 +179,6 @@ void test_own_drafters(const Models& models) {
       drafts_of(&models.small, true, 80), drafts_of(&models.short_one, false, 0)};
   for (const SpeculationOptions& kind : kinds) {
     for (TextOptions options : many_options()) {
-      if (kind.draft == models.short_one.model && options.keep) {
-        options.keep = 5;
-        options.pin = 3;
-      }
       const std::vector<int32_t> prompt = {7, 8, 9, 7, 8, 9};
       const TextState expected = finished(*begin(models.large, prompt, options, nullptr));
       const auto text = begin(models.large, prompt, options, speculation(models, kind, options));
@@ -227,7 +225,6 @@ void test_what_does_not_fit(const Models& models) {
     return throws<std::invalid_argument>([&] { speculation(models, options, text); });
   };
   CHECK(is_refused(drafts_of(&other, false, 80), base(1)));
-  CHECK(is_refused(drafts_of(&models.short_one, false, 0), sliding(40, 0, 1)));
   for (const auto& [least, most] : {std::pair{0, 0}, {0, 16}, {-1, 5}, {6, 5}, {INT32_MIN, 1}}) {
     SpeculationOptions options = drafts_of(nullptr, true, 0);
     options.min_draft = least;
@@ -240,11 +237,11 @@ void test_what_does_not_fit(const Models& models) {
 // ---- the model that drafts ----
 
 // However many tokens were accepted: its contexts are those of the text and its draft.
-void test_a_draft_that_slides_stays_in_step(const Models& models, int keep, int pin) {
-  const SlideOptions slide{true, keep, pin};
+void test_a_draft_that_slides_stays_in_step(const Models& models, int n_last, int n_first) {
+  const SlideOptions slide{true, n_first, 30 - n_first - n_last};
   const ContextOptions contexts{0, kType};
   const auto& model = models.short_one.model;
-  Random random(static_cast<uint32_t>(100 * keep + pin));
+  Random random(static_cast<uint32_t>(100 * n_last + n_first));
   ModelDrafter drafter(model, contexts, slide);
   std::vector<int32_t> text = {1, 2};
   const Sampler sampler{SamplerOptions{}};
@@ -264,9 +261,9 @@ void test_a_draft_that_slides_stays_in_step(const Models& models, int keep, int 
     std::vector<int32_t> all = text;
     all.insert(all.end(), drafted.begin(), drafted.end() - 1);
     Window fresh(model, contexts, slide);
-    // The next context begins in a pass after that of the pinned tokens.
-    const auto n_pinned = std::min(all.size() - 1, static_cast<size_t>(pin));
-    if (n_pinned > 0) fresh.append(std::span(all).first(n_pinned), 1, {});
+    // The next context begins in a pass after that of the kept tokens.
+    const auto n_kept = std::min(all.size() - 1, static_cast<size_t>(n_first));
+    if (n_kept > 0) fresh.append(std::span(all).first(n_kept), 1, {});
     fresh.append(all, 1, {});
     const Window::Contexts expected = fresh.contexts(), found = drafter.window().contexts();
     CHECK(drafter.window().length() == fresh.length());
@@ -365,8 +362,8 @@ int main() {
   test_interrupts(models);
   test_a_draft_that_is_the_model_itself(models);
   test_what_does_not_fit(models);
-  for (const auto& [keep, pin] : {std::pair{1, 0}, {19, 9}, {5, 20}, {29, 0}, {10, 0}}) {
-    test_a_draft_that_slides_stays_in_step(models, keep, pin);
+  for (const auto& [n_last, n_first] : {std::pair{1, 0}, {19, 9}, {5, 20}, {29, 0}, {10, 0}}) {
+    test_a_draft_that_slides_stays_in_step(models, n_last, n_first);
   }
   test_lookup();
   test_pace_finds_what_pays();

@@ -138,7 +138,7 @@ void test_bad_input(const TinyModel& tiny) {
   CHECK(!too_long->finished());
   Request slides{Random(1).tokens(3 * n_ctx, n_vocab), options_of(5, 1)};
   slides.options.context_overflow = Overflow::kSlide;
-  slides.options.pin = 3;
+  slides.options.keep = 3;
   const auto slid = begin(tiny, slides);
   slid->check();
   slid->run({});
@@ -179,8 +179,8 @@ void test_interrupts(const TinyModel& tiny) {
   struct Stop {};
   Request request{Random(3).tokens(150, tiny.model->config().n_vocab), options_of(160, 3)};
   request.options.context_overflow = Overflow::kSlide;
-  request.options.keep = 50;
-  request.options.pin = 70;
+  request.options.keep = 70;
+  request.options.discard = 80;
   const auto plain = begin(tiny, request), text = begin(tiny, request);
   plain->run({});
   int n_calls = 0;
@@ -236,7 +236,7 @@ std::vector<Request> many_requests(const TinyModel& tiny) {
   for (const size_t i : {7, 8}) {
     requests[i].options.context_overflow = Overflow::kSlide;
     requests[i].options.max_tokens = 150;
-    requests[i].options.pin = i == 7 ? 0 : 20;
+    requests[i].options.keep = i == 7 ? 0 : 20;
   }
   for (size_t i = 0; i < requests.size(); ++i) requests[i].options.sampling.seed = i;
   return requests;

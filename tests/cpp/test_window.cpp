@@ -16,10 +16,11 @@ constexpr auto kType = kernels::CacheType::kF16;
 struct Stop {};
 
 struct Case {
-  int n_ctx, keep, pin;
+  int n_ctx, n_last, keep;
 };
 
-// Contexts that are whole pages and that are not; what is kept and pinned likewise.
+// Contexts that are whole pages and that are not; the tokens that go on, and those that stay,
+// likewise.
 constexpr Case kCases[] = {
     {40, 1, 0},     {40, 30, 9},   {40, 20, 10},   {64, 32, 0},    {65, 64, 0},   {100, 50, 7},
     {128, 64, 0},   {128, 1, 64},  {128, 64, 63},  {150, 20, 128}, {150, 1, 148}, {192, 64, 64},
@@ -28,7 +29,7 @@ constexpr Case kCases[] = {
 };
 
 Window sliding(const TinyModel& tiny, const Case& c) {
-  return {tiny.model, {c.n_ctx, kType}, {true, c.keep, c.pin}};
+  return {tiny.model, {c.n_ctx, kType}, {true, c.keep, c.n_ctx - c.keep - c.n_last}};
 }
 
 std::vector<int32_t> first(const std::vector<int32_t>& text, int64_t n) {
@@ -37,10 +38,10 @@ std::vector<int32_t> first(const std::vector<int32_t>& text, int64_t n) {
 
 // What the context in use has of a text: its first tokens, and its last from a start on.
 std::vector<int32_t> in_view(const Case& c, const std::vector<int32_t>& text) {
-  const int n = static_cast<int>(text.size()), stride = c.n_ctx - c.keep - c.pin;
+  const int n = static_cast<int>(text.size()), stride = c.n_ctx - c.n_last - c.keep;
   if (n <= c.n_ctx) return text;
-  const int start = c.pin + (n - c.n_ctx + stride - 1) / stride * stride;
-  std::vector<int32_t> tokens = first(text, c.pin);
+  const int start = c.keep + (n - c.n_ctx + stride - 1) / stride * stride;
+  std::vector<int32_t> tokens = first(text, c.keep);
   tokens.insert(tokens.end(), text.begin() + start, text.end());
   return tokens;
 }
@@ -80,9 +81,9 @@ void test_portions(const TinyModel& tiny, const Case& c, int largest, uint32_t s
 
 // Token by token, for several turns of the ring: once it is full, the pages are always the same.
 void test_pages_stay(const TinyModel& tiny, const Case& c) {
-  const int stride = c.n_ctx - c.keep - c.pin;
-  const int n_pages = KvCache::page_count(c.n_ctx), n_fixed = c.pin / kernels::kPagePositions;
-  const int capacity = n_pages + KvCache::page_count(c.pin + c.keep) - n_fixed;
+  const int stride = c.n_ctx - c.n_last - c.keep;
+  const int n_pages = KvCache::page_count(c.n_ctx), n_fixed = c.keep / kernels::kPagePositions;
+  const int capacity = n_pages + KvCache::page_count(c.keep + c.n_last) - n_fixed;
   const int once_round = c.n_ctx + stride * (capacity + 1);
   const std::vector<int32_t> text =
       Random(5).tokens(std::min(once_round + 200, 1500), tiny.model->config().n_vocab);
@@ -128,14 +129,15 @@ void test_one_context(const TinyModel& tiny) {
 
 void test_no_room(const TinyModel& tiny) {
   constexpr int kLeast = std::numeric_limits<int>::min(), kMost = std::numeric_limits<int>::max();
-  const Case bad[] = {{200, 0, 0},      {200, 200, 0},      {200, 100, 100}, {200, 10, -1},
-                      {200, -1, 0},     {200, 1, kLeast},   {200, 1, kMost}, {200, kMost, 1},
-                      {200, kLeast, 1}, {200, kMost, kMost}};
-  for (const Case& c : bad) {
-    CHECK(throws<std::invalid_argument>([&] { sliding(tiny, c); }));
+  const std::pair<int, int> bad[] = {{0, 0},      {0, 200},      {100, 100}, {10, -1},
+                                     {-1, 1},     {1, kLeast},   {1, kMost}, {kMost, 1},
+                                     {kLeast, 1}, {kMost, kMost}};
+  for (const auto& [keep, discard] : bad) {
+    const SlideOptions slide{true, keep, discard};
+    CHECK(throws<std::invalid_argument>([&] { Window(tiny.model, {200, kType}, slide); }));
   }
   CHECK(
-      throws<std::invalid_argument>([&] { Window(tiny.model, {200, kType}, {true, {}, kLeast}); }));
+      throws<std::invalid_argument>([&] { Window(tiny.model, {200, kType}, {true, kLeast, {}}); }));
   CHECK(throws<std::invalid_argument>([&] { Window(tiny.model, {201, kType}, {}); }));
 }
 
@@ -295,14 +297,14 @@ void test_interrupts(const TinyModel& tiny, const Case& c, uint32_t seed) {
 }
 
 void test_restore(const TinyModel& tiny, const Case& c) {
-  const int n_all = c.n_ctx + 2 * (c.n_ctx - c.keep - c.pin) + 70;
+  const int n_all = c.n_ctx + 2 * (c.n_ctx - c.n_last - c.keep) + 70;
   const std::vector<int32_t> text =
       Random(9).tokens(n_all + 2 * c.n_ctx, tiny.model->config().n_vocab);
   Window window = sliding(tiny, c);
   const int step = c.n_ctx < 50 ? 1 : 17;
   for (int64_t n = 1; n < n_all; n += step) {
     window.append(first(text, n), 1, {});
-    // There may be none where a context became full in the pass that computed the pinned tokens.
+    // There may be none where a context became full in the pass that computed the kept tokens.
     const Window::Contexts contexts = window.contexts();
     CHECK(!contexts.sequences.empty() || window.context().length() == c.n_ctx);
     check_restored(tiny, c, window, text, 1 + n % 3 * (c.n_ctx / 2));

@@ -7,8 +7,8 @@
 
 #include "base/recently_used.h"
 #include "check.h"
-#include "generate/word.h"
-#include "generate/word_vocabulary.h"
+#include "generate/words/word.h"
+#include "generate/words/word_vocabulary.h"
 #include "tokenize/unicode_classes.h"
 #include "tokenize/utf8.h"
 

@@ -21,7 +21,7 @@ def same(found: Completion, expected: Completion) -> bool:
     return all(getattr(found, name) == getattr(expected, name) for name in what)
 
 
-SLIDE = {"context_overflow": "slide", "keep": 100, "pin": 3, "ignore_eos": True}
+SLIDE = {"context_overflow": "slide", "keep": 3, "discard": 153, "ignore_eos": True}
 
 
 @pytest.mark.slow
@@ -44,7 +44,7 @@ def test_texts_are_those_of_single_calls(
 ) -> None:
     options = {"max_tokens": 20, **options}
     before = model.cache_bytes_used
-    found = model.generate_n(prompt, 3, seed=2**64 - 2, max_batch=2, **options)
+    found = model.generate_n(prompt, 3, seed=2**64 - 2, **options)
     seeds = [2**64 - 2, 2**64 - 1, 0]
     for text, seed in zip(found, seeds, strict=True):
         assert same(text, model.generate(prompt, seed=seed, **options))
@@ -53,10 +53,10 @@ def test_texts_are_those_of_single_calls(
 
 @pytest.mark.slow
 @settings(deadline=None, max_examples=15)
-@given(n=st.integers(1, 7), n_prompt=st.integers(1, 140), max_batch=st.integers(1, 8))
-def test_any_number(model: GPT2, n: int, n_prompt: int, max_batch: int) -> None:
+@given(n=st.integers(1, 18), n_prompt=st.integers(1, 140))
+def test_any_number(model: GPT2, n: int, n_prompt: int) -> None:
     prompt = (model.tokenizer.encode(PROMPT) * 20)[:n_prompt]
-    found = model.generate_n(prompt, n, max_batch=max_batch, max_tokens=5, seed=n_prompt)
+    found = model.generate_n(prompt, n, max_tokens=5, seed=n_prompt)
     assert len(found) == n
     for i, text in enumerate(found):
         assert same(text, model.generate(prompt, max_tokens=5, seed=n_prompt + i))
@@ -94,7 +94,5 @@ def test_refusals(model: GPT2) -> None:
         model.generate_n(PROMPT, 2, seed=-1)
     with pytest.raises(ValueError, match="max_tokens is -1"):
         model.generate_n(PROMPT, 2, max_tokens=-1)
-    with pytest.raises(ValueError, match="max_batch is 0"):
-        model.generate_n(PROMPT, 2, max_batch=0)
     with pytest.raises(ContextLengthError, match="do not fit a context of 256"):
         model.generate_n([5] * 257, 2)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from pygpt2edge import _core
 from pygpt2edge._core import Sampler, random_uniform, top_logprobs
 
 INF = float("inf")
@@ -46,34 +47,121 @@ def test_random_numbers_are_philox(seed: int, draw: int) -> None:
     assert random_uniform(seed, draw) == ((second << 32 | first) >> 11) * 2.0**-53
 
 
-def plain_sample(logits: Logits, seen: list[int], draw: int, **options: Any) -> tuple[int, float]:
-    """The token, and how far the random number was from choosing another, as a share of 1."""
-    o: dict[str, Any] = {
-        "temperature": 0.8, "top_k": 40, "top_p": 1.0, "min_p": 0.0, "repetition_penalty": 1.0,
-        "repetition_window": 0, "logit_bias": {}, "seed": 0,
-    } | options  # fmt: skip
+DEFAULTS: dict[str, Any] = {
+    "temperature": 0.8, "top_k": 40, "top_p": 1.0, "min_p": 0.0, "typical_p": 1.0,
+    "xtc_probability": 0.0, "xtc_threshold": 0.1, "repetition_penalty": 1.0,
+    "frequency_penalty": 0.0, "presence_penalty": 0.0, "penalty_last_n": -1,
+    "dry_multiplier": 0.0, "dry_base": 1.75, "dry_allowed_length": 2, "dry_penalty_last_n": -1,
+    "dry_sequence_breakers": ["\n", ":", '"', "*"], "no_repeat_ngram_size": 0, "min_tokens": 0,
+    "suppress_tokens": [], "begin_suppress_tokens": [], "forced_first_token": None,
+    "logit_bias": {}, "seed": 0, "logits_processor": None, "end_tokens": [],
+}  # fmt: skip
+
+# What the tokens that the tests accept stand for.
+TEXTS = ["a", "b", ":", "c", "b:", "c ", "d"]
+TABLES = _core.TokenizerTables(
+    [t.replace(" ", "\u0120") for t in TEXTS], [], ["b :"], None, None, path="tiny"
+)
+
+
+def last(tokens: list[Any], n: int) -> list[Any]:
+    return tokens if n < 0 else tokens[max(0, len(tokens) - n) :]
+
+
+def plain_dry(x: Logits, text: list[int], o: dict[str, Any]) -> None:
+    """Every earlier place that ends as the text does, compared token by token."""
+    if o["dry_multiplier"] == 0:
+        return
+    breakers = o["dry_sequence_breakers"]
+    since = 0  # tokens after the last one that a breaker ends in
+    spelled = [TEXTS[t] for t in text] if breakers else [""] * len(text)
+    for i in range(len(text)):
+        before, through = "".join(spelled[:i]), "".join(spelled[: i + 1])
+        is_end = any(through.find(b, max(0, len(before) - len(b) + 1)) >= 0 for b in breakers)
+        since = 0 if is_end else since + 1
+    seen = last(text, o["dry_penalty_last_n"])
+    repeated: dict[int, int] = {}
+    for end in range(1, len(seen)):
+        n = 0
+        while n < min(end, since) and seen[end - 1 - n] == seen[-1 - n]:
+            n += 1
+        repeated[seen[end]] = max(n, repeated.get(seen[end], 0))
+    for token, n in repeated.items():
+        is_breaker = breakers and any(b in TEXTS[token] for b in breakers)
+        if n >= o["dry_allowed_length"] and not is_breaker:
+            x[token] -= o["dry_multiplier"] * o["dry_base"] ** (n - o["dry_allowed_length"])
+
+
+def plain_logits(logits: Logits, prompt: list[int], added: list[int], o: dict[str, Any]) -> Logits:
+    """All that comes before temperature."""
     x = logits.copy()
+    text = prompt + added
+    if o["logits_processor"]:
+        o["logits_processor"](x, np.array(text, np.int32))
     for token, bias in o["logit_bias"].items():
         x[token] += np.float32(bias)
-    window = o["repetition_window"]
-    for token in set(seen[-window:] if window else seen):
+    was_added = last([False] * len(prompt) + [True] * len(added), o["penalty_last_n"])
+    seen = last(text, o["penalty_last_n"])
+    for token in set(seen):
         scale = o["repetition_penalty"]
         x[token] = x[token] / scale if x[token] > 0 else x[token] * scale
+        count = sum(t == token and new for t, new in zip(seen, was_added, strict=True))
+        x[token] -= count * o["frequency_penalty"] + (count > 0) * o["presence_penalty"]
+    plain_dry(x, text, o)
+    n = o["no_repeat_ngram_size"]
+    for i in range(len(text) - n + 1 if n else 0):
+        if text[i : i + n - 1] == text[len(text) - n + 1 :]:
+            x[text[i + n - 1]] = -INF
+    x[o["end_tokens"] if len(added) < o["min_tokens"] else []] = -INF
+    x[o["suppress_tokens"]] = -INF
+    x[o["begin_suppress_tokens"] if not added else []] = -INF
+    return x
+
+
+def crossing(shares: NDArray[np.float64], p: float) -> tuple[int, float]:
+    """How many it takes to reach a share, and how near another number was."""
+    n = min(int(np.searchsorted(shares, p)) + 1, len(shares))
+    return n, float(np.abs(shares - p).min())
+
+
+def plain_sample(
+    logits: Logits, prompt: list[int], draw: int, added: list[int] | None = None, **options: Any
+) -> tuple[int, float]:
+    """The token, and how far the random number was from choosing another, as a share of 1."""
+    o = DEFAULTS | options
+    added = added or []
+    if not added and o["forced_first_token"] is not None:
+        return o["forced_first_token"], 1.0
+    x = plain_logits(logits, prompt, added, o)
     order = np.lexsort((np.arange(len(x)), -x))  # by logit, then by id
     order = order[x[order] > -INF]
     if o["temperature"] == 0 or o["top_k"] == 1:
-        return int(order[0]), 1.0
+        return int(order[0]), float(np.diff(-x[order[:2]]).min(initial=1.0)) or 1.0
     order = order[: o["top_k"] or None]
     weights = np.exp((x[order].astype(np.float64) - float(x[order[0]])) / o["temperature"])
     margin = 1.0
     if o["top_p"] < 1:
-        shares = np.cumsum(weights) / weights.sum()
-        n = int(np.searchsorted(shares, o["top_p"])) + 1
-        margin = float(np.abs(shares - o["top_p"]).min())
+        n, margin = crossing(np.cumsum(weights) / weights.sum(), o["top_p"])
         order, weights = order[:n], weights[:n]
     order, weights = order[weights >= o["min_p"]], weights[weights >= o["min_p"]]
-    if o["top_k"] == 0 and o["top_p"] == 1:  # drawn by id
-        weights, order = weights[np.argsort(order)], np.sort(order)
+    if o["typical_p"] < 1:  # TypicalLogitsWarper
+        p = weights / weights.sum()
+        distance = np.abs(-np.log(p) + (p * np.log(p)).sum())
+        typical = np.argsort(distance, kind="stable")
+        n, near = crossing(np.cumsum(p[typical]), o["typical_p"])
+        ends = distance[typical[max(0, n - 1) : n + 1]]
+        margin = min(margin, near, float(np.diff(ends).min(initial=1.0)) or 1e-10)
+        kept = np.sort(typical[:n])
+        order, weights = order[kept], weights[kept]
+    chance = random_uniform(o["seed"], draw, 1)
+    excludes = chance < o["xtc_probability"]
+    if excludes:
+        p = weights / weights.sum()
+        margin = min(margin, float(np.abs(p - o["xtc_threshold"]).min()))
+        top = int((p >= o["xtc_threshold"]).sum())
+        order, weights = order[max(0, top - 1) :], weights[max(0, top - 1) :]
+    if o["top_k"] == 0 and o["top_p"] == 1 and o["typical_p"] == 1 and not excludes:
+        weights, order = weights[np.argsort(order)], np.sort(order)  # drawn by id
     shares = np.cumsum(weights) / weights.sum()
     uniform = random_uniform(o["seed"], draw)
     margin = min(margin, float(np.abs(shares - uniform).min()))
@@ -87,6 +175,12 @@ def sampler_that_saw(tokens: list[int], **options: Any) -> Sampler:
     return sampler
 
 
+def lift(logits: Logits, text: NDArray[np.int32]) -> None:
+    """A logits_processor that looks at both."""
+    logits[: 1 + len(text)] += 1.5
+
+
+tokens_seen = st.lists(st.integers(0, 6), max_size=3)
 options = st.fixed_dictionaries(
     {},
     optional={
@@ -94,19 +188,37 @@ options = st.fixed_dictionaries(
         "top_k": st.sampled_from([0, 1, 2, 3, 40, 500]),
         "top_p": st.sampled_from([0.0, 0.3, 0.9, 0.999, 1.0]),
         "min_p": st.sampled_from([0.0, 0.05, 0.5, 1.0]),
+        "typical_p": st.sampled_from([0.0, 0.2, 0.9, 1.0]),
+        "xtc_probability": st.sampled_from([0.0, 0.5, 1.0]),
+        "xtc_threshold": st.sampled_from([0.01, 0.1, 0.3]),
         "repetition_penalty": st.sampled_from([0.7, 1.0, 1.3, 2.0]),
-        "repetition_window": st.sampled_from([0, 1, 3]),
+        "frequency_penalty": st.sampled_from([-0.5, 0.0, 0.7, 2.0]),
+        "presence_penalty": st.sampled_from([-2.0, 0.0, 1.0]),
+        "penalty_last_n": st.sampled_from([-1, 0, 1, 3]),
+        "dry_multiplier": st.sampled_from([0.0, 0.8, 3.0]),
+        "dry_base": st.sampled_from([1.0, 1.75]),
+        "dry_allowed_length": st.integers(1, 3),
+        "dry_penalty_last_n": st.sampled_from([-1, 0, 5, 50]),
+        "dry_sequence_breakers": st.sampled_from([[], [":"], ["b:", "d"], [":c", "c d"]]),
+        "no_repeat_ngram_size": st.integers(0, 4),
+        "min_tokens": st.integers(0, 8),
+        "suppress_tokens": tokens_seen,
+        "begin_suppress_tokens": tokens_seen,
+        "forced_first_token": st.sampled_from([None, 3]),
         "logit_bias": st.dictionaries(st.integers(0, 6), st.sampled_from([-INF, -5.0, 1.5, 100.0])),
+        "logits_processor": st.sampled_from([None, lift]),
+        "end_tokens": tokens_seen,
         "seed": st.integers(0, 2**64 - 1),
     },
 )
+texts = st.lists(st.integers(0, 6), max_size=12) | st.lists(st.integers(0, 2), max_size=40)
 
 
 @pytest.mark.slow
-@settings(max_examples=500, deadline=None)
-@given(options, st.integers(8, 300), st.lists(st.integers(0, 6), max_size=6), st.data())
+@settings(max_examples=1000, deadline=None)
+@given(options, st.integers(8, 300), texts, texts, st.data())
 def test_equals_the_plain_version(
-    chosen: dict[str, Any], n_vocab: int, seen: list[int], data: st.DataObject
+    chosen: dict[str, Any], n_vocab: int, prompt: list[int], added: list[int], data: st.DataObject
 ) -> None:
     generator = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     logits = generator.normal(0, 3, n_vocab).astype(np.float32)
@@ -114,12 +226,16 @@ def test_equals_the_plain_version(
         logits = np.round(logits)  # many ties
     logits[7:][generator.random(n_vocab - 7) < 0.1] = -INF
     logits[-1] = 1.0  # one that no option bans
-    sampler = sampler_that_saw(seen, **chosen)
+    sampler = Sampler(**chosen, tables=TABLES)
+    for token in prompt:
+        sampler.accept_prompt(token)
+    for token in added:
+        sampler.accept(token)
     for draw in range(8):
-        expected, margin = plain_sample(logits, seen, draw, **chosen)
+        expected, margin = plain_sample(logits, prompt, draw, added, **chosen)
         token = sampler.sample(logits)
         # Closer than this, NumPy's exp and order of summing may say otherwise.
-        assert token == expected or margin < 1e-9
+        assert token == expected or margin < 1e-6
         assert sampler.draw_index == draw + 1
 
 
@@ -260,8 +376,105 @@ def test_the_penalty_counts_a_token_once_and_only_in_the_window() -> None:
     assert sampler_that_saw([0], **greedy).sample(logits) == 1  # 4 / 2 < 2.5
     assert sampler_that_saw([0, 0, 0, 1], **greedy).sample(logits) == 0  # not 4 / 8
     # The window of one has forgotten token 0; a negative logit is multiplied.
-    assert sampler_that_saw([0, 1], repetition_window=1, **greedy).sample(logits) == 0
+    assert sampler_that_saw([0, 1], penalty_last_n=1, **greedy).sample(logits) == 0
     assert sampler_that_saw([2], **greedy).sample(logits_of([-9, -9, -1.0, -1.5])) == 3
+
+
+def test_frequency_and_presence_count_what_was_generated() -> None:
+    logits = logits_of([4.0, 3.0])
+    for name, value in (("frequency_penalty", 0.6), ("presence_penalty", 1.2)):
+        sampler = Sampler(temperature=0.0, **{name: value})
+        for _ in range(5):
+            sampler.accept_prompt(0)
+        assert sampler.sample(logits) == 0
+        sampler.accept(0)
+        assert sampler.sample(logits) == (0 if name == "frequency_penalty" else 1)
+        sampler.accept(0)
+        assert sampler.sample(logits) == 1
+
+
+def test_xtc_excludes_all_but_the_last_of_the_top_choices() -> None:
+    logits = logits_of(np.log([0.4, 0.3, 0.2, 0.1]))
+    shared = {"temperature": 1.0, "xtc_threshold": 0.15}
+    for top_k in (0, 4):
+        always = tokens_drawn(logits, top_k=top_k, xtc_probability=1.0, **shared)
+        assert always == {2, 3}
+        assert tokens_drawn(logits, top_k=top_k, xtc_probability=0.5, **shared) == {0, 1, 2, 3}
+    # A single top choice is no choice.
+    assert tokens_drawn(logits, xtc_probability=1.0, xtc_threshold=0.35, temperature=1.0) == {
+        0, 1, 2, 3,
+    }  # fmt: skip
+
+
+def test_xtc_leaves_the_other_random_numbers_alone() -> None:
+    """A token that XTC does not concern is the one that would have been drawn without it."""
+    logits = np.random.default_rng(8).normal(0, 1, 500).astype(np.float32)
+    plain, xtc = Sampler(seed=2), Sampler(seed=2, xtc_probability=0.5, xtc_threshold=0.04)
+    for draw in range(50):
+        expected, token = plain.sample(logits), xtc.sample(logits)
+        assert token == expected or random_uniform(2, draw, 1) < 0.5
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1))
+def test_streams_are_philox(seed: int, draw: int, stream: int) -> None:
+    low = 0xFFFFFFFF
+    first, second, *_ = philox((draw & low, draw >> 32, stream, 0), (seed & low, seed >> 32))
+    assert random_uniform(seed, draw, stream) == ((second << 32 | first) >> 11) * 2.0**-53
+
+
+def test_dry_does_not_reach_over_a_breaker() -> None:
+    logits = logits_of([0.0] * len(TEXTS))
+    dry = {"temperature": 0.0, "dry_multiplier": 1.0, "tables": TABLES}
+    for text, breakers, expected in (
+        ([3, 1, 0, 3, 1], [], 1),  # "c b a c b": not a again
+        ([3, 2, 0, 3, 2], [":"], 0),  # "c : a c :"
+        ([3, 4, 0, 3, 4], [":"], 0),  # "c b: a c b:"
+        ([3, 4, 0, 3, 4], ["cb:"], 0),  # in two tokens
+        ([3, 4, 0, 3, 4], ["db:"], 1),
+    ):
+        sampler = sampler_that_saw(text, **dry, dry_sequence_breakers=breakers)
+        assert sampler.sample(logits) == expected
+    # A token that is a breaker itself is never penalized.
+    logits[3] = 0.5
+    repeats = [0, 1, 3, 0, 1]
+    assert sampler_that_saw(repeats, **dry, dry_sequence_breakers=["c"]).sample(logits) == 3
+    assert sampler_that_saw(repeats, **dry, dry_sequence_breakers=[]).sample(logits) == 0
+
+
+def test_a_logits_processor_is_called_first() -> None:
+    calls: list[tuple[list[float], list[int]]] = []
+
+    def processor(logits: Logits, text: NDArray[np.int32]) -> None:
+        calls.append((logits.tolist(), text.tolist()))
+        logits[1] = 9.0
+
+    sampler = Sampler(temperature=0.0, logits_processor=processor, logit_bias={2: 10.0})
+    sampler.accept_prompt(1)
+    sampler.accept(0)
+    logits = np.zeros(3, np.float32)
+    assert sampler.sample(logits) == 2
+    assert calls == [([0.0, 0.0, 0.0], [1, 0])]
+    assert logits.tolist() == [0.0, 0.0, 0.0]  # the caller's are left alone
+
+
+def test_a_logits_processor_that_goes_wrong() -> None:
+    def no_number(logits: Logits, _: NDArray[np.int32]) -> None:
+        logits[2] = np.nan
+
+    def raises(*_: object) -> None:
+        raise KeyError("mine")
+
+    logits = np.zeros(3, np.float32)
+    for processor, error, problem in (
+        (no_number, ValueError, "logits_processor made the logit of token 2 -?nan"),
+        (raises, KeyError, "mine"),
+        (lambda logits, _: logits, TypeError, "change the logits in place"),
+    ):
+        sampler = Sampler(logits_processor=processor)
+        for _ in range(2):
+            with pytest.raises(error, match=problem):
+                sampler.sample(logits)
+        assert sampler.draw_index == 0
 
 
 def test_the_bias_comes_before_the_penalty() -> None:
@@ -324,7 +537,23 @@ def test_the_extremes_of_floats_are_no_trap() -> None:
         ({"top_p": float("nan")}, "top_p is -?nan"),
         ({"min_p": -0.5}, "min_p is -0.5, expected 0"),
         ({"repetition_penalty": 0.0}, "repetition_penalty is 0, expected a number above 0"),
-        ({"repetition_window": -2}, "repetition_window is -2"),
+        ({"penalty_last_n": -2}, "penalty_last_n is -2"),
+        ({"frequency_penalty": 2.5}, "frequency_penalty is 2.5, expected -2 to 2"),
+        ({"presence_penalty": -3}, "presence_penalty is -3, expected -2 to 2"),
+        ({"typical_p": 1.5}, "typical_p is 1.5, expected 0 to 1"),
+        ({"xtc_probability": -0.1}, "xtc_probability is -0.1, expected 0"),
+        ({"xtc_threshold": 2.0}, "xtc_threshold is 2, expected 0 to 1"),
+        ({"dry_multiplier": -1.0}, "dry_multiplier is -1, expected a number from 0"),
+        ({"dry_base": 0.5}, "dry_base is 0.5, expected a number from 1"),
+        ({"dry_allowed_length": 0}, "dry_allowed_length is 0, expected 1"),
+        ({"dry_penalty_last_n": -2}, "dry_penalty_last_n is -2"),
+        ({"dry_sequence_breakers": [""]}, "a text of dry_sequence_breakers is empty"),
+        ({"dry_multiplier": 1.0}, "dry_sequence_breakers are texts.*give it a tokenizer's tables"),
+        ({"no_repeat_ngram_size": -1}, "no_repeat_ngram_size is -1"),
+        ({"min_tokens": -1}, "min_tokens is -1"),
+        ({"suppress_tokens": [-1]}, "a token of suppress_tokens is -1"),
+        ({"begin_suppress_tokens": [-1]}, "a token of begin_suppress_tokens is -1"),
+        ({"forced_first_token": -1}, "forced_first_token is -1"),
         ({"logit_bias": {-5: 1.0}}, "a token of logit_bias is -5"),
         ({"logit_bias": {5: INF}}, "logit_bias of token 5 is inf"),
         ({"logit_bias": {5: float("nan")}}, "logit_bias of token 5 is -?nan"),
@@ -343,8 +572,28 @@ def test_tokens_outside_the_vocabulary_are_named() -> None:
         Sampler(logit_bias={10: 1.0}).sample(logits)
     with pytest.raises(ValueError, match="the text contains token 99"):
         sampler_that_saw([99], repetition_penalty=1.1).sample(logits)
+    for name in ("suppress_tokens", "begin_suppress_tokens"):
+        with pytest.raises(ValueError, match=f"{name} names token 10, but the vocabulary has"):
+            Sampler(**{name: [10]}).sample(logits)
+    with pytest.raises(ValueError, match="forced_first_token is token 10, but the vocabulary has"):
+        Sampler(forced_first_token=10).sample(logits)
     with pytest.raises(ValueError, match="token is -1"):
         Sampler().accept(-1)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "problem"),
+    [
+        ({"top_k": "many"}, "top_k is 'many', which is of the wrong type"),
+        ({"seed": -1}, "seed is -1, which is of the wrong type"),
+        ({"suppress_tokens": 5}, "suppress_tokens is 5"),
+        ({"logits_processor": 5}, "logits_processor is 5"),
+        ({"top_q": 1}, "there is no option 'top_q'"),
+    ],
+)
+def test_options_of_another_type_are_named(chosen: dict[str, Any], problem: str) -> None:
+    with pytest.raises(TypeError, match=problem):
+        Sampler(**chosen)
 
 
 @pytest.mark.parametrize("logits", [np.zeros(5), np.zeros((2, 5), np.float32), [0.0] * 5])

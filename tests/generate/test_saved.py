@@ -49,13 +49,18 @@ def test_goes_on_as_it_would_have(n: int, kv_type: str, tmp_path: Path) -> None:
 @given(
     n=st.integers(1, 300),
     again=st.integers(0, 60),
-    keep=st.integers(1, 100),
-    pin=st.integers(0, 20),
+    keep=st.integers(0, 20),
+    discard=st.integers(8, 107),
 )
 def test_a_sliding_window(
-    model: GPT2, tmp_path_factory: pytest.TempPathFactory, n: int, again: int, keep: int, pin: int
+    model: GPT2,
+    tmp_path_factory: pytest.TempPathFactory,
+    n: int,
+    again: int,
+    keep: int,
+    discard: int,
 ) -> None:
-    options = {"context_overflow": "slide", "keep": keep, "pin": pin, "max_tokens": 400}
+    options = {"context_overflow": "slide", "keep": keep, "discard": discard, "max_tokens": 400}
     path = saved_after(model, tmp_path_factory.mktemp("saved") / "text", n, **options)
     resumed = model.resume(path)
     for _ in range(again):

@@ -1,4 +1,4 @@
-"""Guesses change how fast a text comes, and nothing else."""
+"""Drafts change how fast a text comes, and nothing else."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import pytest
 from tiny_models import TinyModel, draw_weights, write_gguf
 
 from pygpt2edge import GPT2, Completion, Engine, Generation, _core
-from pygpt2edge.generate.options import MAX_GUESSES, GenerateOptions
+from pygpt2edge.generate.stream import text_options
+from pygpt2edge.options import MAX_DRAFT_TOKENS, SamplingParams
 
 PROMPT = "It is a truth universally acknowledged, that"
-# A model that soon repeats itself, and others of the same vocabulary to guess for it.
+# A model that soon repeats itself, and others of the same vocabulary to draft for it.
 SHAPE = TinyModel("speculates", n_layer=2, n_head=2, n_embd=64, n_inner=64, n_ctx=80)
-SMALL = TinyModel("guesses", n_layer=1, n_head=2, n_embd=32, n_inner=64, n_ctx=80, seed=2)
+SMALL = TinyModel("drafts", n_layer=1, n_head=2, n_embd=32, n_inner=64, n_ctx=80, seed=2)
 SHORT = TinyModel("short", n_layer=1, n_head=2, n_embd=32, n_inner=64, n_ctx=30, seed=2)
 OTHER = TinyModel("other", n_layer=1, n_head=2, n_embd=32, n_inner=64, n_vocab=299)
 
@@ -32,24 +33,24 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, GPT2]:
     }
 
 
-def always_guessing(
+def always_drafting(
     model: GPT2,
     prompt: Sequence[int],
-    n_guesses: int,
+    n_draft: int,
     *,
-    draft: GPT2 | None = None,
+    draft_model: GPT2 | None = None,
     prompt_lookup: bool = False,
     **options: Any,
 ) -> Generation:
-    """`GPT2.stream`, with so many guesses at a time, whether they pay or not."""
+    """`GPT2.stream`, with so many draft tokens at a time, whether they pay or not."""
     how: dict[str, Any] = {"prompt_lookup": prompt_lookup}
-    how |= {"min_draft": n_guesses, "max_draft": n_guesses}
-    if draft is not None:
-        how |= {"draft": draft.core_model, "draft_tables": draft.tokenizer.tables}
-        how |= {"draft_contexts": draft.contexts}
+    how |= {"min_draft": n_draft, "max_draft": n_draft}
+    if draft_model is not None:
+        how |= {"draft": draft_model.core_model, "draft_tables": draft_model.tokenizer.tables}
+        how |= {"draft_contexts": draft_model.contexts}
     text = _core.Text(
         model.core_model, model.tokenizer.tables, model.contexts, prompt,
-        GenerateOptions(**options).for_core(), _core.SpeculationOptions(**how),
+        text_options(SamplingParams(**options), len(prompt)), _core.SpeculationOptions(**how),
     )  # fmt: skip
     return Generation(model, text)
 
@@ -69,28 +70,26 @@ OPTIONS = [
     {"max_tokens": None},
     {"max_tokens": 0},
     {"max_tokens": 1},
-    {"context_overflow": "slide", "keep": 20, "max_tokens": 300, "temperature": 0.3},
-    {"context_overflow": "slide", "keep": 9, "pin": 40, "max_tokens": 300, "temperature": 0},
+    {"context_overflow": "slide", "discard": 60, "max_tokens": 300, "temperature": 0.3},
+    {"context_overflow": "slide", "keep": 40, "discard": 31, "max_tokens": 300, "temperature": 0},
 ]
 
 
-@pytest.mark.parametrize("n_guesses", [1, 4, MAX_GUESSES])
+@pytest.mark.parametrize("n_draft", [1, 4, MAX_DRAFT_TOKENS])
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize(
-    "guessing", ["lookup", "speculates", "guesses", "short", "lookup and guesses"]
+    "drafter", ["lookup", "speculates", "drafts", "short", "lookup and drafts"]
 )
 def test_texts_are_the_plain_ones(
-    tiny: dict[str, GPT2], options: dict, guessing: str, n_guesses: int
+    tiny: dict[str, GPT2], options: dict, drafter: str, n_draft: int
 ) -> None:
     model = tiny["speculates"]
     options = {"max_tokens": 60, "ignore_eos": True, "seed": 5, **options}
-    how: dict = {"prompt_lookup": "lookup" in guessing}
-    draft = guessing.removeprefix("lookup").removeprefix(" and ")
-    if draft == "short" and "keep" in options:
-        options |= {"keep": 5, "pin": 3}
-    how["draft"] = tiny[draft] if draft else None
+    how: dict = {"prompt_lookup": "lookup" in drafter}
+    draft = drafter.removeprefix("lookup").removeprefix(" and ")
+    how["draft_model"] = tiny[draft] if draft else None
     for prompt in ([7, 8, 9] * 4, [3]):
-        found = always_guessing(model, prompt, n_guesses, **options, **how).run()
+        found = always_drafting(model, prompt, n_draft, **options, **how).run()
         assert same(found, model.generate(prompt, **options))
 
 
@@ -98,19 +97,19 @@ def test_a_draft_that_is_the_model_itself_is_always_right(tiny: dict[str, GPT2])
     """Also under sampling: it draws with the same random numbers."""
     model = tiny["speculates"]
     options = {"max_tokens": 61, "seed": 1, "ignore_eos": True, "top_k": 0}
-    out = always_guessing(model, [5], 4, draft=model, **options).run()
+    out = always_drafting(model, [5], 4, draft_model=model, **options).run()
     took = out.timings
-    assert took.accepted_tokens == took.guessed_tokens > 40
+    assert took.accepted_tokens == took.draft_tokens > 40
     assert took.decode_tokens == 60
     assert took.decode_passes == 60 - took.accepted_tokens
 
 
-@pytest.mark.parametrize("guessing", ["lookup", "guesses"])
-def test_guesses_that_are_made_as_they_pay(tiny: dict[str, GPT2], guessing: str) -> None:
+@pytest.mark.parametrize("drafter", ["lookup", "drafts"])
+def test_drafts_that_are_made_as_they_pay(tiny: dict[str, GPT2], drafter: str) -> None:
     """How many there are follows what they gain, which no text depends on."""
     model = tiny["speculates"]
     options = {"max_tokens": 75, "temperature": 0.3, "ignore_eos": True, "seed": 4}
-    how = {"prompt_lookup": True} if guessing == "lookup" else {"draft": tiny[guessing]}
+    how = {"prompt_lookup": True} if drafter == "lookup" else {"draft_model": tiny[drafter]}
     assert same(model.generate([7, 8] * 2, **options, **how), model.generate([7, 8] * 2, **options))
 
 
@@ -121,7 +120,7 @@ def test_in_a_batch(tiny: dict[str, GPT2]) -> None:
     with Engine(model, max_batch=4) as engine:
         requests = [
             engine.submit(p, seed=i, prompt_lookup=i % 2 == 0,
-                          draft=tiny["guesses"] if i % 3 == 0 else None, **options)
+                          draft_model=tiny["drafts"] if i % 3 == 0 else None, **options)
             for i, p in enumerate(prompts)
         ]  # fmt: skip
         for i, (request, prompt) in enumerate(zip(requests, prompts, strict=True)):
@@ -131,34 +130,32 @@ def test_in_a_batch(tiny: dict[str, GPT2]) -> None:
 def test_saved_and_resumed(tiny: dict[str, GPT2], tmp_path: Path) -> None:
     model = tiny["speculates"]
     options = {"max_tokens": 150, "seed": 2, "ignore_eos": True, "temperature": 0.3}
-    options |= {"context_overflow": "slide", "keep": 30}
-    generation = always_guessing(model, [4, 5], 5, prompt_lookup=True, **options)
+    options |= {"context_overflow": "slide", "discard": 50}
+    generation = always_drafting(model, [4, 5], 5, prompt_lookup=True, **options)
     for _ in range(70):
         next(generation)
     # Some of what was computed together may not have been read yet; it is saved all the same.
     generation.save(tmp_path / "text")
-    resumed = model.resume(tmp_path / "text", draft=tiny["guesses"])
+    resumed = model.resume(tmp_path / "text", draft_model=tiny["drafts"])
     assert resumed.run().tokens == model.generate([4, 5], **options).tokens
 
 
 def test_what_does_not_fit(tiny: dict[str, GPT2]) -> None:
     model = tiny["speculates"]
     with pytest.raises(ValueError, match="draft other.gguf has another vocabulary"):
-        model.generate([1], draft=tiny["other"])
+        model.generate([1], draft_model=tiny["other"])
     for n in (0, 16):
-        with pytest.raises(ValueError, match=f"max_guesses is {n}; give 1 to 15"):
-            model.generate([1], prompt_lookup=True, max_guesses=n)
+        with pytest.raises(ValueError, match=f"max_draft_tokens is {n}; give 1 to 15"):
+            model.generate([1], prompt_lookup=True, max_draft_tokens=n)
 
 
 def test_the_draft_need_not_have_the_models_context(tiny: dict[str, GPT2]) -> None:
     """Where the draft's context is full, the text goes on without it."""
     model = tiny["speculates"]
-    with pytest.raises(ValueError, match="keep is 40 and pin 0; .*context of 30 tokens"):
-        model.generate([1], draft=tiny["short"], context_overflow="slide", keep=40)
     options = {"max_tokens": 70, "seed": 1, "ignore_eos": True}
-    out = model.generate([1, 2], draft=tiny["short"], **options)
+    out = model.generate([1, 2], draft_model=tiny["short"], **options)
     assert out.tokens == model.generate([1, 2], **options).tokens
 
 
-def test_a_text_without_guesses(tiny: dict[str, GPT2]) -> None:
-    assert tiny["speculates"].stream([1, 2], max_tokens=4).run().timings.guessed_tokens == 0
+def test_a_text_without_drafts(tiny: dict[str, GPT2]) -> None:
+    assert tiny["speculates"].stream([1, 2], max_tokens=4).run().timings.draft_tokens == 0

@@ -17,7 +17,7 @@ def demo() -> GPT2:
     return GPT2(n_threads=2, n_ctx=128)
 
 
-def naive(model: GPT2, text: list[int], seed: int, keep: int, pin: int) -> Iterator[int]:
+def naive(model: GPT2, text: list[int], seed: int, keep: int, discard: int) -> Iterator[int]:
     """Encodes what is in view anew whenever the context is full."""
     sampler = _core.Sampler(seed=seed)
     session, text = model.session(), list(text)
@@ -27,20 +27,21 @@ def naive(model: GPT2, text: list[int], seed: int, keep: int, pin: int) -> Itera
         yield token
         if len(session) == model.n_ctx:
             session = model.session()
-            session.append(text[:pin] + text[-keep:])
+            n_last = model.n_ctx - keep - discard
+            session.append(text[:keep] + text[-n_last:])
         text.append(token)
         session.append([token])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("keep", "pin"), [(64, 0), (1, 0), (50, 12), (127, 0), (100, 27)])
-def test_equal_to_encoding_anew(demo: GPT2, keep: int, pin: int) -> None:
+@pytest.mark.parametrize(("keep", "discard"), [(0, 64), (0, 127), (12, 66), (0, 1), (27, 1)])
+def test_equal_to_encoding_anew(demo: GPT2, keep: int, discard: int) -> None:
     prompt = demo.tokenizer.encode(PROMPT) * 4
     out = demo.generate(
         prompt, max_tokens=500, seed=7, ignore_eos=True,
-        context_overflow="slide", keep=keep, pin=pin,
+        context_overflow="slide", keep=keep, discard=discard,
     )  # fmt: skip
-    assert out.tokens == list(itertools.islice(naive(demo, prompt, 7, keep, pin), 500))
+    assert out.tokens == list(itertools.islice(naive(demo, prompt, 7, keep, discard), 500))
 
 
 def test_a_prompt_longer_than_the_context(demo: GPT2) -> None:
@@ -48,35 +49,44 @@ def test_a_prompt_longer_than_the_context(demo: GPT2) -> None:
     with pytest.raises(ContextLengthError):
         demo.generate(prompt, max_tokens=5)
     out = demo.generate(
-        prompt, max_tokens=200, seed=1, context_overflow="slide", keep=64, ignore_eos=True
+        prompt, max_tokens=200, seed=1, context_overflow="slide", discard=64, ignore_eos=True
     )
     assert len(out.tokens) == 200
+
+
+def test_all_of_the_prompt_is_kept(demo: GPT2) -> None:
+    """As llama.cpp's --keep -1."""
+    options = {"max_tokens": 300, "seed": 2, "context_overflow": "slide", "ignore_eos": True}
+    n = len(demo.tokenizer.encode(PROMPT))
+    found = demo.generate(PROMPT, keep=-1, **options)
+    assert found.tokens == demo.generate(PROMPT, keep=n, **options).tokens
+    assert found.tokens != demo.generate(PROMPT, keep=0, **options).tokens
 
 
 def test_what_happens_when_the_context_is_full(demo: GPT2) -> None:
     assert demo.generate(PROMPT, max_tokens=None, ignore_eos=True).finish_reason == "length"
     with pytest.raises(ContextLengthError, match=r"context of 128 tokens is full.*slide"):
         demo.generate(PROMPT, max_tokens=None, ignore_eos=True, context_overflow="error")
-    with pytest.raises(ValueError, match=r'context_overflow is "grow".*"slide"'):
+    with pytest.raises(ValueError, match=r"context_overflow is 'grow'.*slide"):
         demo.generate(PROMPT, context_overflow="grow")
 
 
-@pytest.mark.parametrize(("keep", "pin"), [(0, 0), (128, 0), (100, 28), (10, -1)])
-def test_windows_without_room(demo: GPT2, keep: int, pin: int) -> None:
-    with pytest.raises(ValueError, match=rf"keep is {keep} and pin {pin}; .*128"):
-        demo.generate(PROMPT, context_overflow="slide", keep=keep, pin=pin)
+@pytest.mark.parametrize(("keep", "discard"), [(0, 128), (128, 1), (100, 28)])
+def test_windows_without_room(demo: GPT2, keep: int, discard: int) -> None:
+    with pytest.raises(ValueError, match=rf"keep is {keep} and discard {discard}; .*128"):
+        demo.generate(PROMPT, context_overflow="slide", keep=keep, discard=discard)
 
 
-@pytest.mark.parametrize(("keep", "pin"), [(64, 0), (1, 0), (200, 0), (100, 140)])
-def test_memory_goes_round(keep: int, pin: int) -> None:
-    """A context has 9 pages of 64 positions, the next one's beginning up to 4. Whole pages of
-    pinned tokens are kept once."""
+@pytest.mark.parametrize(("n_last", "keep"), [(64, 0), (1, 0), (200, 0), (100, 140)])
+def test_memory_goes_round(n_last: int, keep: int) -> None:
+    """A context has 9 pages of 64 positions, the next one's beginning up to 4. Whole pages of kept
+    tokens are there once."""
     model = GPT2(n_threads=2, n_ctx=9 * 64)
     page = model.memory["cache"] // 9
-    expected = 9 - pin // 64 + -(-(keep + pin) // 64)
+    expected = 9 - keep // 64 + -(-(n_last + keep) // 64)
     stream = model.stream(
         [5] * 600, max_tokens=1500, seed=3, context_overflow="slide",
-        keep=keep, pin=pin, ignore_eos=True,
+        keep=keep, discard=9 * 64 - keep - n_last, ignore_eos=True,
     )  # fmt: skip
     most = 0
     for i, _ in enumerate(stream):

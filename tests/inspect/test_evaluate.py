@@ -61,19 +61,27 @@ def test_perplexity_is_that_of_disjoint_windows(f32: GPT2, size: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("size", "keep"), [(16, 1), (16, 15), (7, 3), (250, 130)])
-def test_windows_that_hand_on_their_last_tokens(size: int, keep: int) -> None:
+@pytest.mark.parametrize(("size", "stride"), [(16, 15), (16, 1), (7, 4), (250, 120)])
+def test_windows_that_overlap(size: int, stride: int) -> None:
     model = GPT2(n_ctx=256)
     text = "It is a truth universally acknowledged. " * 60
     (stream,) = _windows(model, 10**6, [text])
     losses = [*_nll(model, stream[:size])]
-    for start in range(size - keep, len(stream) - keep, size - keep):
-        losses += [*_nll(model, stream[start : start + size])[keep - 1 :]]
+    overlap = size - stride
+    for start in range(stride, len(stream) - overlap, stride):
+        losses += [*_nll(model, stream[start : start + size])[overlap - 1 :]]
     assert len(losses) == len(stream) - 1
-    result = evaluate(model, text, n_ctx=size, keep=keep, reference=model)
+    result = evaluate(model, text, n_ctx=size, stride=stride, reference=model)
     assert result.tokens == len(losses)
     assert result.nll == pytest.approx(np.mean(losses), rel=1e-6)
     assert result.top1_agreement == 1
+
+
+@pytest.mark.parametrize("stride", [0, 17])
+def test_a_stride_that_leaves_tokens_out(f32: GPT2, stride: int) -> None:
+    with pytest.raises(ValueError, match=f"stride is {stride}; give 1 to 16, the window"):
+        evaluate(f32, TEXT, stride=stride)
+    assert evaluate(f32, TEXT, stride=16) == evaluate(f32, TEXT)
 
 
 def test_divergence_from_a_reference(f32: GPT2, q4_0: GPT2) -> None:

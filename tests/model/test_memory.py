@@ -88,7 +88,7 @@ def test_only_a_smaller_model_would_do(path: Path) -> None:
 SLIDE = LOAD.replace(
     'print("loaded", GPT2(path, n_threads=1, **options).memory["cache"])',
     """model = GPT2(path, n_threads=1, **options)
-    model.stream([1], context_overflow="slide", keep=model.n_ctx // 2)
+    model.stream([1], context_overflow="slide")
     print("slides")""",
 )
 

@@ -1,0 +1,58 @@
+#include "generate/drafting/model_drafter.h"
+
+#include <algorithm>
+#include <optional>
+#include <stdexcept>
+
+namespace gpt2edge {
+namespace {
+
+// None where every token is banned: what the text will say instead may well have one.
+std::optional<int32_t> drafted_token(Sampler& sampler, const Logits& logits) {
+  try {
+    return sampler.sample(logits);
+  } catch (const std::invalid_argument&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace
+
+std::vector<int32_t> ModelDrafter::draft(std::span<const int32_t> text, int n,
+                                         const Sampler& sampler, const Interrupt& interrupt) {
+  take_back_rejected(text);
+  const auto n_text = static_cast<int64_t>(text.size());
+  // The draft model's context may be shorter, and full.
+  if (!window_.has_room(n_text - window_.length())) return {};
+  window_.append(text, 1, interrupt);
+  text_.insert(text_.end(), text.begin() + static_cast<std::ptrdiff_t>(text_.size()), text.end());
+
+  Sampler own = sampler.for_drafts();  // the same random numbers, on the draft model's logits
+  const auto most = static_cast<size_t>(std::min<int64_t>(n, window_.revocable(0) + 1));
+  std::vector<int32_t> drafted;
+  while (drafted.size() < most) {
+    if (!drafted.empty()) {
+      window_.append(text_, 1, interrupt);
+      ++n_drafted_;
+    }
+    const std::optional<int32_t> token = drafted_token(own, window_.logits_after(window_.length()));
+    if (!token) break;
+    drafted.push_back(*token);
+    own.accept(drafted.back());
+    text_.push_back(drafted.back());
+  }
+  return drafted;
+}
+
+void ModelDrafter::take_back_rejected(std::span<const int32_t> text) {
+  const auto n_sure = static_cast<size_t>(window_.length() - n_drafted_);
+  // The logits after the text's last token are needed: it is computed again.
+  const auto end = static_cast<size_t>(std::min(window_.length(), int64_t(text.size()) - 1));
+  size_t right = n_sure;
+  while (right < end && text_[right] == text[right]) ++right;
+  window_.take_back(window_.length() - static_cast<int64_t>(right));
+  text_.resize(right);
+  n_drafted_ = 0;
+}
+
+}  // namespace gpt2edge

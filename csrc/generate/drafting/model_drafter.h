@@ -1,0 +1,31 @@
+// Drafts what another, smaller model of the same vocabulary would write.
+#pragma once
+
+#include <memory>
+
+#include "generate/drafting/drafter.h"
+#include "generate/window.h"
+
+namespace gpt2edge {
+
+class ModelDrafter : public Drafter {
+ public:
+  // Throws what Window's constructor does.
+  ModelDrafter(std::shared_ptr<Model> model, const ContextOptions& contexts,
+               const SlideOptions& slide)
+      : window_(std::move(model), contexts, slide) {}
+
+  std::vector<int32_t> draft(std::span<const int32_t> text, int n, const Sampler& sampler,
+                             const Interrupt& interrupt) override;
+
+  const Window& window() const { return window_; }
+
+ private:
+  void take_back_rejected(std::span<const int32_t> text);
+
+  Window window_;
+  std::vector<int32_t> text_;  // what the window has, and the last draft token
+  int64_t n_drafted_ = 0;      // of the window's last tokens, those that nobody has confirmed
+};
+
+}  // namespace gpt2edge

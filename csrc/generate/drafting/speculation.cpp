@@ -1,0 +1,91 @@
+#include "generate/drafting/speculation.h"
+
+#include <algorithm>
+#include <chrono>
+#include <stdexcept>
+#include <utility>
+
+#include "base/error.h"
+#include "generate/drafting/model_drafter.h"
+#include "generate/drafting/prompt_lookup.h"
+
+namespace gpt2edge {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+void check_vocabulary(const Model& model, const TokenizerTables& ours, const Model& draft,
+                      const TokenizerTables& theirs) {
+  const bool same = ours.token_bytes == theirs.token_bytes && ours.bos_token == theirs.bos_token &&
+                    ours.eos_token == theirs.eos_token;
+  if (same) return;
+  throw std::invalid_argument(
+      message("the draft ", draft.file_name(), " has another vocabulary than ", model.file_name(),
+              ": only a model of the same vocabulary can draft its tokens"));
+}
+
+// A draft model's context may be shorter than the text's: it keeps as much as fits its own.
+SlideOptions slide_of_draft(const SlideOptions& slide, const Model& draft,
+                            const ContextOptions& contexts) {
+  const int n_ctx = contexts.n_ctx > 0 ? contexts.n_ctx : draft.config().n_ctx;
+  return {slide.slides, std::min(slide.keep, n_ctx / 2), std::nullopt};
+}
+
+}  // namespace
+
+Speculation::Speculation(std::vector<std::unique_ptr<Drafter>> drafters, int min_draft,
+                         int max_draft) {
+  if (max_draft < 1 || max_draft > kMaxDraft) {
+    throw std::invalid_argument(
+        message("max_draft_tokens is ", max_draft, "; give 1 to ", kMaxDraft));
+  }
+  if (min_draft < 0 || min_draft > max_draft) {
+    throw std::invalid_argument(message("min_draft_tokens is ", min_draft,
+                                        "; give 0 to max_draft_tokens, which is ", max_draft));
+  }
+  for (auto& drafter : drafters) {
+    drafters_.push_back({std::move(drafter), DraftPace(min_draft, max_draft)});
+  }
+}
+
+std::vector<int32_t> Speculation::draft(std::span<const int32_t> text, int64_t limit,
+                                        const Sampler& sampler, const Interrupt& interrupt) {
+  in_work_ = nullptr;
+  for (auto& [drafter, pace] : drafters_) {
+    const auto n = static_cast<int>(std::min<int64_t>(pace.n_draft(), limit));
+    if (n < 1) continue;
+    const auto start = Clock::now();
+    std::vector<int32_t> found = drafter->draft(text, n, sampler, interrupt);
+    if (found.empty()) continue;
+    const std::chrono::duration<double> took = Clock::now() - start;
+    pace.note_draft(static_cast<int>(found.size()), took.count());
+    in_work_ = &pace;
+    return found;
+  }
+  return {};
+}
+
+void Speculation::note_pass(int n_draft, int n_accepted, double seconds) {
+  if (in_work_ != nullptr) {
+    in_work_->note_pass(n_draft, n_accepted, seconds);
+  } else if (n_draft == 0) {
+    for (auto& paced : drafters_) paced.pace.note_pass(0, 0, seconds);
+  }
+}
+
+std::unique_ptr<Speculation> make_speculation(const SpeculationOptions& options, const Model& model,
+                                              const TokenizerTables& vocabulary,
+                                              const SlideOptions& slide) {
+  std::vector<std::unique_ptr<Drafter>> drafters;
+  if (options.prompt_lookup) drafters.push_back(std::make_unique<PromptLookup>());
+  if (options.draft != nullptr) {
+    check_vocabulary(model, vocabulary, *options.draft, *options.draft_vocabulary);
+    const SlideOptions draft_slide = slide_of_draft(slide, *options.draft, options.draft_contexts);
+    drafters.push_back(
+        std::make_unique<ModelDrafter>(options.draft, options.draft_contexts, draft_slide));
+  }
+  if (drafters.empty()) return nullptr;
+  return std::make_unique<Speculation>(std::move(drafters), options.min_draft, options.max_draft);
+}
+
+}  // namespace gpt2edge

@@ -1,0 +1,106 @@
+// The most probable words after a text.
+//
+// The model is given the text before the word that is being typed, without the space between: what
+// it says of the tokens that may follow is then all there is to know about whole words, however
+// they are cut into tokens. The search goes over sequences of tokens, the most probable first. The
+// probability of a sequence is a bound for every word that begins with it, so the search knows when
+// it is done.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <queue>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "generate/words/distribution.h"
+#include "generate/words/word.h"
+#include "generate/words/word_vocabulary.h"
+
+namespace gpt2edge {
+
+struct WordSuggestion {
+  std::string word;
+  std::string completion;  // what the text lacks of it, with a space first where there is to be one
+  double probability;      // given the text, what is typed of the word included
+};
+
+// Tokens after the context, their bytes, and their probability.
+struct SearchNode {
+  std::vector<int32_t> path;
+  std::string data;
+  double probability = 1;
+};
+
+// Nodes are found a batch at a time, for the caller to ask the model about. Those whose bytes are
+// not yet all that is typed are `inside`: they are looked into also to know the probability of what
+// is typed.
+class WordSearch {
+ public:
+  using Followings = std::span<const Distribution* const>;
+
+  // For the best k words by paths of up to max_path tokens. What `typed` views, and the vocabulary,
+  // outlive the search.
+  WordSearch(WordVocabulary& vocabulary, const TypedWord& typed, size_t k, size_t max_path);
+
+  // The nodes to look into next, up to n; none when the words are found.
+  std::vector<SearchNode> best(size_t n);
+
+  // Takes in what follows the root, and what follows each token of a path from there: one more.
+  // Throws std::invalid_argument for a token that is none.
+  void look_along(std::span<const int32_t> path, Followings following);
+
+  // Takes in what follows some nodes.
+  void look_into(std::span<const SearchNode> nodes, Followings following);
+
+  // The best k words so far, the most probable first.
+  std::vector<WordSuggestion> suggestions() const;
+
+ private:
+  // Tokens after a node, the most probable first; those that are worth to be looked into.
+  struct Children {
+    SearchNode node;
+    double share;  // of the node's probability, that of all children
+    std::vector<int32_t> tokens;
+    std::vector<double> probabilities;
+  };
+  // The next child of a node.
+  struct Queued {
+    double probability;
+    int64_t number;  // settles ties
+    std::shared_ptr<const Children> children;
+    size_t index;
+    bool operator<(const Queued& other) const;
+  };
+
+  Children look_inside(const SearchNode& node, const Distribution& following);
+  Children look_beyond(const SearchNode& node, const Distribution& following);
+  Children children_of(const SearchNode& node, std::span<const int32_t> tokens,
+                       const Distribution& following);
+  void add_word(std::string_view data, double probability);
+  void add_children(Children children);
+  void enqueue(std::shared_ptr<const Children> children, size_t index);
+  bool next_open(double bound, SearchNode& node);
+  bool is_new(const SearchNode& node) const;
+  SearchNode child(const SearchNode& node, int32_t token, double probability) const;
+  double least() const;
+
+  WordVocabulary& vocabulary_;
+  TypedWord typed_;
+  size_t k_, max_path_;
+  std::map<std::string, double, std::less<>> words_;  // by their bytes after the context
+  double typed_probability_;
+  std::priority_queue<Queued> queue_;
+  int64_t n_queued_ = 0;
+  std::vector<SearchNode> inside_;
+  std::vector<SearchNode> waiting_;  // taken from the queue
+  std::set<std::vector<int32_t>> seen_;
+  std::vector<float> weights_;  // of some tokens; reused
+};
+
+}  // namespace gpt2edge
