@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def demo_model_path() -> Path:
-    """The small model that comes with the package: real, trained, and not very wise."""
+    """The path of the demo model of the package: a trained GPT-2 of 18 million parameters."""
     return Path(str(resources.files("pygpt2edge") / "data" / "demo.gguf"))
 
 
