@@ -16,8 +16,8 @@
 // Pinned tokens are the same in every context. Their whole pages are in slots before the ring,
 // which do not go round and which all contexts of the text have in common.
 //
-// A page may also belong to other texts, that begin alike. A ring copies such a page before it writes
-// to it, and takes another one for its slot in the next round.
+// A page may also belong to other texts, that begin alike. A ring copies such a page before it
+// writes to it, and takes another one for its slot in the next round.
 #pragma once
 
 #include <cstddef>
