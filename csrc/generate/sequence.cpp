@@ -21,16 +21,16 @@ int checked_n_ctx(int n_ctx, const Config& config) {
 
 class Sequence::Use {
  public:
-  explicit Use(std::atomic<bool>& flag) : flag_(flag) {
-    if (flag_.exchange(true)) {
+  explicit Use(std::atomic<int>& flag) : flag_(flag) {
+    if (flag_.exchange(1) != 0) {
       throw std::runtime_error(
           "this session is in use by another thread: make one session a thread");
     }
   }
-  ~Use() { flag_.store(false); }
+  ~Use() { flag_.store(0); }
 
  private:
-  std::atomic<bool>& flag_;
+  std::atomic<int>& flag_;
 };
 
 Sequence::Sequence(std::shared_ptr<Model> model, int n_ctx, kernels::CacheType cache_type)

@@ -98,7 +98,7 @@ class Sequence {
   // A row for each length of the text from logits_from_ on; no maxima where they were not noted.
   std::vector<float> logits_, maxima_;
   int logits_from_ = kNowhere;
-  std::atomic<bool> in_use_{false};
+  std::atomic<int> in_use_{0};  // no bool: RISC-V exchanges whole words only, without libatomic
 };
 
 }  // namespace gpt2edge
