@@ -10,8 +10,8 @@ namespace gpt2edge {
 namespace {
 
 SavedText::Origin origin_of(const Model& model, const ContextOptions& contexts) {
-  return {model.fingerprint(), model.file_name(), contexts.cache_type,
-          contexts.n_ctx > 0 ? contexts.n_ctx : model.config().n_ctx, model.kernels().code_bias};
+  return {model.fingerprint(), model.file_name(), contexts.cache_type, contexts.positions(model),
+          model.kernels().code_bias};
 }
 
 }  // namespace

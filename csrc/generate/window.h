@@ -28,6 +28,8 @@ namespace gpt2edge {
 struct ContextOptions {
   int n_ctx = 0;  // positions of a context; 0: as many as the model has
   kernels::CacheType cache_type = kernels::CacheType::kF16;
+
+  int positions(const Model& model) const { return n_ctx > 0 ? n_ctx : model.config().n_ctx; }
 };
 
 // What happens to a text that is longer than its context.

@@ -27,8 +27,7 @@ void check_vocabulary(const Model& model, const TokenizerTables& ours, const Mod
 // A draft model's context may be shorter than the text's: it keeps as much as fits its own.
 SlideOptions slide_of_draft(const SlideOptions& slide, const Model& draft,
                             const ContextOptions& contexts) {
-  const int n_ctx = contexts.n_ctx > 0 ? contexts.n_ctx : draft.config().n_ctx;
-  return {slide.slides, std::min(slide.keep, n_ctx / 2), std::nullopt};
+  return {slide.slides, std::min(slide.keep, contexts.positions(draft) / 2), std::nullopt};
 }
 
 }  // namespace
