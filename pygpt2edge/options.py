@@ -32,6 +32,7 @@ LEAST, GREATEST = 1.2e-38, 3.4e38
 # The core computes the logits of 16 rows together, of which the first is no draft.
 MAX_DRAFT_TOKENS = 15
 SEEDS = 2**64
+_MOST = 2**31 - 1  # the greatest number of tokens, or token id, that the core counts
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Option:
     def range(self) -> str:
         """The values that are allowed, in words."""
         low, high = _number(self.low), _number(self.high)
-        if self.high in (math.inf, GREATEST):
+        if self.high in (math.inf, GREATEST, _MOST):
             allowed = f"{low} or more" if self.low != LEAST else "a number above 0"
         else:
             allowed = f"{low} to {high}"
@@ -133,7 +134,7 @@ def _tokens(name: str, value: Any, option: Option) -> tuple[int, ...]:
 def _biases(name: str, value: Any, option: Option) -> Mapping[int, float]:
     if not isinstance(value, Mapping):
         raise TypeError(f"{name} is {_shown(value)}, expected a dict of token id: number")
-    token_range = replace(option, low=0, high=2**31 - 1)
+    token_range = replace(option, low=0, high=_MOST)
     bias_range = replace(option, low=-math.inf, high=GREATEST)
     return {
         _int(f"a token of {name}", token, token_range): _float(
@@ -193,7 +194,7 @@ class SamplingParams:
     )  # fmt: skip
     min_tokens: int = _option(
         0, _int, "End-of-text does not come before so many tokens; a stop string may.",
-        group=_LENGTH, low=0, high=2**31 - 1, flags=("--min-tokens",),
+        group=_LENGTH, low=0, high=_MOST, flags=("--min-tokens",),
     )  # fmt: skip
     max_time: float | None = _option(
         None, _float, "Seconds after which the text ends where it is, also within a long prompt.",
@@ -208,7 +209,7 @@ class SamplingParams:
     )  # fmt: skip
     top_k: int = _option(
         40, _int, "Keep the k most likely tokens; 0 keeps all.",
-        group=_SAMPLING, low=0, high=2**31 - 1, flags=("--top-k",),
+        group=_SAMPLING, low=0, high=_MOST, flags=("--top-k",),
     )  # fmt: skip
     top_p: float = _option(
         1.0, _float, "Keep the fewest most likely tokens that hold this share of the probability.",
@@ -245,11 +246,11 @@ class SamplingParams:
     )  # fmt: skip
     penalty_last_n: int = _option(
         -1, _int, "The three penalties look at the last n tokens; -1: at all, 0: at none.",
-        group=_SAMPLING, low=-1, high=2**31 - 1, flags=("--penalty-last-n", "--repeat-last-n"),
+        group=_SAMPLING, low=-1, high=_MOST, flags=("--penalty-last-n", "--repeat-last-n"),
     )  # fmt: skip
     no_repeat_ngram_size: int = _option(
         0, _int, "No n tokens in a row come twice; 0 is off.",
-        group=_SAMPLING, low=0, high=2**31 - 1, flags=("--no-repeat-ngram-size",),
+        group=_SAMPLING, low=0, high=_MOST, flags=("--no-repeat-ngram-size",),
     )  # fmt: skip
     dry_multiplier: float = _option(
         0.0, _float, "The strength of DRY, which penalizes tokens that would go on with a "
@@ -262,11 +263,11 @@ class SamplingParams:
     )  # fmt: skip
     dry_allowed_length: int = _option(
         2, _int, "The shortest repetition that DRY penalizes, in tokens.",
-        group=_SAMPLING, low=1, high=2**31 - 1, flags=("--dry-allowed-length",),
+        group=_SAMPLING, low=1, high=_MOST, flags=("--dry-allowed-length",),
     )  # fmt: skip
     dry_penalty_last_n: int = _option(
         -1, _int, "DRY looks for repetitions in the last n tokens; -1: in all, 0: in none.",
-        group=_SAMPLING, low=-1, high=2**31 - 1, flags=("--dry-penalty-last-n",),
+        group=_SAMPLING, low=-1, high=_MOST, flags=("--dry-penalty-last-n",),
     )  # fmt: skip
     dry_sequence_breakers: str | Sequence[str] = _option(
         ("\n", ":", '"', "*"), _texts, "Texts that no repetition goes over, for DRY.",
@@ -274,15 +275,15 @@ class SamplingParams:
     )  # fmt: skip
     suppress_tokens: Sequence[int] = _option(
         (), _tokens, "Token ids that never come.",
-        group=_SAMPLING, low=0, high=2**31 - 1, flags=("--suppress-token",),
+        group=_SAMPLING, low=0, high=_MOST, flags=("--suppress-token",),
     )  # fmt: skip
     begin_suppress_tokens: Sequence[int] = _option(
         (), _tokens, "Token ids that do not come first after the prompt.",
-        group=_SAMPLING, low=0, high=2**31 - 1, flags=("--begin-suppress-token",),
+        group=_SAMPLING, low=0, high=_MOST, flags=("--begin-suppress-token",),
     )  # fmt: skip
     forced_first_token: int | None = _option(
         None, _int, "The token id that comes first after the prompt.",
-        group=_SAMPLING, low=0, high=2**31 - 1, none="the model chooses",
+        group=_SAMPLING, low=0, high=_MOST, none="the model chooses",
         flags=("--forced-first-token",),
     )  # fmt: skip
     logits_processor: LogitsProcessor | None = _option(
@@ -302,7 +303,7 @@ class SamplingParams:
     )  # fmt: skip
     logprobs: int = _option(
         0, _int, "Report the log-probability of each token and of this many most likely ones.",
-        group=_SAMPLING, low=0, high=2**31 - 1, flags=("--logprobs",),
+        group=_SAMPLING, low=0, high=_MOST, flags=("--logprobs",),
     )  # fmt: skip
     allow_special: bool = _option(
         False, _flag, 'Read "<|endoftext|>" in the prompt as the token, not as plain text.',
@@ -318,11 +319,11 @@ class SamplingParams:
         0, _int,
         "How many of the text's first tokens stay in the context when it slides; -1 keeps all of "
         "the prompt.",
-        group=_CONTEXT, low=-1, high=2**31 - 1, flags=("--keep",),
+        group=_CONTEXT, low=-1, high=_MOST, flags=("--keep",),
     )  # fmt: skip
     discard: int | None = _option(
         None, _int, "How many of the tokens after those leave the context each time it slides.",
-        group=_CONTEXT, low=1, high=2**31 - 1, none="half of them", flags=("--discard",),
+        group=_CONTEXT, low=1, high=_MOST, none="half of them", flags=("--discard",),
     )  # fmt: skip
     draft_model: LoadedModel | None = _option(
         None, _model,
