@@ -130,8 +130,7 @@ def allowed(option: Option) -> str:
         "model": "a loaded model or None",
         "choice": ", ".join(f'`"{choice}"`' for choice in option.choices),
     }
-    in_words = re.sub(rf"(-?\d+) to {2**31 - 1}\b", r"\1 or more", option.range)
-    return texts.get(option.kind, in_words)
+    return texts.get(option.kind, option.range)
 
 
 def row(each: Field[Any], option: Option) -> str:
