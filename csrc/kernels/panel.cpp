@@ -1,10 +1,10 @@
 #include "kernels/panel.h"
 
-#include <algorithm>
 #include <cstring>
 
 #include "base/half.h"
 #include "formats/block_codes.h"
+#include "formats/code_tables.h"
 
 namespace gpt2edge::kernels {
 namespace {
@@ -27,8 +27,51 @@ void pack_floats(const PanelLayout& layout, const std::byte* rows, int n_rows, u
 void put_half(uint8_t* to, uint16_t half) { std::memcpy(to, &half, sizeof half); }
 void put_float(uint8_t* to, float value) { std::memcpy(to, &value, sizeof value); }
 
+// Of 256 numbers that have half floats in common, and bytes of their own.
 bool is_super(WeightForm form) {
-  return form == WeightForm::kInt4Super || form == WeightForm::kInt6Super;
+  return form == WeightForm::kInt4Super || form == WeightForm::kInt6Super ||
+         form == WeightForm::kInt3Super || form == WeightForm::kInt2Super;
+}
+
+bool has_codes8(WeightForm form) {
+  return form == WeightForm::kInt8 || form == WeightForm::kInt8Affine;
+}
+
+bool has_minima(WeightForm form) {
+  return form == WeightForm::kInt8Affine || form == WeightForm::kInt4Super ||
+         form == WeightForm::kInt2Super;
+}
+
+bool has_table(WeightForm form) {
+  return form == WeightForm::kTable4 || form == WeightForm::kTable4Super ||
+         form == WeightForm::kTable4Halves;
+}
+
+size_t code_bits(WeightForm form) {
+  switch (form) {
+    case WeightForm::kInt2Super:
+      return 2;
+    case WeightForm::kInt3Super:
+      return 3;
+    case WeightForm::kInt6Super:
+      return 6;
+    default:
+      return has_codes8(form) ? 8 : 4;
+  }
+}
+
+// What is added to codes of less than eight bits so that none is negative.
+int code_surplus(WeightForm form) {
+  switch (form) {
+    case WeightForm::kInt3Super:
+      return 4;
+    case WeightForm::kInt4:
+      return 8;
+    case WeightForm::kInt6Super:
+      return 32;
+    default:
+      return 0;
+  }
 }
 
 // Where a block lies in its panel.
@@ -43,8 +86,8 @@ struct BlockPlace {
   size_t unit, scales, codes;
 };
 
-// Q4_0 and Q8_0 store their codes in the panel's own order: they are moved as they are, but for the
-// bits in `flips`, those of four rows together.
+// Q4_0, IQ4_NL and Q8_0 store their codes in the panel's own order: they are moved as they are, but
+// for the bits in `flips`, those of four rows together.
 template <typename Block>
 void pack_blocks(const PanelLayout& layout, const std::byte* rows, int n_rows, uint32_t flips,
                  uint8_t* panel) {
@@ -95,40 +138,90 @@ void put_nibbles(const int8_t* code, uint8_t* to) {
   }
 }
 
-// The two bits above them.
-void put_high_bits(const int8_t* code, uint8_t* to) {
+// Two bits of each code, from bit `shift` on.
+void put_pairs_of_bits(const int8_t* code, int shift, uint8_t* to) {
   for (int half = 0; half < 2; ++half, code += 16) {
     uint32_t bits = 0;
     for (int step = 0; step < 4; ++step) {
-      bits |= (four_at(code + 4 * step) >> 4 & 0x03030303) << 2 * step;
+      bits |= (four_at(code + 4 * step) >> shift & 0x03030303) << 2 * step;
     }
     put_four(to + 64 * half, bits);
   }
 }
 
-void put_codes(const PanelLayout& layout, const BlockCodes& c, uint32_t flips, uint8_t* to) {
-  if (!is_super(layout.form)) return put_codes8(c.code, flips, to);
-  if (layout.form == WeightForm::kInt4Super) return put_nibbles(c.code, to);
-  int8_t code[32];
-  for (int i = 0; i < 32; ++i) code[i] = static_cast<int8_t>(c.code[i] + 32);
+// Bit 2 of each code.
+void put_third_bits(const int8_t* code, uint8_t* to) {
+  uint32_t bits = 0;
+  for (int step = 0; step < 8; ++step) {
+    bits |= (four_at(code + 4 * step) >> 2 & 0x01010101) << step;
+  }
+  put_four(to, bits);
+}
+
+// The places of all bytes in a table, those that it does not have at 0.
+struct Places {
+  explicit Places(const int8_t* table) {
+    for (int i = kTableCodes - 1; table != nullptr && i >= 0; --i) {
+      of[static_cast<uint8_t>(table[i])] = static_cast<int8_t>(i);
+    }
+  }
+  int8_t of[256] = {};
+};
+
+// Codes less what the smallest one is, or their places in the table.
+void stored_codes(const PanelLayout& layout, const int8_t* code, const Places& places,
+                  int8_t* stored) {
+  const int surplus = code_surplus(layout.form);
+  for (int i = 0; i < kBlockInputs; ++i) {
+    stored[i] = layout.table != nullptr ? places.of[static_cast<uint8_t>(code[i])]
+                                        : static_cast<int8_t>(code[i] + surplus);
+  }
+}
+
+void put_codes(const PanelLayout& layout, const BlockCodes& c, const Places& places, uint32_t flips,
+               uint8_t* to) {
+  if (has_codes8(layout.form)) return put_codes8(c.code, flips, to);
+  int8_t code[kBlockInputs];
+  stored_codes(layout, c.code, places, code);
+  if (layout.form == WeightForm::kInt2Super || layout.form == WeightForm::kInt3Super) {
+    put_pairs_of_bits(code, 0, to);
+    if (layout.form == WeightForm::kInt3Super) put_third_bits(code, to + 128);
+    return;
+  }
   put_nibbles(code, to);
-  put_high_bits(code, to + 256);
+  if (layout.form == WeightForm::kInt6Super) put_pairs_of_bits(code, 4, to + 256);
+}
+
+void put_super_scales(const PanelLayout& layout, const BlockCodes& c, const BlockPlace& place,
+                      int r, uint8_t* panel) {
+  const bool has_min = has_minima(layout.form);
+  put_half(panel + place.unit + 2 * r, float_to_half(c.factor));
+  put_half(panel + place.unit + 32 + 2 * r, has_min ? float_to_half(c.min_factor) : uint16_t{0});
+  const int n_scales = layout.form == WeightForm::kInt4Super ? 1 : 2;
+  uint8_t* to = panel + place.scales + r;
+  for (int h = 0; h < n_scales; ++h) {
+    to[16 * h] = static_cast<uint8_t>(c.sub_scale[h]);
+    if (has_min) to[16 * (n_scales + h)] = static_cast<uint8_t>(c.sub_min[h]);
+  }
 }
 
 void put_scales(const PanelLayout& layout, const BlockCodes& c, const BlockPlace& place, int r,
                 uint8_t* panel) {
   uint8_t* scales = panel + place.scales;
-  if (is_super(layout.form)) {
-    const bool has_min = layout.form == WeightForm::kInt4Super;
-    put_half(panel + place.unit + 2 * r, c.d);
-    put_half(panel + place.unit + 32 + 2 * r, has_min ? c.dmin : uint16_t{0});
-    scales[r] = static_cast<uint8_t>(c.sub_scale[0]);
-    scales[16 + r] = static_cast<uint8_t>(has_min ? c.sub_min : c.sub_scale[1]);
-  } else if (layout.form == WeightForm::kInt8Affine) {
-    put_float(scales + 4 * r, c.scale[0]);
-    put_float(scales + 64 + 4 * r, c.min);
-  } else {
-    put_half(scales + 2 * r, float_to_half(c.scale[0]));
+  switch (layout.form) {
+    case WeightForm::kInt8Affine:
+      put_float(scales + 4 * r, c.scale[0]);
+      return put_float(scales + 64 + 4 * r, c.min[0]);
+    case WeightForm::kTable4Halves:
+      put_float(scales + 4 * r, c.scale[0]);
+      return put_float(scales + 64 + 4 * r, c.scale[1]);
+    case WeightForm::kTable4Super:
+      put_float(panel + place.unit + 4 * r, c.factor);
+      scales[r] = static_cast<uint8_t>(c.sub_scale[0]);
+      return;
+    default:
+      if (is_super(layout.form)) return put_super_scales(layout, c, place, r, panel);
+      put_half(scales + 2 * r, float_to_half(c.scale[0]));
   }
 }
 
@@ -136,6 +229,7 @@ void pack_codes(const PanelLayout& layout, TensorType type, const std::byte* row
                 uint32_t flips, uint8_t* panel) {
   const int n_blocks = layout.n_in / kBlockInputs;
   const size_t row_size = row_bytes(type, static_cast<size_t>(layout.n_in));
+  const Places places(layout.table);
   for (int r = 0; r < kPanelRows; ++r) {
     for (int b = 0; b < n_blocks; ++b) {
       const BlockPlace place(layout, b);
@@ -144,7 +238,7 @@ void pack_codes(const PanelLayout& layout, TensorType type, const std::byte* row
         decode_block(type, rows + row_size * static_cast<size_t>(r), static_cast<size_t>(b), c);
       }
       put_scales(layout, c, place, r, panel);
-      put_codes(layout, c, flips, panel + place.codes + 4 * r);
+      put_codes(layout, c, places, flips, panel + place.codes + 4 * r);
     }
   }
 }
@@ -168,8 +262,14 @@ float scale_of(const PanelLayout& layout, const uint8_t* panel, const BlockPlace
   switch (layout.form) {
     case WeightForm::kInt8Affine:
       return float_at(scales + 4 * r);
+    case WeightForm::kTable4Halves:
+      return float_at(scales + 64 * h + 4 * r);
+    case WeightForm::kTable4Super:
+      return float_at(panel + place.unit + 4 * r) * static_cast<int8_t>(scales[r]);
     case WeightForm::kInt4Super:
       return half_at(panel + place.unit + 2 * r) * scales[r];
+    case WeightForm::kInt2Super:
+    case WeightForm::kInt3Super:
     case WeightForm::kInt6Super:
       return half_at(panel + place.unit + 2 * r) * static_cast<int8_t>(scales[16 * h + r]);
     default:
@@ -177,29 +277,35 @@ float scale_of(const PanelLayout& layout, const uint8_t* panel, const BlockPlace
   }
 }
 
-float min_of(const PanelLayout& layout, const uint8_t* panel, const BlockPlace& place, int r) {
+float min_of(const PanelLayout& layout, const uint8_t* panel, const BlockPlace& place, int r,
+             int h) {
   const uint8_t* scales = panel + place.scales;
   if (layout.form == WeightForm::kInt8Affine) return float_at(scales + 64 + 4 * r);
-  if (layout.form != WeightForm::kInt4Super) return 0.0f;
-  return -(half_at(panel + place.unit + 32 + 2 * r) * scales[16 + r]);
+  if (!has_minima(layout.form)) return 0.0f;
+  const int at = layout.form == WeightForm::kInt4Super ? 16 : 32 + 16 * h;
+  return -(half_at(panel + place.unit + 32 + 2 * r) * scales[at + r]);
 }
 
 int code_of(const PanelLayout& layout, const uint8_t* codes, int code_bias, int i) {
-  const auto low = [&] {
-    const uint8_t both = codes[64 * (i % 16 / 4) + i % 4];
-    return i < 16 ? both & 15 : both >> 4;
+  const int step = i / 4;
+  if (has_codes8(layout.form)) {
+    const uint8_t stored = codes[64 * step + i % 4];
+    return code_bias == 0 ? static_cast<int8_t>(stored) : stored - code_bias;
+  }
+  const auto two_bits = [&](const uint8_t* p) {
+    return p[64 * (i / 16) + i % 4] >> step % 4 * 2 & 3;
   };
+  const uint8_t both = codes[64 * (step % 4) + i % 4];
+  const int nibble = i < 16 ? both & 15 : both >> 4;
   switch (layout.form) {
-    case WeightForm::kInt4:
-      return low() - 8;
-    case WeightForm::kInt4Super:
-      return low();
+    case WeightForm::kInt2Super:
+      return two_bits(codes);
+    case WeightForm::kInt3Super:
+      return (two_bits(codes) | (codes[128 + i % 4] >> step & 1) << 2) - 4;
     case WeightForm::kInt6Super:
-      return (low() | (codes[256 + 64 * (i / 16) + i % 4] >> i % 16 / 4 * 2 & 3) << 4) - 32;
-    default: {
-      const uint8_t stored = codes[64 * (i / 4) + i % 4];
-      return code_bias == 0 ? static_cast<int8_t>(stored) : stored - code_bias;
-    }
+      return (nibble | two_bits(codes + 256) << 4) - 32;
+    default:
+      return layout.table != nullptr ? layout.table[nibble] : nibble - code_surplus(layout.form);
   }
 }
 
@@ -207,13 +313,44 @@ void unpack_block(const PanelLayout& layout, const uint8_t* panel, int code_bias
                   float* out) {
   const BlockPlace place(layout, b);
   const uint8_t* codes = panel + place.codes + 4 * r;
-  const float min = min_of(layout, panel, place, r);
   for (int h = 0; h < 2; ++h) {
     const float scale = scale_of(layout, panel, place, r, h);
+    const float min = min_of(layout, panel, place, r, h);
     for (int i = 16 * h; i < 16 * h + 16; ++i) {
       out[i] = scale * static_cast<float>(code_of(layout, codes, code_bias, i)) + min;
     }
   }
+}
+
+// How a form's panels are laid out, but for the table.
+PanelLayout layout_of(WeightForm form, int n_in) {
+  PanelLayout layout{};
+  layout.form = form;
+  layout.n_in = n_in;
+  const auto inputs = static_cast<size_t>(n_in);
+  if (is_float(form)) {
+    layout.panel_bytes = inputs * kPanelRows * (form == WeightForm::kF32 ? 4 : 2);
+    return layout;
+  }
+  layout.unit_blocks = 2;
+  layout.scales_bytes = 32;
+  layout.code_bytes = 2 * code_bits(form) * kBlockInputs;
+  if (form == WeightForm::kInt8Affine || form == WeightForm::kTable4Halves) {
+    layout.unit_blocks = 1;
+    layout.scales_bytes = 128;
+  } else if (is_super(form) || form == WeightForm::kTable4Super) {
+    layout.unit_blocks = 8;
+    layout.scales_offset = 64;
+    if (form == WeightForm::kInt2Super) layout.scales_bytes = 64;
+    if (form == WeightForm::kTable4Super) layout.scales_bytes = 16;
+  }
+  const auto unit_blocks = static_cast<size_t>(layout.unit_blocks);
+  layout.codes_offset = layout.scales_offset + layout.scales_bytes * unit_blocks;
+  layout.unit_bytes = layout.codes_offset + layout.code_bytes * unit_blocks;
+  // The last unit of an odd number of blocks is filled up with zeros.
+  const int n_units = (n_in / kBlockInputs + layout.unit_blocks - 1) / layout.unit_blocks;
+  layout.panel_bytes = layout.unit_bytes * static_cast<size_t>(n_units);
+  return layout;
 }
 
 }  // namespace
@@ -234,6 +371,10 @@ WeightForm form_of(TensorType type) {
     case TensorType::Q5_0:
       return WeightForm::kInt8;
     case TensorType::Q4_0:
+    case TensorType::TQ1_0:
+    case TensorType::TQ2_0:
+    case TensorType::Q1_0:
+    case TensorType::Q2_0:
       return WeightForm::kInt4;
     case TensorType::Q4_1:
     case TensorType::Q5_1:
@@ -243,45 +384,39 @@ WeightForm form_of(TensorType type) {
       return WeightForm::kInt4Super;
     case TensorType::Q6_K:
       return WeightForm::kInt6Super;
+    case TensorType::Q3_K:
+      return WeightForm::kInt3Super;
+    case TensorType::Q2_K:
+      return WeightForm::kInt2Super;
+    case TensorType::IQ4_NL:
+      return WeightForm::kTable4;
+    case TensorType::IQ4_XS:
+    case TensorType::IQ3_S:
+    case TensorType::IQ3_XXS:
+    case TensorType::IQ2_XXS:
+    case TensorType::IQ1_S:
+      return WeightForm::kTable4Super;
+    case TensorType::IQ2_XS:
+    case TensorType::IQ2_S:
+    case TensorType::IQ1_M:
+    case TensorType::MXFP4:
+    case TensorType::NVFP4:
+      return WeightForm::kTable4Halves;
   }
   return WeightForm::kF32;
 }
 
 int panel_count(int n_out) { return (n_out + kPanelRows - 1) / kPanelRows; }
 
-PanelLayout panel_layout(WeightForm form, int n_in) {
-  PanelLayout layout{};
-  layout.form = form;
-  layout.n_in = n_in;
-  const auto inputs = static_cast<size_t>(n_in);
-  if (is_float(form)) {
-    layout.panel_bytes = inputs * kPanelRows * (form == WeightForm::kF32 ? 4 : 2);
-    return layout;
-  }
-  layout.unit_blocks = 2;
-  layout.scales_bytes = 32;
-  layout.code_bytes = 16 * kBlockInputs;
-  if (form == WeightForm::kInt4 || form == WeightForm::kInt4Super) layout.code_bytes /= 2;
-  if (form == WeightForm::kInt6Super) layout.code_bytes = layout.code_bytes / 4 * 3;
-  if (form == WeightForm::kInt8Affine) {
-    layout.unit_blocks = 1;
-    layout.scales_bytes = 128;
-  } else if (is_super(form)) {
-    layout.unit_blocks = 8;
-    layout.scales_offset = 64;
-  }
-  const auto unit_blocks = static_cast<size_t>(layout.unit_blocks);
-  layout.codes_offset = layout.scales_offset + layout.scales_bytes * unit_blocks;
-  layout.unit_bytes = layout.codes_offset + layout.code_bytes * unit_blocks;
-  // The last unit of an odd number of blocks is filled up with zeros.
-  const int n_units = (n_in / kBlockInputs + layout.unit_blocks - 1) / layout.unit_blocks;
-  layout.panel_bytes = layout.unit_bytes * static_cast<size_t>(n_units);
+PanelLayout panel_layout(TensorType type, int n_in) {
+  PanelLayout layout = layout_of(form_of(type), n_in);
+  layout.table = has_table(layout.form) ? code_table(type) : nullptr;
   return layout;
 }
 
 size_t matmul_scratch(int n_in) {
-  return kBlockPanels * std::max(panel_layout(WeightForm::kInt8, n_in).panel_bytes,
-                                 panel_layout(WeightForm::kInt8Affine, n_in).panel_bytes);
+  const auto n_blocks = static_cast<size_t>(n_in / kBlockInputs);
+  return kBlockPanels * kUnpackedBlockBytes * (n_blocks + 1);  // the last unit may be filled up
 }
 
 void pack_panel(const PanelLayout& layout, TensorType type, const std::byte* rows, int n_rows,
@@ -291,6 +426,9 @@ void pack_panel(const PanelLayout& layout, TensorType type, const std::byte* row
   if (layout.form == WeightForm::kF32) return pack_floats<uint32_t>(layout, rows, n_rows, panel);
   if (is_float(layout.form)) return pack_floats<uint16_t>(layout, rows, n_rows, panel);
   if (type == TensorType::Q4_0) return pack_blocks<BlockQ4_0>(layout, rows, n_rows, 0, panel);
+  if (type == TensorType::IQ4_NL) {
+    return pack_blocks<BlockIQ4_NL>(layout, rows, n_rows, 0, panel);
+  }
   if (type == TensorType::Q8_0) return pack_blocks<BlockQ8_0>(layout, rows, n_rows, flips, panel);
   pack_codes(layout, type, rows, n_rows, flips, panel);
 }

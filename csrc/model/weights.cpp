@@ -59,7 +59,7 @@ class Plan {
 
   void add_matrix(const std::string& name, int n_out, int n_in) {
     const TensorInfo& tensor = checked(name, n_out, n_in);
-    const auto layout = kernels::panel_layout(kernels::form_of(tensor.type), n_in);
+    const auto layout = kernels::panel_layout(tensor.type, n_in);
     place(name, {&tensor, true, layout, n_out, n_in, bytes_},
           layout.panel_bytes * kernels::panel_count(n_out));
   }

@@ -27,13 +27,14 @@ TensorType type_named(const std::string& name) {
   std::string upper = name;
   std::transform(upper.begin(), upper.end(), upper.begin(),
                  [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-  for (uint32_t id = 0; id <= static_cast<uint32_t>(TensorType::BF16); ++id) {
+  std::string known;
+  for (uint32_t id = 0; id < kTypeIds; ++id) {
     const TypeTraits* traits = type_traits(id);
-    if (traits != nullptr && upper == traits->name) return static_cast<TensorType>(id);
+    if (traits == nullptr) continue;
+    if (upper == traits->name) return static_cast<TensorType>(id);
+    known += (known.empty() ? "" : ", ") + std::string(traits->name);
   }
-  throw py::value_error("no tensor type is named \"" + name +
-                        "\": expected f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_k, q5_k or "
-                        "q6_k");
+  throw py::value_error("no tensor type is named \"" + name + "\": expected one of " + known);
 }
 
 GgufFile open_file(const std::filesystem::path& path) {

@@ -45,6 +45,23 @@ struct Isa : Avx2Lanes {
     }
   };
 
+  struct Bits2 : Bits8 {
+    static Codes load(const uint8_t* p, int shift) { return load_codes2(p, shift); }
+  };
+  struct Bits3 : Bits8 {
+    static Codes load(const uint8_t* low, int low_shift, const uint8_t* high, int high_shift) {
+      return load_codes3(low, low_shift, high, high_shift);
+    }
+  };
+  struct TableBits4 : Bits8 {
+    static Codes load(const uint8_t* p, int shift, Table table) {
+      return load_table_codes4(p, shift, table);
+    }
+    static void load(const uint8_t* p, Codes& low, Codes& high, Table table) {
+      load_table_codes4(p, table, low, high);
+    }
+  };
+
   template <typename Bits, int T>
   using Rows = RowByRow<Isa, Bits, T>;
 };

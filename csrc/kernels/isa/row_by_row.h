@@ -6,8 +6,9 @@
 namespace gpt2edge::kernels {
 namespace {
 
-// Of codes of 8, 4 and 6 bits a vocabulary has Bits8, Bits4 and Bits6: load() unpacks those of a
-// step, a dot product start()s, takes a step() for every four inputs, and finish()es as floats. A
+// Of codes of 8, 6, 4, 3 and 2 bits a vocabulary has Bits8 .. Bits2, and TableBits4 of those that
+// choose from a table of 8-bit codes: load() unpacks those of a step, a dot product start()s, takes
+// a step() for every four inputs, and finish()es as floats. A
 // start takes off what unsigned codes have too much; it is given again at the end, since some
 // vocabularies can use it only there. finish() is for sums of a block, finish_long() for any.
 //
@@ -20,6 +21,11 @@ struct RowByRow : Bits {
     typename Bits::Dot row[T];
   };
 
+  // The codes of steps s .. s + kSteps - 1, of each of which `load` has the codes.
+  template <typename Load>
+  static GPT2EDGE_INLINE typename Bits::Codes gather(int s, Load load) {
+    return load(s);
+  }
   static GPT2EDGE_INLINE Dots start(const int32_t* starts) {
     Dots dots;
     GPT2EDGE_UNROLL
