@@ -23,16 +23,20 @@ namespace {
 using Floats = py::array_t<float, py::array::c_style>;
 using Bytes = py::array_t<uint8_t, py::array::c_style>;
 
+std::string lower_case(std::string name) {
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return name;
+}
+
 TensorType type_named(const std::string& name) {
-  std::string upper = name;
-  std::transform(upper.begin(), upper.end(), upper.begin(),
-                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
   std::string known;
   for (uint32_t id = 0; id < kTypeIds; ++id) {
     const TypeTraits* traits = type_traits(id);
     if (traits == nullptr) continue;
-    if (upper == traits->name) return static_cast<TensorType>(id);
-    known += (known.empty() ? "" : ", ") + std::string(traits->name);
+    const std::string its_name = lower_case(traits->name);
+    if (lower_case(name) == its_name) return static_cast<TensorType>(id);
+    known += (known.empty() ? "" : ", ") + its_name;
   }
   throw py::value_error("no tensor type is named \"" + name + "\": expected one of " + known);
 }

@@ -18,8 +18,9 @@ struct Isa : Avx2Lanes {
   static constexpr int kCodeBias = 0;
   static constexpr int kMaxTokens = 4;  // rows of a matmul's tile
   static constexpr int kMaxPanels = 1;  // by which it goes at once
-  // Codes multiply as fast as they are, or faster.
-  static constexpr int kUnpackRows4 = 1 << 30, kUnpackRows6 = 1 << 30;
+  // Rows that codes are unpacked for first: only those that choose from a table, which is looked up
+  // once then. The others multiply as fast as they are, or faster.
+  static constexpr int kUnpackRows4 = 1 << 30, kUnpackRows6 = 1 << 30, kUnpackRowsTable = 24;
   static constexpr int kQueries = 4;  // rows of attention's tile
 
   static __m256i widen(__m256i pairs) { return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)); }

@@ -15,10 +15,11 @@ namespace {
 
 struct Isa : X86Lanes {
   static constexpr int kCodeBias = 128;
-  static constexpr int kMaxTokens = 6;                        // rows of a matmul's tile
-  static constexpr int kMaxPanels = 2;                        // by which it goes at once
-  static constexpr int kUnpackRows4 = 32, kUnpackRows6 = 32;  // that codes are unpacked for first
-  static constexpr int kQueries = 8;                          // rows of attention's tile
+  static constexpr int kMaxTokens = 6;  // rows of a matmul's tile
+  static constexpr int kMaxPanels = 2;  // by which it goes at once
+  // Rows that codes are unpacked for first.
+  static constexpr int kUnpackRows4 = 32, kUnpackRows6 = 32, kUnpackRowsTable = 32;
+  static constexpr int kQueries = 8;  // rows of attention's tile
 
   using Floats = __m512;
 

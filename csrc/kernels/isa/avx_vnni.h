@@ -13,8 +13,9 @@ struct Isa : Avx2Lanes {
   static constexpr int kCodeBias = 128;
   static constexpr int kMaxTokens = 4;  // rows of a matmul's tile: 8 of the 16 registers are sums
   static constexpr int kMaxPanels = 1;  // by which it goes at once
-  static constexpr int kUnpackRows4 = 24, kUnpackRows6 = 24;  // that codes are unpacked for first
-  static constexpr int kQueries = 4;                          // rows of attention's tile
+  // Rows that codes are unpacked for first.
+  static constexpr int kUnpackRows4 = 24, kUnpackRows6 = 24, kUnpackRowsTable = 24;
+  static constexpr int kQueries = 4;  // rows of attention's tile
 
   static __m256i dot_fours(__m256i sum, __m256i codes, __m256i x) {
 #if defined(GPT2EDGE_EVEX_VNNI)

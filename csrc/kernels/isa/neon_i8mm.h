@@ -106,10 +106,11 @@ struct Pairs {
 };
 
 struct Isa : NeonDotLanes {
-  static constexpr int kMaxTokens = 4;                        // rows of a matmul's tile
-  static constexpr int kMaxPanels = 1;                        // by which it goes at once
-  static constexpr int kUnpackRows4 = 24, kUnpackRows6 = 24;  // that codes are unpacked for first
-  static constexpr int kQueries = 4;                          // rows of attention's tile
+  static constexpr int kMaxTokens = 4;  // rows of a matmul's tile
+  static constexpr int kMaxPanels = 1;  // by which it goes at once
+  // Rows that codes are unpacked for first.
+  static constexpr int kUnpackRows4 = 24, kUnpackRows6 = 24, kUnpackRowsTable = 24;
+  static constexpr int kQueries = 4;  // rows of attention's tile
 
   template <typename Bits, int T>
   using Rows = std::conditional_t<T == 1, RowByRow<NeonDotLanes, Bits, T>, Pairs<Bits, T>>;
