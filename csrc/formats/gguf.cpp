@@ -7,8 +7,8 @@
 namespace gpt2edge {
 namespace {
 
-// A 48-layer GPT-2 has 580 tensors and some 25 keys. Entries take more memory than file, so these
-// limits are what bounds the memory for a file of nothing but entries: to a few megabytes.
+// A 48-layer GPT-2 has 580 tensors and some 25 keys. An entry takes more bytes in memory than in
+// the file; these limits keep a file of nothing but entries below a few megabytes of memory.
 constexpr uint64_t kMaxKeys = 1 << 12;
 constexpr uint64_t kMaxTensors = 1 << 14;
 

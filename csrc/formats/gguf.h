@@ -1,7 +1,7 @@
 // Reads GGUF files, versions 2 and 3: metadata and tensors as views into the mapped file.
 //
-// Every count, length and offset is a stranger's word. It is compared with what is left of the file
-// before it is used, so a file that lies is refused, and costs little memory.
+// Counts, lengths and offsets in a file are untrusted. Each is compared with the rest of the file
+// before it is used, so a wrong one is refused before memory is allocated for it.
 // Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 #pragma once
 
@@ -17,8 +17,8 @@
 
 namespace gpt2edge {
 
-// Moves, and does not copy: views of it stay good while the file they came from, or was moved to,
-// lives.
+// Movable, not copyable: views of it stay valid while the object, or the one it was moved to,
+// exists.
 class GgufFile {
  public:
   // Throws FileError, FormatError or UnsupportedError.

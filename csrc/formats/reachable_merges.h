@@ -70,8 +70,8 @@ class MergeTable {
   std::vector<Merge> merges_;
   std::vector<Slot> slots_;  // open hash table, at most half full
 
-  // One bit for each start of a hash. Most pairs that are looked for are not in the table, and
-  // these 64 kB tell so without leaving the processor's cache.
+  // A Bloom filter with one bit for each high part of a hash. Most pairs that are looked up are not
+  // in the table, and these 64 kB stay in the processor's cache.
   static constexpr int kFilterShift = 64 - 19;
   std::vector<bool> filter_ = std::vector<bool>(size_t{1} << 19);
 };
