@@ -208,8 +208,9 @@ void bind_model(py::module_& m) {
 
   py::class_<Sequence>(m, "Session")
       .def(py::init([](std::shared_ptr<Model> model, int n_ctx, const std::string& kv_type) {
-             const int n = n_ctx > 0 ? n_ctx : model->config().n_ctx;
-             return std::make_unique<Sequence>(std::move(model), n, cache_type(kv_type));
+             const ContextOptions context{n_ctx, cache_type(kv_type)};
+             const int n = context.positions(*model);
+             return std::make_unique<Sequence>(std::move(model), n, context.cache_type);
            }),
            py::arg("model"), py::arg("n_ctx") = 0, py::arg("kv_type") = "f16")
       .def("append", &append, py::arg("tokens"), py::arg("n_logits") = 1)
