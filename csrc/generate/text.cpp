@@ -252,19 +252,10 @@ void Text::finish(FinishReason reason) {
 }
 
 void Text::add_piece(int32_t token, std::optional<TopLogprobs> logprob) {
-  std::string bytes = matcher_.push(token_bytes(token));
+  std::string bytes = matcher_.push(token_bytes(*vocabulary_, token));
   bytes_ += bytes;
   if (logprob) logprobs_.push_back(*logprob);
   pieces_.push_back({std::move(bytes), token, std::move(logprob)});
-}
-
-std::string_view Text::token_bytes(int32_t token) const {
-  const auto& all = vocabulary_->token_bytes;
-  if (static_cast<size_t>(token) >= all.size()) {
-    throw std::invalid_argument(
-        message("there is no token ", token, "; ids are 0 to ", all.size() - 1));
-  }
-  return all[static_cast<size_t>(token)];
 }
 
 // The text has these tokens already, which were chosen before.
