@@ -2,7 +2,7 @@
  *
  *   gpt2edge_model* model;
  *   gpt2edge_text* text;
- *   gpt2edge_piece piece = {sizeof piece};
+ *   gpt2edge_piece piece = {.size = sizeof piece};
  *   if (gpt2edge_model_open("gpt2-q8_0.gguf", NULL, &model) != GPT2EDGE_OK ||
  *       gpt2edge_text_open(model, "Once upon a time", GPT2EDGE_NUL, NULL, &text) != GPT2EDGE_OK) {
  *     fprintf(stderr, "%s\n", gpt2edge_error_message());

@@ -58,10 +58,9 @@ size_t distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string suggestion(const std::string& name, const std::vector<std::string>& known) {
-  const auto nearest =
-      std::min_element(known.begin(), known.end(), [&](const auto& a, const auto& b) {
-        return distance(name, a) < distance(name, b);
-      });
+  const auto nearest = std::min_element(
+      known.begin(), known.end(),
+      [&](const auto& a, const auto& b) { return distance(name, a) < distance(name, b); });
   const bool is_like = nearest != known.end() && distance(name, *nearest) <= name.size() / 3;
   return is_like ? ": did you mean " + *nearest + "?" : "";
 }

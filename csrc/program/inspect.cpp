@@ -15,8 +15,8 @@ void print_config(gpt2edge_file* file) {
   gpt2edge_config config{};
   config.size = sizeof config;
   checked(gpt2edge_file_config(file, &config));
-  std::printf("%d layers of %d, %d heads, %d positions, %d tokens\n", config.n_layer,
-              config.n_embd, config.n_head, config.n_ctx, config.n_vocab);
+  std::printf("%d layers of %d, %d heads, %d positions, %d tokens\n", config.n_layer, config.n_embd,
+              config.n_head, config.n_ctx, config.n_vocab);
 }
 
 void print_types(gpt2edge_file* file) {
@@ -41,9 +41,10 @@ void print_memory(gpt2edge_file* file, const gpt2edge_model_options& options) {
   gpt2edge_memory memory{};
   memory.size = sizeof memory;
   checked(gpt2edge_file_memory(file, &options, &memory));
-  std::printf("memory: %.1f MB of weights, %.1f MB of cache for a full context, %.1f MB of "
-              "workspace\n",
-              megabytes(memory.weights), megabytes(memory.cache), megabytes(memory.workspace));
+  std::printf(
+      "memory: %.1f MB of weights, %.1f MB of cache for a full context, %.1f MB of "
+      "workspace\n",
+      megabytes(memory.weights), megabytes(memory.cache), megabytes(memory.workspace));
 }
 
 }  // namespace
@@ -51,10 +52,11 @@ void print_memory(gpt2edge_file* file, const gpt2edge_model_options& options) {
 int inspect(const std::vector<std::string>& words) {
   gpt2edge_model_options options;
   checked(gpt2edge_model_options_init(&options, sizeof options));
-  Arguments arguments("inspect FILE [OPTIONS]",
-                      "Prints the shape of a model, the types of its tensors, and the memory that it\n"
-                      "will take.",
-                      "  gpt2edge inspect gpt2.gguf\n");
+  Arguments arguments(
+      "inspect FILE [OPTIONS]",
+      "Prints the shape of a model, the types of its tensors, and the memory that it\n"
+      "will take.",
+      "  gpt2edge inspect gpt2.gguf\n");
   arguments.number("-t, --threads", options.n_threads, "Threads that compute. One per core");
   arguments.number("-c, --ctx-size", options.n_ctx, "Tokens of the context. The model's");
   const auto parsed = arguments.parse(words, 1);

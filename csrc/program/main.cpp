@@ -27,7 +27,8 @@ constexpr char kHelp[] =
     "  generate  writes text after a prompt\n"
     "  suggest   the most probable next words of a text\n"
     "  inspect   what a model file holds, and the memory it will take\n\n"
-    "gpt2edge COMMAND --help describes the options of each. gpt2edge --version prints the version.\n";
+    "gpt2edge COMMAND --help describes the options of each. gpt2edge --version prints the "
+    "version.\n";
 
 volatile std::sig_atomic_t was_interrupted = 0;
 

@@ -9,10 +9,11 @@ namespace gpt2edge::program {
 int suggest(const std::vector<std::string>& words) {
   std::string path;
   int32_t k = 3, n_threads = 0;
-  Arguments arguments("suggest TEXT -m MODEL [OPTIONS]",
-                      "Prints the most probable next words of a text, each with its probability and\n"
-                      "what the text lacks of it; completes a word that is begun.",
-                      "  gpt2edge suggest \"How is the wea\" -m gpt2.gguf\n");
+  Arguments arguments(
+      "suggest TEXT -m MODEL [OPTIONS]",
+      "Prints the most probable next words of a text, each with its probability and\n"
+      "what the text lacks of it; completes a word that is begun.",
+      "  gpt2edge suggest \"How is the wea\" -m gpt2.gguf\n");
   arguments.text("-m, --model", path, "The model: a GGUF file.");
   arguments.number("-k", k, "How many words. 3");
   arguments.number("-t, --threads", n_threads, "Threads that compute. One per core");
@@ -26,7 +27,8 @@ int suggest(const std::vector<std::string>& words) {
   checked(gpt2edge_suggester_open(open_model(path, n_threads, 0), &suggester));
   const gpt2edge_word* found = nullptr;
   size_t n = 0;
-  checked(gpt2edge_suggest(suggester, text.data(), text.size(), static_cast<size_t>(k), &found, &n));
+  checked(
+      gpt2edge_suggest(suggester, text.data(), text.size(), static_cast<size_t>(k), &found, &n));
   for (size_t i = 0; i < n; ++i) {
     std::printf("%6.2f%%  %s\t%s\n", 100 * found[i].probability, found[i].word,
                 found[i].completion);
