@@ -1,6 +1,6 @@
 // The published pattern, whose first alternative that matches counts:
 //
-//   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
+//  's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 //
 // Source: Radford et al., "Language Models are Unsupervised Multitask Learners", 2019, and its
 // code, encoder.py.
