@@ -117,6 +117,15 @@ class TokenizerTables:
 def tokenizer_tables(gguf: GgufFile) -> TokenizerTables:
     """Raises FormatError, and UnsupportedError for a tokenizer that is not GPT-2's."""
 
+class Tokenizer:
+    """GPT-2's tokenizer; see pygpt2edge.Tokenizer. Several threads may use one."""
+
+    def __init__(self, tables: TokenizerTables) -> None: ...
+    def encode(self, text: str | bytes, allow_special: bool = False) -> list[int]:
+        """The token ids of a text. What is not UTF-8 in bytes counts as U+FFFD, as decoding with
+        errors="replace" has it. Raises ValueError for a byte that there is no token for.
+        """
+
 _LogitsProcessor: TypeAlias = Callable[[NDArray[np.float32], NDArray[np.int32]], None]
 """Changes the logits in place, given the tokens so far."""
 

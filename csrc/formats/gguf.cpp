@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <utility>
 
 namespace gpt2edge {
 namespace {
@@ -54,7 +55,8 @@ std::optional<int64_t> as_integer(const GgufValue& value) {
 
 }  // namespace
 
-GgufFile::GgufFile(const std::string& path) : path_(path), file_(path) {
+GgufFile::GgufFile(std::string path, MappedFile file)
+    : path_(std::move(path)), file_(std::move(file)) {
   Cursor in(path_, file_.bytes());
   version_ = read_version(in);
   const auto n_tensors = in.read<uint64_t>("the tensor count");

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "formats/gguf.h"
+#include "formats/merge_table.h"
 
 namespace gpt2edge {
 
@@ -34,14 +35,24 @@ struct TokenizerTables {
   std::vector<std::string> token_bytes;  // by token id
   std::vector<int32_t> token_types;      // by token id
 
-  // What BPE may make, in order of priority: GPT-2's byte alphabet first, then what each merge
-  // gives. With the official vocabulary, the n-th has id n.
-  std::vector<std::string> ranked_bytes;
-  std::vector<int32_t> ranked_ids;  // their token ids, -1 for a byte the vocabulary lacks
+  MergeTable merges;
+  // What merges may make, in order of priority: the tokens of GPT-2's byte alphabet first, -1 for a
+  // byte that the vocabulary lacks, then what each merge gives. With the official vocabulary, the
+  // n-th is n.
+  std::vector<int32_t> ranked_ids;
 
   std::optional<int32_t> bos_token;
   std::optional<int32_t> eos_token;
 };
+
+// The bytes of a token. Throws std::invalid_argument for an id that is none.
+std::string_view token_bytes(const TokenizerTables& tables, int32_t token);
+
+// The bytes of entry `rank` of ranked_ids, be there a token for them or not.
+std::string ranked_bytes(const TokenizerTables& tables, size_t rank);
+
+// Whether a token stands for no text: what begins or ends a document, and other control tokens.
+bool is_special_token(const TokenizerTables& tables, int32_t token);
 
 // The token that an empty prompt is replaced by: BOS, else EOS. Throws UnsupportedError, naming the
 // file, where there is neither.

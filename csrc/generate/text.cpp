@@ -255,19 +255,10 @@ void Text::finish(FinishReason reason) {
 
 void Text::add_piece(int32_t token, std::optional<TopLogprobs> logprob) {
   const bool can_stop = n_generated() > options_.sampling.min_tokens;
-  std::string bytes = matcher_.push(token_bytes(token), can_stop);
+  std::string bytes = matcher_.push(token_bytes(*vocabulary_, token), can_stop);
   bytes_ += bytes;
   if (logprob) logprobs_.push_back(*logprob);
   pieces_.push_back({std::move(bytes), token, std::move(logprob)});
-}
-
-std::string_view Text::token_bytes(int32_t token) const {
-  const auto& all = vocabulary_->token_bytes;
-  if (static_cast<size_t>(token) >= all.size()) {
-    throw std::invalid_argument(
-        message("there is no token ", token, "; ids are 0 to ", all.size() - 1));
-  }
-  return all[static_cast<size_t>(token)];
 }
 
 // The text has these tokens already, which were chosen before.

@@ -148,7 +148,6 @@ class Text {
   void draft_ahead(const Interrupt& interrupt);
   void finish(FinishReason reason);
   void add_piece(int32_t token, std::optional<TopLogprobs> logprob);
-  std::string_view token_bytes(int32_t token) const;
   SavedText saved() const;
   void restore(const SavedText& saved);
   void replay(std::span<const int32_t> tokens, std::vector<TopLogprobs> logprobs);

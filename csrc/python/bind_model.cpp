@@ -82,23 +82,14 @@ py::array_t<float> append_all_logits(Sequence& sequence, const Tokens& tokens) {
 
 // (layers, heads, tokens, positions)
 py::array_t<float> append_attention(Sequence& sequence, const Tokens& tokens,
-                                    const std::vector<int>& layers) {
+                                    const std::vector<int32_t>& layers) {
   const Config& config = sequence.model().config();
   sequence.check(tokens);
   const int n_rows = static_cast<int>(tokens.size()), n_positions = sequence.length() + n_rows;
-  AttentionWeights weights{std::vector<float*>(static_cast<size_t>(config.n_layer)), n_rows,
-                           n_positions};
   py::array_t<float> out({static_cast<py::ssize_t>(layers.size()), py::ssize_t{config.n_head},
                           py::ssize_t{n_rows}, py::ssize_t{n_positions}});
-  for (size_t i = 0; i < layers.size(); ++i) {
-    if (layers[i] < 0 || layers[i] >= config.n_layer) {
-      throw py::value_error(message(
-          "layer ", layers[i], " is not there: this model has layers 0 to ", config.n_layer - 1));
-    }
-    float*& layer = weights.layers[static_cast<size_t>(layers[i])];
-    if (layer != nullptr) throw py::value_error(message("layer ", layers[i], " comes twice"));
-    layer = out.mutable_data(static_cast<py::ssize_t>(i));
-  }
+  const auto weights =
+      AttentionWeights::of(config, layers, n_rows, n_positions, out.mutable_data());
   const Sequence::Part part{&sequence, tokens, 1, nullptr, &weights};
   const py::gil_scoped_release unlocked;
   Sequence::append({&part, 1}, check_signals());
