@@ -66,15 +66,10 @@ macro(require_build_tools)
     list(APPEND missing compiler)
     list(APPEND what "a C++ compiler")
   endif()
-  # The build backend says which Python it is.
-  if(GPT2EDGE_PYTHON AND Python_EXECUTABLE AND NOT Python_INCLUDE_DIR)
-    execute_process(
-      COMMAND ${Python_EXECUTABLE} -c "import sysconfig; print(sysconfig.get_path('include'))"
-      OUTPUT_VARIABLE header_folder OUTPUT_STRIP_TRAILING_WHITESPACE)
-    if(header_folder AND NOT EXISTS "${header_folder}/Python.h")
-      list(APPEND missing headers)
-      list(APPEND what "Python's header files")
-    endif()
+  # The build backend says where they would be.
+  if(GPT2EDGE_PYTHON AND Python_INCLUDE_DIR AND NOT EXISTS "${Python_INCLUDE_DIR}/Python.h")
+    list(APPEND missing headers)
+    list(APPEND what "Python's header files")
   endif()
   if(missing)
     list(JOIN what " and " what)
