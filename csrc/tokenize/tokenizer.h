@@ -25,7 +25,7 @@ class Tokenizer {
  public:
   explicit Tokenizer(std::shared_ptr<const TokenizerTables> tables);
 
-  const TokenizerTables& tables() const { return *tables_; }
+  const std::shared_ptr<const TokenizerTables>& tables() const { return tables_; }
 
   // The token ids of a text; none for an empty one. What is not UTF-8 counts as repaired_utf8 has
   // it. The text of special tokens, such as "<|endoftext|>", is plain text unless `allow_special`,
