@@ -86,7 +86,7 @@ int32_t finish_reason(FinishReason reason) {
   return GPT2EDGE_FINISH_NONE;
 }
 
-gpt2edge_text_state state_of(const Text& text) {
+gpt2edge_text_state state_of(Text& text) {
   const TextState state = text.state();
   gpt2edge_text_state out{};
   out.finished = text.finished() ? 1 : 0;
