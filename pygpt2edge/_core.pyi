@@ -556,9 +556,6 @@ class Suggester:
 def character_class(code: int) -> str:
     """ "letter", "mark", "number", "space" or "other": what kind of character a code point is."""
 
-def unicode_version() -> str:
-    """The version of Unicode that `character_class` is of, such as "14.0.0"."""
-
 def memory_estimate(
     path: str, n_ctx: int = 0, kv_type: str = "", n_threads: int = 0
 ) -> dict[str, int]:
