@@ -1,5 +1,5 @@
-// The forms of weights that are stored as codes: how a block's codes and scales lie, and what they
-// stand for. What a tile does with them is the same for all, in matmul_tile.inl.h.
+// The forms of weights that are stored as codes: the layout of a block's codes and scales, and what
+// they mean. The loop of a tile over them is the same for all, in matmul_tile.inl.h.
 #pragma once
 
 #include "kernels/kernel_table.h"
@@ -7,12 +7,12 @@
 namespace gpt2edge::kernels {
 namespace {
 
-// One block of 32 inputs, as a tile of T rows by P panels meets it: the first panel's part, and the
-// rows'.
+// One block of 32 inputs of a tile of T rows by P panels: pointers to the weights of the first
+// panel, and to the activations of the rows.
 struct Block {
   const uint8_t *unit, *scales, *codes;
-  const uint8_t* table;  // of the codes, with what the table of kernels adds to 8-bit ones
-  size_t panel_bytes;    // to the next panel's part
+  const uint8_t* table;  // of the codes, with code_bias added
+  size_t panel_bytes;    // to the same block of the next panel
   const int8_t* x;       // [step][T][4]
   const float* x_scales;
   const int32_t *sums, *starts8, *starts4;
@@ -53,7 +53,7 @@ struct Codes4 {
   }
 };
 
-// Codes of four bits that choose from a table.
+// Codes of four bits that are indices into the type's table.
 struct TableCodes4 {
   using Bits = Isa::TableBits4;
   static constexpr size_t kBytes = 256;
@@ -91,7 +91,7 @@ struct Codes2 {
   }
 };
 
-// Each half has one load of low bits; behind them is one of all the high ones.
+// Each half has one load of low bits; after them is one load of the high bits of both.
 struct Codes3 {
   using Bits = Isa::Bits3;
   static constexpr size_t kBytes = 192;
@@ -105,7 +105,7 @@ struct Codes3 {
   }
 };
 
-// The low bits of the two halves share bytes; behind them, each half has one load of high bits.
+// The low bits of the two halves share bytes; after them, each half has one load of high bits.
 struct Codes6 {
   using Bits = Isa::Bits6;
   static constexpr size_t kBytes = 384;
@@ -119,9 +119,9 @@ struct Codes6 {
   }
 };
 
-// ---- what the dot products of T rows start from ----
+// ---- initial values of the dot products of T rows ----
 
-// What was counted as the rows became codes, for a whole block.
+// Those that were computed when the rows were quantized, for a whole block.
 template <const int32_t* Block::* Counted>
 struct CountedStarts {
   template <int T>
@@ -130,12 +130,12 @@ struct CountedStarts {
   }
 };
 
-// For half a block whose codes are stored with Surplus added; kept in `room`.
-template <int Surplus>
+// For half a block whose codes are stored with Offset added; written to `room`.
+template <int Offset>
 struct HalfStarts {
   template <int T>
   static GPT2EDGE_INLINE const int32_t* of(const Block& block, int half, int32_t* room) {
-    for (int t = 0; t < T; ++t) room[t] = -Surplus * block.sums[T * half + t];
+    for (int t = 0; t < T; ++t) room[t] = -Offset * block.sums[T * half + t];
     return room;
   }
 };
@@ -150,9 +150,9 @@ struct ZeroStarts {
 
 // ---- scales ----
 
-// kScalesOffset is that of the first block's scales in a unit, kScaleBytes what a block has of
-// them. A block has kParts parts, each with a scale() and, where kHasMin, a min(). `at` leads to
-// the panel.
+// kScalesOffset is the offset of the first block's scales in a unit, kScaleBytes their size for one
+// block. A block has kParts parts, each with a scale() and, where kHasMin, a min(). `at` is the
+// offset of the panel.
 struct F16Scales {
   static constexpr int kUnitBlocks = 2, kParts = 1;
   static constexpr size_t kScalesOffset = 0, kScaleBytes = 32;
@@ -172,7 +172,7 @@ struct F32Scales {
   }
 };
 
-// N vectors of bytes a block, for which the unit has factors.
+// N vectors of bytes a block, each multiplied by a factor of the unit.
 template <int N>
 struct SuperScales {
   static constexpr int kUnitBlocks = 8;
@@ -212,7 +212,7 @@ struct Int8Affine : F32Scales<2> {
   }
 };
 
-// One, two and four floats a block: only what other forms are unpacked to.
+// One, two and four floats a block: only what other forms are unpacked to, no file has them.
 struct Int8Float : F32Scales<1> {
   using Codes = Codes8;
   using Starts = CountedStarts<&Block::starts8>;
@@ -259,11 +259,11 @@ struct Int4Super : SuperScales<2> {
   }
 };
 
-// A signed scale for each half, of codes that are stored with Surplus added.
-template <typename StoredCodes, int Surplus>
+// A signed scale for each half, of codes that are stored with Offset added.
+template <typename StoredCodes, int Offset>
 struct SignedHalves : SuperScales<2> {
   using Codes = StoredCodes;
-  using Starts = HalfStarts<Surplus>;
+  using Starts = HalfStarts<Offset>;
   static constexpr int kParts = 2;
   static constexpr bool kHasMin = false;
   static GPT2EDGE_INLINE Isa::Floats scale(const Block& block, int half, size_t at) {
@@ -291,7 +291,7 @@ struct Table4 : F16Scales {
   using Starts = CountedStarts<&Block::starts8>;
 };
 
-// One vector of signed bytes a block, for which the unit has one of floats.
+// One vector of signed bytes a block, multiplied by a vector of floats of the unit.
 struct Table4Super {
   using Codes = TableCodes4;
   using Starts = CountedStarts<&Block::starts8>;

@@ -1,8 +1,8 @@
-// Panels of codes of up to 6 bits as panels of the 8-bit codes that they stand for.
+// Unpacks panels of codes of up to 6 bits into panels of 8-bit codes.
 //
-// Unpacking takes as long as a row or two of the matmul: where rows are many, it is better done
-// once than for every tile of them. The numbers stay the same to the bit: each form becomes one
-// whose scales are what its own scales multiply to.
+// Unpacking costs as much as a row or two of the matmul: with many rows it is cheaper done once
+// than for every tile of them. Results are bit-identical: each form becomes one whose scales are
+// the products of its own.
 #pragma once
 
 #include <string.h>
@@ -32,7 +32,7 @@ void unpack_codes6(const uint8_t* in, int shift, uint8_t* out) {
   }
 }
 
-// Likewise of codes that choose from a table, in which the shift is already.
+// Likewise, by a table of the 8-bit codes.
 void unpack_table_codes4(const uint8_t* in, const CodeTable& codes, uint8_t* out) {
   const Isa::Table table = Isa::load_table(codes.code);
   for (int i = 0; i < 256; i += 64) Isa::unpack_codes4(in + i, table, out + i, out + 256 + i);
@@ -59,7 +59,7 @@ void unpack_codes3(const uint8_t* in, int shift, uint8_t* out) {
 
 void store_floats_at(uint8_t* p, Isa::Floats x) { Isa::store(reinterpret_cast<float*>(p), x); }
 
-// unit() writes what one unit of From is as units of To.
+// unit() converts one unit of From to units of To.
 struct UnpackedInt4 {
   using From = Int4;
   using To = Int8;
@@ -93,9 +93,8 @@ struct UnpackedInt4Super {
   }
 };
 
-// Two signed scales a block; Unpack makes 8-bit codes of Super's, which are stored with Surplus
-// added.
-template <typename Super, int Surplus, void (*Unpack)(const uint8_t*, int, uint8_t*)>
+// Two signed scales a block; Unpack unpacks the codes, which are stored with Offset added.
+template <typename Super, int Offset, void (*Unpack)(const uint8_t*, int, uint8_t*)>
 struct UnpackedSignedHalves {
   using From = Super;
   using To = Int8Halves;
@@ -106,7 +105,7 @@ struct UnpackedSignedHalves {
     for (int b = 0; b < From::kUnitBlocks; ++b) {
       store_floats_at(out, Isa::mul(d, Isa::load_s8(scales)));
       store_floats_at(out + 64, Isa::mul(d, Isa::load_s8(scales + 16)));
-      Unpack(codes, Isa::kCodeBias - Surplus, out + To::kScaleBytes);
+      Unpack(codes, Isa::kCodeBias - Offset, out + To::kScaleBytes);
       scales += From::kScaleBytes;
       codes += From::Codes::kBytes;
       out += IntegerTile<To>::kUnitBytes;
@@ -171,7 +170,7 @@ struct UnpackedTable4Super {
   }
 };
 
-// Bytes that a unit of Unpacked::From becomes.
+// Bytes of a unit of Unpacked::From once converted.
 template <typename Unpacked>
 constexpr size_t unpacked_unit_bytes() {
   using From = typename Unpacked::From;

@@ -1,4 +1,5 @@
-// What the vocabularies of NEON share: all but their dot products. 16 lanes are four registers.
+// The SIMD primitives that NEON's variants share: all but the dot products. 16 lanes are four
+// registers.
 #pragma once
 
 #include <arm_neon.h>
@@ -128,9 +129,9 @@ struct NeonLanes {
 
   // ---- for the dot products ----
 
-  // A block's sums stay below 2^22 in magnitude. Counted from the bits of 1.5 * 2^23 they are, read
-  // as a float, that float plus the sum: a subtraction makes a float of it, half the work that a
-  // conversion is on most cores.
+  // A block's sums stay below 2^22 in magnitude. Accumulated from the bits of 1.5 * 2^23, their
+  // bits are the float 1.5 * 2^23 + sum: a subtraction converts them, at half the cost of a
+  // conversion on most cores.
   static constexpr int32_t kZero = 0x4B400000;
   static Ints from(int32_t start) {
     const int32x4_t four = vdupq_n_s32(kZero + start);
@@ -206,8 +207,8 @@ struct NeonLanes {
 
   using Table = int8x16_t;  // 16 codes
   static Table load_table(const uint8_t* table) { return codes(vld1q_u8(table)); }
-  static int8x16_t look_up(Table table, int8x16_t places) {
-    return vqtbl1q_s8(table, vreinterpretq_u8_s8(places));
+  static int8x16_t look_up(Table table, int8x16_t indices) {
+    return vqtbl1q_s8(table, vreinterpretq_u8_s8(indices));
   }
   static Codes load_table_codes4(const uint8_t* p, int shift, Table table) {
     Codes r;
@@ -233,7 +234,7 @@ struct NeonLanes {
     }
   }
 
-  // A vocabulary's Bits8 but for step(), and of its Bits8 or Bits4 those of other codes.
+  // Bits8 without its step(), and the others on top of Bits8 or Bits4.
   struct SignedCodes {
     using Dot = Ints;
     using Codes = NeonLanes::Codes;
