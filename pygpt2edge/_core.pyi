@@ -108,6 +108,9 @@ class TokenizerTables:
         """Whether merges_ranks is the beginning of token_bytes, as in the official vocabulary."""
     def start_token(self) -> int:
         """What stands before an empty text. Raises UnsupportedError, naming `path`."""
+    @property
+    def special_tokens(self) -> list[int]:
+        """bos_token, eos_token and other control tokens, ascending."""
     def tokens_of_type(self, type: int) -> list[int]: ...
     @property
     def bos_token(self) -> int | None: ...
@@ -116,6 +119,15 @@ class TokenizerTables:
 
 def tokenizer_tables(gguf: GgufFile) -> TokenizerTables:
     """Raises FormatError, and UnsupportedError for a tokenizer that is not GPT-2's."""
+
+class Tokenizer:
+    """GPT-2's tokenizer; see pygpt2edge.Tokenizer. Several threads may use one."""
+
+    def __init__(self, tables: TokenizerTables) -> None: ...
+    def encode(self, text: str | bytes, allow_special: bool = False) -> list[int]:
+        """The token ids of a text. What is not UTF-8 in bytes counts as U+FFFD, as decoding with
+        errors="replace" has it. Raises ValueError for a byte that there is no token for.
+        """
 
 _LogitsProcessor: TypeAlias = Callable[[NDArray[np.float32], NDArray[np.int32]], None]
 """Changes the logits in place, given the tokens so far."""
@@ -173,8 +185,9 @@ class StopMatcher:
     """
 
     def __init__(self, stops: Sequence[bytes]) -> None: ...
-    def push(self, piece: bytes) -> bytes:
-        """Takes the next bytes and returns those that are safe to show."""
+    def push(self, piece: bytes, can_stop: bool = True) -> bytes:
+        """Takes the next bytes and returns those that are safe to show. A stop string whose last
+        byte comes with can_stop false does not match."""
     def finish(self) -> bytes:
         """The text is over: returns the bytes held back."""
     @property
@@ -520,33 +533,28 @@ def append_and_score(
 class Suggester:
     """The next words of a text; see pygpt2edge.Suggester.
 
-    encode: gives the tokens of a text. It may be called by several threads at once.
     Raises ValueError for max_passes or n_ctx out of range.
     """
 
     def __init__(
         self,
         model: Model,
-        tables: TokenizerTables,
+        tokenizer: Tokenizer,
         n_ctx: int,
         kv_type: str,
         max_passes: int,
-        encode: Callable[[str], Sequence[int]],
     ) -> None: ...
-    def suggest(self, text: bytes, k: int) -> list[tuple[str, str, float]]:
+    def suggest(self, text: str | bytes, k: int) -> list[tuple[str, str, float]]:
         """The k most probable next words of a text in UTF-8: (word, completion, probability).
 
         Raises ValueError for a k below 1, UnsupportedError where there is no token to start an
-        empty text with, and what `encode` raises.
+        empty text with.
         """
     def clear(self) -> None:
         """Forgets all that was computed, and gives its memory back."""
 
 def character_class(code: int) -> str:
     """ "letter", "mark", "number", "space" or "other": what kind of character a code point is."""
-
-def unicode_version() -> str:
-    """The version of Unicode that `character_class` is of, such as "14.0.0"."""
 
 def memory_estimate(
     path: str, n_ctx: int = 0, kv_type: str = "", n_threads: int = 0

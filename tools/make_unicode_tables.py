@@ -1,17 +1,20 @@
-"""Makes csrc/tokenize/unicode_tables.h, of the Unicode version that this Python has.
+"""Makes csrc/tokenize/unicode_tables.h, of the Unicode version that is installed as unicodedata2.
 
     python tools/make_unicode_tables.py
 
-It needs clang-format. The table has an entry for every code point whose class is not that of the
-one before it.
+The version is to be that of tiktoken's regular expressions (unicodedata2 16.0.0), so that text is
+cut at the same places; tests/tokenizer/test_unicode_classes.py compares all characters. It needs
+clang-format. The table has an entry for every code point whose class is not that of the one before
+it.
 """
 
 from __future__ import annotations
 
 import argparse
 import subprocess
-import unicodedata
 from pathlib import Path
+
+import unicodedata2 as unicodedata
 
 OUT = Path(__file__).resolve().parent.parent / "csrc" / "tokenize" / "unicode_tables.h"
 
@@ -30,7 +33,6 @@ HEADER = f"""\
 
 namespace gpt2edge::unicode_tables {{
 
-inline constexpr char kVersion[] = "{unicodedata.unidata_version}";
 inline constexpr uint32_t kLastCode = 0x{LAST_CODE:X};
 inline constexpr int kClassBits = {CLASS_BITS};
 inline constexpr uint32_t kClassMask = {(1 << CLASS_BITS) - 1};

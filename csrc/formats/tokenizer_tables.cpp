@@ -2,64 +2,23 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
-#include <functional>
 #include <limits>
 #include <span>
+#include <stdexcept>
 
 #include "base/error.h"
 #include "formats/reachable_merges.h"
+#include "formats/token_ids.h"
 
 namespace gpt2edge {
 namespace {
 
-constexpr int kNoToken = -1;
+constexpr int32_t kNoToken = -1;
 constexpr size_t kBytes = 256;
 constexpr unsigned kNoCode = 0;  // U+0000, which is not in the alphabet
 constexpr const char* kTokens = "tokenizer.ggml.tokens";
 constexpr const char* kTypes = "tokenizer.ggml.token_type";
 constexpr const char* kMerges = "tokenizer.ggml.merges";
-
-// Token ids by text: an open hash table, at most half full, whose slots lie side by side. A slot
-// keeps part of its token's hash, so that a look at the text itself seldom is in vain.
-class TokenIds {
- public:
-  // The texts outlive the table, and there are at most 2^31 - 1.
-  explicit TokenIds(const std::vector<std::string_view>& texts)
-      : texts_(texts), slots_(std::bit_ceil(2 * texts.size() + 2)) {}
-
-  // Enters a token, unless one of the same text is there already. Returns the id that is there now.
-  int32_t add(int32_t id) {
-    const std::string_view text = texts_[static_cast<size_t>(id)];
-    Slot& slot = slots_[slot_of(text)];
-    if (slot.id == kNoToken) slot = {tag(std::hash<std::string_view>()(text)), id};
-    return slot.id;
-  }
-
-  int32_t find(std::string_view text) const { return slots_[slot_of(text)].id; }
-
- private:
-  struct Slot {
-    uint32_t tag = 0;
-    int32_t id = kNoToken;
-  };
-
-  static uint32_t tag(size_t hash) { return static_cast<uint32_t>(hash >> (sizeof hash * 4)); }
-
-  // The text's slot, or the empty one where it belongs.
-  size_t slot_of(std::string_view text) const {
-    const size_t hash = std::hash<std::string_view>()(text);
-    size_t i = hash & (slots_.size() - 1);
-    while (slots_[i].id != kNoToken) {
-      if (slots_[i].tag == tag(hash) && texts_[static_cast<size_t>(slots_[i].id)] == text) break;
-      i = (i + 1) & (slots_.size() - 1);
-    }
-    return i;
-  }
-
-  const std::vector<std::string_view>& texts_;
-  std::vector<Slot> slots_;
-};
 
 // GPT-2's characters for bytes. Printable Latin-1 characters stand for themselves and come first;
 // the other bytes follow in order, as the characters from U+0100 on.
@@ -194,7 +153,6 @@ class Builder {
   void read_alphabet() {
     for (size_t i = 0; i < kBytes; ++i) {
       tables_.ranked_ids.push_back(ids_.find(utf8(alphabet().code_at[i])));
-      tables_.ranked_bytes.emplace_back(1, static_cast<char>(alphabet().byte_at[i]));
     }
   }
 
@@ -204,16 +162,14 @@ class Builder {
       fail("there is no ", kMerges, ", and without it text cannot be encoded");
     }
     if (n > std::numeric_limits<int32_t>::max()) fail(kMerges, " has ", n, " merges, too many");
-    MergeTable merges(n);
+    MergeTable& merges = tables_.merges = MergeTable(n);
     for (size_t i = 0; i < n; ++i) {
       const int32_t same = merges.add(read_merge(i));
       if (same != MergeTable::kNone) fail(kMerges, "[", i, "] is the same as merge ", same);
     }
     const auto spell = [this](int32_t token, auto& symbols) { byte_tokens(token, symbols); };
-    for (const int32_t number : merges.reachable(spell)) {
-      const int32_t id = merges[number].result;
-      tables_.ranked_ids.push_back(id);
-      tables_.ranked_bytes.push_back(bytes_of(id));
+    for (const int32_t number : reachable_merges(merges, spell)) {
+      tables_.ranked_ids.push_back(merges[number].result);
     }
   }
 
@@ -235,9 +191,9 @@ class Builder {
 
   // The id of joined_. Trained vocabularies number results in the order of the merges.
   int32_t result_id(size_t merge) {
-    const auto guess = static_cast<size_t>(last_result_) + 1;
-    const bool guessed = guess < source_.tokens.size() && source_.tokens[guess] == joined_;
-    return last_result_ = guessed ? static_cast<int32_t>(guess) : known_id(joined_, merge);
+    const auto next = static_cast<size_t>(last_result_) + 1;
+    const bool is_next = next < source_.tokens.size() && source_.tokens[next] == joined_;
+    return last_result_ = is_next ? static_cast<int32_t>(next) : known_id(joined_, merge);
   }
 
   int32_t known_id(std::string_view token, size_t merge) const {
@@ -267,7 +223,7 @@ class Builder {
 
   const TokenizerSource& source_;
   TokenizerTables tables_;
-  TokenIds ids_;
+  TokenIds<std::vector<std::string_view>> ids_;
   std::vector<uint8_t> places_;      // of all tokens' characters in the alphabet
   std::vector<size_t> first_place_;  // in places_, by token id, and the end
   std::string joined_;               // what the merge at hand makes
@@ -282,7 +238,7 @@ void require_text(const GgufFile& file, const char* key, std::initializer_list<c
   std::string shown(found.substr(0, 40));
   for (char& c : shown) c = c < 0x20 || c > 0x7E ? '?' : c;
   throw UnsupportedError(message(file.path(), ": ", key, " is \"", shown, "\", expected ", expected,
-                                 ": this is not GPT-2's way of cutting text"));
+                                 ": only GPT-2's pre-tokenizer is supported"));
 }
 
 std::optional<int64_t> optional_id(const GgufFile& file, const char* key) {
@@ -291,6 +247,25 @@ std::optional<int64_t> optional_id(const GgufFile& file, const char* key) {
 }
 
 }  // namespace
+
+std::string_view token_bytes(const TokenizerTables& tables, int32_t token) {
+  const auto& all = tables.token_bytes;
+  if (token < 0 || static_cast<size_t>(token) >= all.size()) {
+    throw std::invalid_argument(
+        message("there is no token ", token, "; ids are 0 to ", all.size() - 1));
+  }
+  return all[static_cast<size_t>(token)];
+}
+
+std::string ranked_bytes(const TokenizerTables& tables, size_t rank) {
+  if (rank < kBytes) return {static_cast<char>(alphabet().byte_at[rank])};
+  return tables.token_bytes[static_cast<size_t>(tables.ranked_ids[rank])];
+}
+
+bool is_special_token(const TokenizerTables& tables, int32_t token) {
+  return tables.token_types[static_cast<size_t>(token)] == kControlToken ||
+         token == tables.bos_token || token == tables.eos_token;
+}
 
 int32_t start_token(const TokenizerTables& tables) {
   const auto& token = tables.bos_token ? tables.bos_token : tables.eos_token;

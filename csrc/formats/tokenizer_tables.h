@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "formats/gguf.h"
+#include "formats/merge_table.h"
 
 namespace gpt2edge {
 
@@ -24,7 +25,7 @@ struct TokenizerSource {
   std::string path;  // for messages
   std::vector<std::string_view> tokens;
   std::vector<int64_t> token_types;      // empty: all are normal
-  std::vector<std::string_view> merges;  // "left right", first first
+  std::vector<std::string_view> merges;  // "left right", in order of priority
   std::optional<int64_t> bos_token;
   std::optional<int64_t> eos_token;
 };
@@ -34,17 +35,27 @@ struct TokenizerTables {
   std::vector<std::string> token_bytes;  // by token id
   std::vector<int32_t> token_types;      // by token id
 
-  // What BPE may make, in order of priority: GPT-2's byte alphabet first, then what each merge
-  // gives. With the official vocabulary, the n-th has id n.
-  std::vector<std::string> ranked_bytes;
-  std::vector<int32_t> ranked_ids;  // their token ids, -1 for a byte the vocabulary lacks
+  MergeTable merges;
+  // What merges may make, in order of priority: the tokens of GPT-2's byte alphabet first, -1 for a
+  // byte that the vocabulary lacks, then what each merge gives. With the official vocabulary, the
+  // n-th is n.
+  std::vector<int32_t> ranked_ids;
 
   std::optional<int32_t> bos_token;
   std::optional<int32_t> eos_token;
 };
 
-// What stands before an empty text. Throws UnsupportedError, naming the file, where there is no
-// such token.
+// The bytes of a token. Throws std::invalid_argument for an id that is none.
+std::string_view token_bytes(const TokenizerTables& tables, int32_t token);
+
+// The bytes of entry `rank` of ranked_ids, be there a token for them or not.
+std::string ranked_bytes(const TokenizerTables& tables, size_t rank);
+
+// Whether a token stands for no text: what begins or ends a document, and other control tokens.
+bool is_special_token(const TokenizerTables& tables, int32_t token);
+
+// The token that an empty prompt is replaced by: BOS, else EOS. Throws UnsupportedError, naming the
+// file, where there is neither.
 int32_t start_token(const TokenizerTables& tables);
 
 // Throw FormatError, naming the file, the key and the index, for tables that contradict themselves.

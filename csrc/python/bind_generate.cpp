@@ -76,10 +76,10 @@ void bind_stop_matcher(py::module_& m) {
            py::arg("stops"))
       .def(
           "push",
-          [](StopMatcher& matcher, const py::bytes& piece) {
-            return py::bytes(matcher.push(std::string_view(piece)));
+          [](StopMatcher& matcher, const py::bytes& piece, bool can_stop) {
+            return py::bytes(matcher.push(std::string_view(piece), can_stop));
           },
-          py::arg("piece"))
+          py::arg("piece"), py::arg("can_stop") = true)
       .def("finish", [](StopMatcher& matcher) { return py::bytes(matcher.finish()); })
       .def_property_readonly("stopped", &StopMatcher::stopped)
       .def_property_readonly("stop_string", [](const StopMatcher& matcher) -> py::object {
@@ -88,71 +88,11 @@ void bind_stop_matcher(py::module_& m) {
       });
 }
 
-TokenizerTables tables_from_lists(const std::vector<std::string>& tokens,
-                                  std::vector<int64_t> token_types,
-                                  const std::vector<std::string>& merges,
-                                  std::optional<int64_t> bos_token,
-                                  std::optional<int64_t> eos_token, std::string path) {
-  TokenizerSource source;
-  source.path = std::move(path);
-  source.tokens.assign(tokens.begin(), tokens.end());
-  source.token_types = std::move(token_types);
-  source.merges.assign(merges.begin(), merges.end());
-  source.bos_token = bos_token;
-  source.eos_token = eos_token;
-  return make_tokenizer_tables(source);
-}
-
-std::vector<int32_t> tokens_of_type(const TokenizerTables& tables, int32_t type) {
-  std::vector<int32_t> ids;
-  for (size_t i = 0; i < tables.token_types.size(); ++i) {
-    if (tables.token_types[i] == type) ids.push_back(static_cast<int32_t>(i));
-  }
-  return ids;
-}
-
-bool is_ranked_by_id(const TokenizerTables& tables) {
-  for (size_t i = 0; i < tables.ranked_ids.size(); ++i) {
-    const bool same_id = tables.ranked_ids[i] == static_cast<int32_t>(i);
-    if (!same_id || tables.ranked_bytes[i] != tables.token_bytes[i]) return false;
-  }
-  return true;
-}
-
-py::list as_bytes(const std::vector<std::string>& strings) {
-  py::list out(strings.size());
-  for (size_t i = 0; i < strings.size(); ++i) out[i] = py::bytes(strings[i]);
-  return out;
-}
-
-void bind_tokenizer_tables(py::module_& m) {
-  py::class_<TokenizerTables, std::shared_ptr<TokenizerTables>>(m, "TokenizerTables")
-      .def(py::init(&tables_from_lists), py::arg("tokens"), py::arg("token_types"),
-           py::arg("merges"), py::arg("bos_token"), py::arg("eos_token"), py::arg("path"))
-      .def_property_readonly("token_bytes",
-                             [](const TokenizerTables& t) { return as_bytes(t.token_bytes); })
-      .def_readonly("token_types", &TokenizerTables::token_types)
-      .def_property_readonly("merges_ranks",
-                             [](const TokenizerTables& t) { return as_bytes(t.ranked_bytes); })
-      .def_readonly("ranked_ids", &TokenizerTables::ranked_ids)
-      .def_property_readonly("n_ranked",
-                             [](const TokenizerTables& t) { return t.ranked_ids.size(); })
-      .def_property_readonly("is_ranked_by_id", &is_ranked_by_id)
-      .def("start_token", &start_token)
-      .def("tokens_of_type", &tokens_of_type, py::arg("type"))
-      .def_readonly("bos_token", &TokenizerTables::bos_token)
-      .def_readonly("eos_token", &TokenizerTables::eos_token);
-
-  m.def("tokenizer_tables", &read_tokenizer_tables, py::arg("gguf"),
-        py::call_guard<py::gil_scoped_release>());
-}
-
 }  // namespace
 
 void bind_generate(py::module_& m) {
   bind_sampler(m);
   bind_stop_matcher(m);
-  bind_tokenizer_tables(m);
   m.def("top_logprobs", &top_logprobs, py::arg("logits").noconvert(), py::arg("chosen"),
         py::arg("n_top"));
 }

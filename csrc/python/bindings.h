@@ -30,6 +30,7 @@ void bind_machine(pybind11::module_& m);
 void bind_model(pybind11::module_& m);
 void bind_suggest(pybind11::module_& m);
 void bind_text(pybind11::module_& m);
+void bind_tokenizer(pybind11::module_& m);
 void bind_unicode(pybind11::module_& m);
 
 }  // namespace gpt2edge::python

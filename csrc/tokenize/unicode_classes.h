@@ -22,16 +22,13 @@ constexpr CharacterClass ascii_class(char32_t code) {
   return is_space ? CharacterClass::kSpace : CharacterClass::kOther;
 }
 
-CharacterClass class_by_search(char32_t code);
+CharacterClass class_by_table(char32_t code);
 
 }  // namespace detail
 
 // kOther for numbers that are no code points.
 inline CharacterClass character_class(char32_t code) {
-  return code < 0x80 ? detail::ascii_class(code) : detail::class_by_search(code);
+  return code < 0x80 ? detail::ascii_class(code) : detail::class_by_table(code);
 }
-
-// The version of Unicode that this is of, such as "14.0.0".
-const char* unicode_version();
 
 }  // namespace gpt2edge

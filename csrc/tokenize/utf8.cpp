@@ -1,6 +1,8 @@
 #include "tokenize/utf8.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 
 namespace gpt2edge {
 namespace {
@@ -42,6 +44,26 @@ ByteRange second_byte(unsigned lead) {
   }
 }
 
+// How many bytes are a character, or the beginning of one; 1 when no character begins so.
+size_t well_formed_length(std::string_view text) {
+  const unsigned lead = byte_at(text, 0);
+  const size_t most = std::min(character_length(lead), text.size());
+  size_t n = 1;
+  while (n < most && (n == 1 ? second_byte(lead) : kContinuation).contains(byte_at(text, n))) ++n;
+  return n;
+}
+
+// How many bytes, eight at a time, are ASCII.
+size_t ascii_length(std::string_view text) {
+  uint64_t eight;
+  size_t n = 0;
+  for (; n + sizeof eight <= text.size(); n += sizeof eight) {
+    std::memcpy(&eight, text.data() + n, sizeof eight);
+    if ((eight & 0x8080808080808080) != 0) break;
+  }
+  return n;
+}
+
 }  // namespace
 
 Utf8Character first_character(std::string_view text) {
@@ -49,14 +71,10 @@ Utf8Character first_character(std::string_view text) {
   if (lead < 0x80) return {Utf8State::kWhole, lead, 1};
   const size_t length = character_length(lead);
   if (length == 1) return {Utf8State::kInvalid};
-  char32_t code = lead & (0x7F >> length);
-  for (size_t i = 1; i < length; ++i) {
-    if (i == text.size()) return {Utf8State::kIncomplete, 0, i};
-    const ByteRange allowed = i == 1 ? second_byte(lead) : kContinuation;
-    if (!allowed.contains(byte_at(text, i))) return {Utf8State::kInvalid};
-    code = code << 6 | (byte_at(text, i) & 0x3F);
-  }
-  return {Utf8State::kWhole, code, length};
+  const size_t n = well_formed_length(text);
+  if (n == length) return first_of_valid(text);
+  if (n == text.size()) return {Utf8State::kIncomplete, 0, n};
+  return {Utf8State::kInvalid};
 }
 
 Utf8Character last_character(std::string_view text) {
@@ -75,6 +93,24 @@ size_t incomplete_utf8_tail(std::string_view text) {
   if (text.empty()) return 0;
   const Utf8Character last = last_character(text);
   return last.state == Utf8State::kIncomplete ? last.length : 0;
+}
+
+std::optional<std::string> repaired_utf8(std::string_view text) {
+  std::optional<std::string> repaired;
+  size_t done = 0;  // what `repaired` has of the text
+  for (size_t i = ascii_length(text); i < text.size(); i += ascii_length(text.substr(i))) {
+    const Utf8Character next = first_character(text.substr(i));
+    if (next.state == Utf8State::kWhole) {
+      i += next.length;
+      continue;
+    }
+    if (!repaired) repaired.emplace();
+    repaired->append(text.substr(done, i - done)).append("\xEF\xBF\xBD");
+    i += well_formed_length(text.substr(i));
+    done = i;
+  }
+  if (repaired) repaired->append(text.substr(done));
+  return repaired;
 }
 
 }  // namespace gpt2edge

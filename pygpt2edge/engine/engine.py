@@ -169,8 +169,7 @@ class Engine:
 
     def _step(self) -> None:
         """One pass for all running texts."""
-        for job in [job for job in self._running if job.is_cancelled]:
-            job.core_text.cancel()  # again: the last step may have held it
+        for job in [job for job in self._running if job.core_text.finished]:  # cancelled
             self._leave(job, job.take())
         self._make_room()
         reading = {job for job in self._running if not job.core_text.has_begun}

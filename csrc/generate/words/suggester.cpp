@@ -29,14 +29,13 @@ std::vector<int32_t> joined(std::span<const int32_t> view, std::span<const int32
 
 }  // namespace
 
-Suggester::Suggester(std::shared_ptr<Model> model, std::shared_ptr<const TokenizerTables> tables,
-                     int n_ctx, kernels::CacheType cache_type, int64_t max_passes, Encode encode)
-    : tables_(std::move(tables)),
+Suggester::Suggester(std::shared_ptr<Model> model, std::shared_ptr<const Tokenizer> tokenizer,
+                     int n_ctx, kernels::CacheType cache_type, int64_t max_passes)
+    : tokenizer_(std::move(tokenizer)),
       max_passes_(checked("max_passes", max_passes)),
-      encode_(std::move(encode)),
-      vocabulary_(tables_),
+      vocabulary_(tokenizer_->tables()),
       contexts_(std::move(model), n_ctx, cache_type) {
-  const size_t n_tokens = tables_->token_bytes.size();
+  const size_t n_tokens = tokenizer_->tables()->token_bytes.size();
   const int n_vocab = contexts_.model().config().n_vocab;
   if (n_tokens > static_cast<size_t>(n_vocab)) {
     throw std::invalid_argument(
@@ -49,8 +48,8 @@ std::vector<WordSuggestion> Suggester::suggest(std::string_view text, int64_t k,
   checked("k", k);
   const std::optional<TypedWord> typed = TypedWord::at_end_of(text);
   if (!typed) return {};
-  Tokens context = encode_(typed->context);
-  if (context.empty()) context.push_back(start_token(*tables_));
+  Tokens context = tokenizer_->encode(typed->context);
+  if (context.empty()) context.push_back(start_token(*tokenizer_->tables()));
   const Tokens path = long_word(typed->prefix);
   const auto lock = wait(interrupt);
   WordSearch search(vocabulary_, *typed, static_cast<size_t>(k), contexts_.room());
@@ -75,7 +74,7 @@ std::unique_lock<std::timed_mutex> Suggester::wait(const Interrupt& interrupt) {
 // The tokens of what is typed, where a search would take many passes to its end.
 Suggester::Tokens Suggester::long_word(std::string_view prefix) const {
   if (prefix.size() < kLongWord) return {};
-  Tokens path = encode_(prefix);
+  Tokens path = tokenizer_->encode(prefix);
   if (path.size() < kLongWord) return {};
   path.resize(std::min(path.size(), contexts_.room()));
   return path;

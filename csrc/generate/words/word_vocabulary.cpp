@@ -1,9 +1,7 @@
 #include "generate/words/word_vocabulary.h"
 
 #include <algorithm>
-#include <stdexcept>
 
-#include "base/error.h"
 #include "generate/words/word.h"
 #include "tokenize/utf8.h"
 
@@ -13,11 +11,6 @@ namespace {
 constexpr size_t kMaxKnown = 64;
 
 unsigned first_byte(std::string_view text) { return static_cast<unsigned char>(text.front()); }
-
-bool is_control(const TokenizerTables& tables, int32_t token) {
-  return tables.token_types[static_cast<size_t>(token)] == kControlToken ||
-         token == tables.bos_token || token == tables.eos_token;
-}
 
 // What a word may begin or go on with, or the space before it.
 bool may_begin(unsigned byte, bool may_space) {
@@ -32,7 +25,7 @@ WordVocabulary::WordVocabulary(std::shared_ptr<const TokenizerTables> tables)
     : tables_(std::move(tables)) {
   const auto n_tokens = static_cast<int32_t>(tables_->token_bytes.size());
   for (int32_t token = 0; token < n_tokens; ++token) {
-    if (!text(token).empty() && !is_control(*tables_, token)) tokens_.push_back(token);
+    if (!text(token).empty() && !is_special_token(*tables_, token)) tokens_.push_back(token);
   }
   std::sort(tokens_.begin(), tokens_.end(), [this](int32_t a, int32_t b) {
     const int order = text(a).compare(text(b));
@@ -49,14 +42,7 @@ WordVocabulary::WordVocabulary(std::shared_ptr<const TokenizerTables> tables)
   continuing("a", false);
 }
 
-std::string_view WordVocabulary::text(int32_t token) const {
-  const auto& texts = tables_->token_bytes;
-  if (token < 0 || static_cast<size_t>(token) >= texts.size()) {
-    throw std::invalid_argument(
-        message("there is no token ", token, "; ids are 0 to ", texts.size() - 1));
-  }
-  return texts[static_cast<size_t>(token)];
-}
+std::string_view WordVocabulary::text(int32_t token) const { return token_bytes(*tables_, token); }
 
 std::span<const int32_t> WordVocabulary::beginning_with(std::string_view data) const {
   const auto begins = [&](int32_t token) { return text(token).substr(0, data.size()); };
