@@ -193,7 +193,7 @@ class SamplingParams:
         flags=("--stop", "-r", "--reverse-prompt"),
     )  # fmt: skip
     min_tokens: int = _option(
-        0, _int, "End-of-text does not come before so many tokens; a stop string may.",
+        0, _int, "Neither the end-of-text token nor a stop string ends the text before so many tokens.",
         group=_LENGTH, low=0, high=_MOST, flags=("--min-tokens",),
     )  # fmt: skip
     max_time: float | None = _option(

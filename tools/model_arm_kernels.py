@@ -27,7 +27,7 @@ COMPILER = [
     "-I", str(ROOT / "csrc"),
 ]  # fmt: skip
 
-# vocabulary: flags, rows of its full tile, the core and how it is modelled
+# instruction set: flags, rows of its full tile, the core and how it is modelled
 CORES = {
     "neon": ([], 2, "Cortex-A72", ["-mcpu=cortex-a72"]),
     "neon_dotprod": (
@@ -51,7 +51,7 @@ SOURCE = """
 namespace gpt2edge::kernels {{
 void probe(const MatmulArgs& args, float* out) {{
   Isa::Floats sum[1][{rows}];
-  IntegerTile<{form}>::add_up<1, {rows}>(args, 0, 0, Ahead{{}}, sum);
+  IntegerTile<{form}>::accumulate<1, {rows}>(args, 0, 0, Prefetcher{{}}, sum);
   for (int t = 0; t < {rows}; ++t) Isa::store(out + 16 * t, sum[0][t]);
 }}
 }}

@@ -7,11 +7,13 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/wide_path.h"
 
 #if defined(_WIN32)
 #ifndef NOMINMAX
 #define NOMINMAX
 #endif
+#include <io.h>
 #include <windows.h>
 #else
 #include <fcntl.h>
@@ -51,13 +53,6 @@ int last_error() {
   return condition.category() == std::generic_category() ? condition.value() : EIO;
 }
 
-std::wstring wide(const std::string& utf8) {
-  const int n = MultiByteToWideChar(CP_UTF8, 0, utf8.c_str(), -1, nullptr, 0);
-  std::wstring out(static_cast<size_t>(n), L'\0');
-  MultiByteToWideChar(CP_UTF8, 0, utf8.c_str(), -1, out.data(), n);
-  return out;
-}
-
 struct Handle {
   HANDLE value;
   explicit Handle(HANDLE handle) : value(handle) {}
@@ -68,66 +63,89 @@ struct Handle {
   Handle& operator=(const Handle&) = delete;
 };
 
+// An empty file cannot be mapped.
+std::span<const std::byte> map(HANDLE file, const std::string& name) {
+  LARGE_INTEGER size{};
+  if (!GetFileSizeEx(file, &size)) fail(name, last_error());
+  if (static_cast<uint64_t>(size.QuadPart) > SIZE_MAX) fail(name, EFBIG);
+  if (size.QuadPart == 0) return {};
+  const Handle mapping(CreateFileMappingW(file, nullptr, PAGE_READONLY, 0, 0, nullptr));
+  if (mapping.value == nullptr) fail(name, last_error());
+  const void* data = MapViewOfFile(mapping.value, FILE_MAP_READ, 0, 0, 0);
+  if (data == nullptr) fail(name, last_error());
+  return {static_cast<const std::byte*>(data), static_cast<size_t>(size.QuadPart)};
+}
+
+void unmap(std::span<const std::byte> bytes) { UnmapViewOfFile(bytes.data()); }
+
 }  // namespace
 
 MappedFile::MappedFile(const std::string& path) {
   check_path(path);
-  const Handle file(CreateFileW(wide(path).c_str(), GENERIC_READ, FILE_SHARE_READ, nullptr,
+  const Handle file(CreateFileW(wide_path(path).c_str(), GENERIC_READ, FILE_SHARE_READ, nullptr,
                                 OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, nullptr));
-  LARGE_INTEGER size{};
-  if (file.value == INVALID_HANDLE_VALUE || !GetFileSizeEx(file.value, &size)) {
-    fail(path, last_error());
-  }
-  if (static_cast<uint64_t>(size.QuadPart) > SIZE_MAX) fail(path, EFBIG);
-  size_ = static_cast<size_t>(size.QuadPart);
-  if (size_ == 0) return;
-  const Handle mapping(CreateFileMappingW(file.value, nullptr, PAGE_READONLY, 0, 0, nullptr));
-  if (mapping.value != nullptr) data_ = MapViewOfFile(mapping.value, FILE_MAP_READ, 0, 0, 0);
-  if (data_ == nullptr) fail(path, last_error());
+  if (file.value == INVALID_HANDLE_VALUE) fail(path, last_error());
+  take(map(file.value, path));
 }
 
-MappedFile::~MappedFile() {
-  if (data_ != nullptr) UnmapViewOfFile(data_);
+MappedFile::MappedFile(int descriptor, const std::string& name) {
+  const intptr_t handle = descriptor < 0 ? -1 : _get_osfhandle(descriptor);
+  if (handle == -1) fail(name, EBADF);
+  take(map(reinterpret_cast<HANDLE>(handle), name));
 }
 
 void MappedFile::release(size_t, size_t) const {}
 
 #else
 
+namespace {
+
+struct Descriptor {
+  int value;
+  explicit Descriptor(int descriptor) : value(descriptor) {}
+  ~Descriptor() {
+    if (value >= 0) close(value);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+};
+
+// An empty file cannot be mapped.
+std::span<const std::byte> map(int file, const std::string& name) {
+  struct stat info{};
+  if (fstat(file, &info) != 0) fail(name, errno);
+  if (S_ISDIR(info.st_mode)) fail(name, EISDIR);
+  if (!S_ISREG(info.st_mode)) {
+    fail(name, EINVAL, "it is a pipe or a device, expected a regular file");
+  }
+  if (static_cast<uint64_t>(info.st_size) > SIZE_MAX) fail(name, EFBIG);
+  if (info.st_size == 0) return {};
+  const auto size = static_cast<size_t>(info.st_size);
+  void* data = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, 0);
+  if (data == MAP_FAILED) fail(name, errno);
+  return {static_cast<const std::byte*>(data), size};
+}
+
+void unmap(std::span<const std::byte> bytes) {
+  munmap(const_cast<std::byte*>(bytes.data()), bytes.size());
+}
+
+}  // namespace
+
 MappedFile::MappedFile(const std::string& path) {
   check_path(path);
   // Without O_NONBLOCK, opening a pipe would wait for somebody to write to it.
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file < 0) fail(path, errno);
-  struct stat info{};
-  int error_number = fstat(file, &info) == 0 ? 0 : errno;
-  const bool is_regular = S_ISREG(info.st_mode);
-  if (error_number == 0 && S_ISDIR(info.st_mode)) error_number = EISDIR;
-  if (error_number == 0 && is_regular && static_cast<uint64_t>(info.st_size) > SIZE_MAX) {
-    error_number = EFBIG;
-  }
-  if (error_number == 0 && is_regular && info.st_size > 0) {
-    size_ = static_cast<size_t>(info.st_size);
-    void* mapped = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file, 0);
-    if (mapped == MAP_FAILED) {
-      error_number = errno;
-    } else {
-      data_ = mapped;
-    }
-  }
-  close(file);
-  if (error_number != 0) fail(path, error_number);
-  if (!is_regular) fail(path, EINVAL, "it is a pipe or a device, expected a regular file");
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.value < 0) fail(path, errno);
+  take(map(file.value, path));
 }
 
-MappedFile::~MappedFile() {
-  if (data_ != nullptr) munmap(const_cast<void*>(data_), size_);
-}
+MappedFile::MappedFile(int descriptor, const std::string& name) { take(map(descriptor, name)); }
 
 void MappedFile::release(size_t offset, size_t size) const {
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   const size_t first = (offset + page - 1) / page * page, last = (offset + size) / page * page;
-  if (last <= first || last > size_) return;
+  if (is_borrowed_ || last <= first || last > size_) return;
   // Only a hint: a system that refuses it keeps the pages a little longer.
   (void)madvise(static_cast<std::byte*>(const_cast<void*>(data_)) + first, last - first,
                 MADV_DONTNEED);
@@ -136,12 +154,24 @@ void MappedFile::release(size_t offset, size_t size) const {
 #endif
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      is_borrowed_(other.is_borrowed_) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
+  std::swap(is_borrowed_, other.is_borrowed_);
   return *this;
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr && !is_borrowed_) unmap(bytes());
+}
+
+void MappedFile::take(std::span<const std::byte> mapped) {
+  data_ = mapped.data();
+  size_ = mapped.size();
 }
 
 }  // namespace gpt2edge

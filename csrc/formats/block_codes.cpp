@@ -133,7 +133,7 @@ void decode_block(TensorType type, const std::byte* row, size_t b, BlockCodes& o
     case TensorType::F32:
     case TensorType::F16:
     case TensorType::BF16:
-      return;  // no integers: callers ask for these elsewhere
+      return;  // not integers: callers convert these directly
   }
 }
 

@@ -20,7 +20,7 @@ struct BlockCodes {
   int8_t sub_scale[2], sub_min;
 };
 
-// Decodes numbers 32 b .. 32 b + 31 of a row of an integer type (Q..., not F16 and its kin).
+// Decodes numbers 32 b .. 32 b + 31 of a row of an integer type (Q...).
 void decode_block(TensorType type, const std::byte* row, size_t b, BlockCodes& out);
 
 }  // namespace gpt2edge

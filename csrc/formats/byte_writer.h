@@ -1,4 +1,4 @@
-// Little-endian numbers and strings, one behind the other: what Cursor (gguf_cursor.h) reads.
+// Writes little-endian numbers and strings, one after the other: what Cursor (gguf_cursor.h) reads.
 #pragma once
 
 #include <bit>
@@ -11,7 +11,8 @@
 
 namespace gpt2edge {
 
-static_assert(std::endian::native == std::endian::little, "numbers are written as they stand");
+static_assert(std::endian::native == std::endian::little,
+              "numbers are written in the machine's byte order");
 
 class ByteWriter {
  public:

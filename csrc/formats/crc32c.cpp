@@ -31,7 +31,7 @@ constexpr Tables make_tables() {
 
 constexpr Tables kTables = make_tables();
 
-// Spelled out, so that it means the same on a big-endian machine; compilers make it one load.
+// Independent of the machine's byte order; compilers make it one load.
 std::uint32_t load_little_endian(const std::uint8_t* data) {
   return static_cast<std::uint32_t>(data[0]) | static_cast<std::uint32_t>(data[1]) << 8 |
          static_cast<std::uint32_t>(data[2]) << 16 | static_cast<std::uint32_t>(data[3]) << 24;

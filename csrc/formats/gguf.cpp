@@ -3,12 +3,13 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <utility>
 
 namespace gpt2edge {
 namespace {
 
-// A 48-layer GPT-2 has 580 tensors and some 25 keys. Entries take more memory than file, so these
-// limits are what bounds the memory for a file of nothing but entries: to a few megabytes.
+// A 48-layer GPT-2 has 580 tensors and some 25 keys. An entry takes more bytes in memory than in
+// the file; these limits keep a file of nothing but entries below a few megabytes of memory.
 constexpr uint64_t kMaxKeys = 1 << 12;
 constexpr uint64_t kMaxTensors = 1 << 14;
 
@@ -54,7 +55,8 @@ std::optional<int64_t> as_integer(const GgufValue& value) {
 
 }  // namespace
 
-GgufFile::GgufFile(const std::string& path) : path_(path), file_(path) {
+GgufFile::GgufFile(std::string path, MappedFile file)
+    : path_(std::move(path)), file_(std::move(file)) {
   Cursor in(path_, file_.bytes());
   version_ = read_version(in);
   const auto n_tensors = in.read<uint64_t>("the tensor count");

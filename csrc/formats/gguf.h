@@ -1,12 +1,14 @@
 // Reads GGUF files, versions 2 and 3: metadata and tensors as views into the mapped file.
 //
-// Every count, length and offset is a stranger's word. It is compared with what is left of the file
-// before it is used, so a file that lies is refused, and costs little memory.
+// Counts, lengths and offsets in a file are untrusted. Each is compared with the rest of the file
+// before it is used, so a wrong one is refused before memory is allocated for it.
 // Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,12 +19,20 @@
 
 namespace gpt2edge {
 
-// Moves, and does not copy: views of it stay good while the file they came from, or was moved to,
-// lives.
+// Movable, not copyable: views of it stay valid while the object, or the one it was moved to,
+// exists.
 class GgufFile {
  public:
   // Throws FileError, FormatError or UnsupportedError.
-  static GgufFile open(const std::string& path) { return GgufFile(path); }
+  static GgufFile open(const std::string& path) { return {path, MappedFile(path)}; }
+  // An open file, or bytes in memory. `name` stands for the path. The descriptor stays the caller's
+  // and may be closed afterwards; the bytes outlive this.
+  static GgufFile open(int descriptor, const std::string& name) {
+    return {name, MappedFile(descriptor, name)};
+  }
+  static GgufFile of_bytes(std::span<const std::byte> bytes, const std::string& name) {
+    return {name, MappedFile(bytes)};
+  }
 
   const std::string& path() const { return path_; }
   uint32_t version() const { return version_; }
@@ -47,7 +57,7 @@ class GgufFile {
   }
 
  private:
-  explicit GgufFile(const std::string& path);
+  GgufFile(std::string path, MappedFile file);
   void read_metadata(Cursor& in, uint64_t n_keys);
   uint64_t alignment(const Cursor& in) const;
   const GgufValue& value(const std::string& key) const;

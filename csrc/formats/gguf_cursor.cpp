@@ -19,7 +19,7 @@ const std::byte* Cursor::take(uint64_t size, const std::string& what) {
 }
 
 std::string_view Cursor::read_string(const std::string& what) {
-  // A vocabulary has 100,000 strings: the words of a failure are put together only when it happens.
+  // A vocabulary has 100,000 strings: the error message is built only when it is needed.
   if (remaining() < sizeof(uint64_t)) take(sizeof(uint64_t), "the length of " + what);
   const auto length = read<uint64_t>(what);
   const std::byte* text = take(length, what);

@@ -15,7 +15,7 @@
 namespace gpt2edge {
 
 static_assert(std::endian::native == std::endian::little,
-              "GGUF's numbers are read as they stand: a big-endian machine would misread them");
+              "GGUF's numbers are read in the machine's byte order, which must be little-endian");
 
 // The number at p, which need not be aligned.
 template <typename T>

@@ -5,7 +5,7 @@
 namespace gpt2edge {
 namespace {
 
-// Larger than any file, and small enough that the sum of two such numbers is a number still.
+// Larger than any file, and small enough that the sum of two such numbers does not overflow.
 constexpr uint64_t kFarBeyond = uint64_t{1} << 62;
 
 constexpr const char* kDamaged = ": the file is damaged, download or convert it again";
@@ -98,7 +98,7 @@ std::vector<TensorInfo> read_tensors(Cursor& in, uint64_t n_tensors, uint64_t al
   std::vector<TensorInfo> tensors;
   for (uint64_t i = 0; i < n_tensors; ++i) tensors.push_back(read_tensor(in));
   const uint64_t start = (in.position() + alignment - 1) / alignment * alignment;
-  // The last tensor tells best how much of a truncated file is missing.
+  // From the last tensor: its message says how much of a truncated file is missing.
   for (auto tensor = tensors.rbegin(); tensor != tensors.rend(); ++tensor) {
     place(in, start, alignment, file, *tensor);
   }

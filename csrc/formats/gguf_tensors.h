@@ -1,4 +1,4 @@
-// The list of tensors in a GGUF file: what each is and where its bytes lie.
+// The list of tensors in a GGUF file: name, type, shape and place of each.
 #pragma once
 
 #include <cstdint>

@@ -191,9 +191,9 @@ class Builder {
 
   // The id of joined_. Trained vocabularies number results in the order of the merges.
   int32_t result_id(size_t merge) {
-    const auto guess = static_cast<size_t>(last_result_) + 1;
-    const bool guessed = guess < source_.tokens.size() && source_.tokens[guess] == joined_;
-    return last_result_ = guessed ? static_cast<int32_t>(guess) : known_id(joined_, merge);
+    const auto next = static_cast<size_t>(last_result_) + 1;
+    const bool is_next = next < source_.tokens.size() && source_.tokens[next] == joined_;
+    return last_result_ = is_next ? static_cast<int32_t>(next) : known_id(joined_, merge);
   }
 
   int32_t known_id(std::string_view token, size_t merge) const {
@@ -238,7 +238,7 @@ void require_text(const GgufFile& file, const char* key, std::initializer_list<c
   std::string shown(found.substr(0, 40));
   for (char& c : shown) c = c < 0x20 || c > 0x7E ? '?' : c;
   throw UnsupportedError(message(file.path(), ": ", key, " is \"", shown, "\", expected ", expected,
-                                 ": this is not GPT-2's way of cutting text"));
+                                 ": only GPT-2's pre-tokenizer is supported"));
 }
 
 std::optional<int64_t> optional_id(const GgufFile& file, const char* key) {

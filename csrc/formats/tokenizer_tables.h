@@ -25,7 +25,7 @@ struct TokenizerSource {
   std::string path;  // for messages
   std::vector<std::string_view> tokens;
   std::vector<int64_t> token_types;      // empty: all are normal
-  std::vector<std::string_view> merges;  // "left right", first first
+  std::vector<std::string_view> merges;  // "left right", in order of priority
   std::optional<int64_t> bos_token;
   std::optional<int64_t> eos_token;
 };
@@ -54,8 +54,8 @@ std::string ranked_bytes(const TokenizerTables& tables, size_t rank);
 // Whether a token stands for no text: what begins or ends a document, and other control tokens.
 bool is_special_token(const TokenizerTables& tables, int32_t token);
 
-// What stands before an empty text. Throws UnsupportedError, naming the file, where there is no
-// such token.
+// The token that an empty prompt is replaced by: BOS, else EOS. Throws UnsupportedError, naming the
+// file, where there is neither.
 int32_t start_token(const TokenizerTables& tables);
 
 // Throw FormatError, naming the file, the key and the index, for tables that contradict themselves.

@@ -1,5 +1,6 @@
 #include "generate/score.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <exception>
 #include <memory>
@@ -10,6 +11,8 @@
 
 namespace gpt2edge {
 namespace {
+
+constexpr size_t kScoredRows = 128;  // 26 MB of logits with GPT-2's vocabulary
 
 void check(const ScoredPart& part) {
   if (part.tokens.size() != part.targets.size()) {
@@ -76,6 +79,24 @@ std::vector<std::vector<float>> append_and_score(std::span<const ScoredPart> par
     next = end;
   }
   return of_parts;
+}
+
+std::vector<float> score(std::shared_ptr<Model> model, const ContextOptions& contexts,
+                         int32_t start, std::span<const int32_t> tokens,
+                         const Interrupt& interrupt) {
+  Sequence sequence(model, contexts.positions(*model), contexts.cache_type);
+  std::vector<int32_t> inputs{start};
+  if (!tokens.empty()) inputs.insert(inputs.end(), tokens.begin(), tokens.end() - 1);
+  inputs.resize(tokens.size());
+  sequence.check(inputs);
+  std::vector<float> scores;
+  for (size_t first = 0; first < tokens.size(); first = scores.size()) {
+    const size_t n = std::min(kScoredRows, tokens.size() - first);
+    const ScoredPart part{&sequence, std::span(inputs).subspan(first, n), tokens.subspan(first, n)};
+    const auto found = append_and_score({&part, 1}, interrupt);
+    scores.insert(scores.end(), found.front().begin(), found.front().end());
+  }
+  return scores;
 }
 
 }  // namespace gpt2edge

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "generate/sequence.h"
+#include "generate/window.h"
 
 namespace gpt2edge {
 
@@ -22,5 +24,11 @@ struct ScoredPart {
 // has changed. A logit that is no number throws std::runtime_error after the pass.
 std::vector<std::vector<float>> append_and_score(std::span<const ScoredPart> parts,
                                                  const Interrupt& interrupt);
+
+// The log-probability of each token of a text that begins after the token `start`. Holds 128 rows
+// of logits at a time. Throws what Window's constructor and append_and_score do.
+std::vector<float> score(std::shared_ptr<Model> model, const ContextOptions& contexts,
+                         int32_t start, std::span<const int32_t> tokens,
+                         const Interrupt& interrupt);
 
 }  // namespace gpt2edge

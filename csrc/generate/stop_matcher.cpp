@@ -33,13 +33,13 @@ StopMatcher::StopMatcher(std::vector<std::string> stops) {
   }
 }
 
-std::string StopMatcher::push(std::string_view piece) {
+std::string StopMatcher::push(std::string_view piece, bool can_stop) {
   if (stopped_) return {};
   held_ += piece;
   for (const char byte : piece) {
     for (Pattern& pattern : patterns_) step(pattern, byte);
     ++n_read_;
-    note_matches();
+    can_stop ? note_matches() : drop_matches();
     if (match_ && match_->start <= earliest_open()) return stop();
   }
   uint64_t safe = earliest_open();  // a match that still waits starts later
@@ -73,6 +73,14 @@ void StopMatcher::note_matches() {
     if (patterns_[i].n_matched != length) continue;
     const uint64_t start = n_read_ - length;
     if (!match_ || start < match_->start) match_ = Match{start, i};
+  }
+}
+
+// Goes on from complete matches as if they had not been there: with their longest border.
+void StopMatcher::drop_matches() {
+  for (Pattern& pattern : patterns_) {
+    size_t& n = pattern.n_matched;
+    if (n == pattern.text.size()) n = pattern.border[n - 1];
   }
 }
 

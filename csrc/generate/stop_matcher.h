@@ -21,8 +21,9 @@ class StopMatcher {
 
   // Takes the next bytes, returns those that are now safe to show. The match that starts first
   // wins, and of those that start together the shortest: a match is therefore not final while a
-  // longer stop string that began before it may still complete. Once stopped, input is ignored.
-  std::string push(std::string_view piece);
+  // longer stop string that began before it may still complete. A stop string whose last byte comes
+  // with `can_stop` false does not match. Once stopped, input is ignored.
+  std::string push(std::string_view piece, bool can_stop = true);
 
   // The text is over: returns what was held back, up to a match if one was waiting to be final.
   std::string finish();
@@ -45,6 +46,7 @@ class StopMatcher {
 
   void step(Pattern& pattern, char byte);
   void note_matches();
+  void drop_matches();
   uint64_t earliest_open() const;
   std::string release_until(uint64_t position);
   std::string stop();

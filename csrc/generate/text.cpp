@@ -72,8 +72,16 @@ Text::Text(std::shared_ptr<Model> model, std::shared_ptr<const TokenizerTables> 
   for (const int32_t token : text_) sampler_.accept_prompt(token);
 }
 
+// The lock of every call that changes the text or tells whether it has ended. A cancel that came
+// meanwhile takes effect here.
+std::unique_lock<std::mutex> Text::lock() {
+  std::unique_lock lock(mutex_);
+  if (is_cancelled_ && !is_over()) finish(FinishReason::kCancelled);
+  return lock;
+}
+
 std::optional<Piece> Text::next(const Interrupt& interrupt) {
-  const std::lock_guard lock(mutex_);
+  const auto locked = lock();
   while (pieces_.empty()) {
     if (error_ != nullptr) std::rethrow_exception(error_);
     if (is_over()) return std::nullopt;
@@ -86,7 +94,7 @@ std::optional<Piece> Text::next(const Interrupt& interrupt) {
 
 void Text::run(const Interrupt& interrupt) {
   for (bool is_done = false; !is_done;) {
-    const std::lock_guard lock(mutex_);  // for a step: others may want to look at the text
+    const auto locked = lock();  // for one step: other threads can read the text between steps
     if (!is_over()) step_alone(interrupt);
     pieces_.clear();
     is_done = is_over();
@@ -124,12 +132,6 @@ bool Text::ends_early() {
   const FinishReason reason = early_end();
   if (reason != FinishReason::kNone) finish(reason);
   return reason != FinishReason::kNone;
-}
-
-void Text::cancel() {
-  is_cancelled_ = true;
-  const std::unique_lock lock(mutex_, std::try_to_lock);
-  if (lock && !is_over()) ends_early();
 }
 
 // The next n_tokens of the pending ones are to be computed.
@@ -252,7 +254,8 @@ void Text::finish(FinishReason reason) {
 }
 
 void Text::add_piece(int32_t token, std::optional<TopLogprobs> logprob) {
-  std::string bytes = matcher_.push(token_bytes(*vocabulary_, token));
+  const bool can_stop = n_generated() > options_.sampling.min_tokens;
+  std::string bytes = matcher_.push(token_bytes(*vocabulary_, token), can_stop);
   bytes_ += bytes;
   if (logprob) logprobs_.push_back(*logprob);
   pieces_.push_back({std::move(bytes), token, std::move(logprob)});
@@ -271,7 +274,7 @@ void Text::replay(std::span<const int32_t> tokens, std::vector<TopLogprobs> logp
 }
 
 std::vector<Piece> Text::pieces() {
-  const std::lock_guard lock(mutex_);
+  const auto locked = lock();
   std::vector<Piece> taken(std::make_move_iterator(pieces_.begin()),
                            std::make_move_iterator(pieces_.end()));
   pieces_.clear();
@@ -300,7 +303,7 @@ void Text::share(Sequence& known) {
 }
 
 std::unique_ptr<Sequence> Text::prefix() {
-  const std::lock_guard lock(mutex_);
+  const auto locked = lock();
   if (!window_.is_whole()) return nullptr;
   int n = window_.context().length();
   if (!is_over()) n -= n % kernels::kPagePositions;
@@ -315,8 +318,8 @@ void Text::release() {
   window_.release();
 }
 
-bool Text::finished() const {
-  const std::lock_guard lock(mutex_);
+bool Text::finished() {
+  const auto locked = lock();
   return is_over();
 }
 
@@ -325,8 +328,8 @@ bool Text::has_begun() const {
   return n_generated() > 0;
 }
 
-TextState Text::state() const {
-  const std::lock_guard lock(mutex_);
+TextState Text::state() {
+  const auto locked = lock();
   const auto prompt_end = text_.begin() + static_cast<std::ptrdiff_t>(n_prompt_);
   return {bytes_,
           {text_.begin(), prompt_end},

@@ -81,7 +81,7 @@ class Text {
 
   // Ends the text where it is, within the step that is under way. What is written already stays. It
   // does not wait for a thread that computes.
-  void cancel();
+  void cancel() { is_cancelled_ = true; }
 
   // One step of several texts of one model, in one pass over its weights. All tokens of a text but
   // the prompt are given to one step; prompts share what there is for them evenly, so that a short
@@ -121,10 +121,10 @@ class Text {
   void release();
 
   // Whether it has ended, in an error too.
-  bool finished() const;
+  bool finished();
   // Whether there is a token after the prompt.
   bool has_begun() const;
-  TextState state() const;
+  TextState state();
   const TextOptions& options() const { return options_; }
   // Pages of keys and values that it will need at the most.
   int max_pages() const;
@@ -134,6 +134,7 @@ class Text {
   size_t n_pending() const { return text_.size() - static_cast<size_t>(window_.length()); }
   int64_t n_generated() const;
   bool has_all_tokens() const;
+  std::unique_lock<std::mutex> lock();
   bool is_over() const { return finish_reason_ != FinishReason::kNone || error_ != nullptr; }
   void plan(size_t n_tokens, std::vector<Sequence::Part>& parts);
   void commit(double seconds);

@@ -28,7 +28,7 @@ std::vector<Text*> in_order(std::span<Text* const> texts) {
 
 void Text::step(std::span<Text* const> texts, const Interrupt& interrupt) {
   std::vector<std::unique_lock<std::mutex>> locks;
-  for (const Text* text : in_order(texts)) locks.emplace_back(text->mutex_);
+  for (Text* text : in_order(texts)) locks.push_back(text->lock());
 
   const auto is_read = [](const Text* text) { return text->n_generated() == 0; };
   const auto n_read = static_cast<size_t>(std::count_if(texts.begin(), texts.end(), is_read));

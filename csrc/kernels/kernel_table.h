@@ -1,5 +1,5 @@
-// Everything the rest of the program sees of the kernels: one table of functions per instruction
-// set, all giving the same bits.
+// The kernels' interface to the rest of the program: one table of functions per instruction set,
+// all with bit-identical results.
 //
 // Arguments are plain pointers and sizes. Callers guarantee the preconditions; kernels cannot fail,
 // allocate nothing and may be called from many threads on disjoint ranges. Rows of floats that a
@@ -18,7 +18,7 @@ namespace gpt2edge::kernels {
 //   codes   [step of 4 inputs][w rows][4]
 //   scales  [block][w], and likewise the other arrays
 //
-// so that a tile's kernel walks through one stream with fixed distances between rows.
+// so that a tile's kernel reads one contiguous stream, with fixed distances between rows.
 struct QuantizedRows {
   int tile;
   int8_t* codes;       // n_rows * n_in, then 4 bytes that may be read
@@ -50,7 +50,7 @@ struct MatmulArgs {
   Epilogue epilogue;
   float* out;  // (n_rows, out_stride), or null:
   size_t out_stride;
-  // then the outputs become codes, as quantize_tile makes them. n_out is a multiple of 32 and
+  // then the outputs are quantized, as quantize_tile does. n_out is a multiple of 32 and
   // first_panel and last_panel are even; not for kResidual.
   QuantizedRows out_codes = {};
   // Of each row's outputs, 32 at a time, the greatest, or NaN where one is not finite; the padding
@@ -59,7 +59,7 @@ struct MatmulArgs {
   size_t maxima_stride = 0;
   // matmul_scratch(n_in) bytes, which may make many rows faster, or null.
   uint8_t* scratch = nullptr;
-  // Where the caller is likely to go on, which is worth asking memory for, or -1.
+  // The panel that the caller is likely to compute next, to be prefetched, or -1.
   int next_panel = -1;
 };
 
@@ -97,12 +97,12 @@ static_assert(kPagePositions % kBlockPositions == 0);
 // stored [position / 16][d][position % 16], so that 16 scores are computed side by side; its values
 // [position][d], each row padded to 16.
 //
-// As int8 codes, with a scale for each position, both lie as the dot products of four want them, d
-// padded to 16: keys [position / 16][d / 4][position % 16][d % 4], values
-// [position / 4][d][position % 4]. The table's code_bias is added to every code.
+// As int8 codes, with a scale for each position, both are stored in the order of the dot products
+// of four, d padded to 16: keys [position / 16][d / 4][position % 16][d % 4], values [position /
+// 4][d][position % 4]. The table's code_bias is added to every code.
 struct HeadCache {
   std::byte* const* pages;  // positions 0..63, 64..127 ...
-  // Where this head's parts lie in every page, in bytes:
+  // Offsets of this head's parts in every page, in bytes:
   size_t keys, values;
   size_t key_scales, value_scales;  // int8 only: a float for each position
   int d_head;
@@ -118,7 +118,7 @@ struct AppendArgs {
   int n_rows, first_position;
 };
 
-// Causal attention of one head: query i stands at first_position + i and sees the positions up to
+// Causal attention of one head: query i is at first_position + i and attends to the positions up to
 // its own. Scores are (q . k) / sqrt(d_head).
 struct AttentionArgs {
   HeadCache cache;
@@ -128,16 +128,15 @@ struct AttentionArgs {
   float* scratch;  // attention_scratch(n_ctx, d_head) floats
   float* out;      // (n_queries, out_stride), d_head of each
   size_t out_stride;
-  // The softmax's weights, for those who want to look at them: (n_queries, weights_stride), or
-  // null. Each row is filled, with zeros for positions that its query does not see; the stride is
-  // at least first_position + n_queries and need be no multiple of 16. With an int8 cache they are
-  // the weights before they become codes.
+  // Output of the attention weights (the softmax): (n_queries, weights_stride), or null. Each row
+  // is filled, with zeros for masked positions; the stride is at least first_position + n_queries
+  // and need not be a multiple of 16. With an int8 cache they are the weights before quantization.
   float* weights = nullptr;
   size_t weights_stride = 0;
 };
 
 constexpr int kMaxQueryTile = 8;
-// Floats: per query its scores, their scales and starts by blocks, its sums and its codes.
+// Floats: per query its scores, their scales and starts by block, its sums and its codes.
 constexpr size_t attention_scratch(size_t n_ctx, size_t d_head) {
   const size_t positions = (n_ctx + kBlockPositions - 1) / kBlockPositions * kBlockPositions;
   const size_t d_padded = (d_head + 15) / 16 * 16;

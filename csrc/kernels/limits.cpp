@@ -34,14 +34,14 @@ double median_time(int runs, Work work) {
   return sorted_times(runs, work)[static_cast<size_t>(runs / 2)];
 }
 
-// More than the caches hold, read once from end to end by all threads.
+// Bytes a second: a buffer larger than the caches, read once from end to end by all threads.
 double read_rate(const KernelTable& kernels, ThreadPool& pool) {
   constexpr size_t kBytes = size_t{256} << 20;
   constexpr int kItems = 256;
   constexpr size_t kShare = kBytes / sizeof(float) / kItems;
   AlignedBuffer buffer(kBytes);
   auto* numbers = buffer.as<float>();
-  // Pages that were never written all stand for one page of zeros.
+  // Pages that were never written would all map to one page of zeros.
   pool.run(kItems, [&](int item, int) {
     std::fill_n(numbers + kShare * static_cast<size_t>(item), kShare, 1.0f);
   });
@@ -55,16 +55,16 @@ double read_rate(const KernelTable& kernels, ThreadPool& pool) {
   return static_cast<double>(kBytes) / time;
 }
 
-// Calls work() once on every thread of the pool, all at the same time. Each item waits for all the
-// others to be taken: else the caller, or one quick worker, would take several.
+// Calls work() once on every thread of the pool, all at the same time. Each item waits until all
+// others have started: otherwise one thread could run several.
 template <typename Work>
 void on_every_thread(ThreadPool& pool, Work work) {
   constexpr int kSpins = 1000;
   const int n = pool.n_threads();
-  std::atomic<int> n_here{0};
+  std::atomic<int> n_started{0};
   pool.run(n, [&](int, int) {
-    n_here.fetch_add(1);
-    for (int spins = 0; n_here.load() < n; ++spins) {
+    n_started.fetch_add(1);
+    for (int spins = 0; n_started.load() < n; ++spins) {
       if (spins > kSpins) std::this_thread::yield();
     }
     work();
@@ -82,7 +82,7 @@ double multiply_rate(const KernelTable& kernels, ThreadPool& pool) {
   // As many as take a few milliseconds, whether by AVX-512 or by plain C++.
   int repeats = 1;
   while (repeats < 4096 && median_time(1, [&] { multiply(repeats); }) < 5e-3) repeats *= 2;
-  // The best: a peak is not what is left of it while others use the processor.
+  // The shortest time: other processes only make it longer.
   const double time = sorted_times(9, [&] { multiply(repeats); }).front();
   return static_cast<double>(repeats) * kRounds * kernels.codes_per_round * pool.n_threads() / time;
 }

@@ -1,5 +1,5 @@
-// What this machine can do at most, measured with the instructions of a kernel table: the rates
-// that the speed of a model is a share of.
+// The peak rates of this machine, measured with the instructions of a kernel table: the roofline
+// that the speed of a model is compared with.
 #pragma once
 
 #include "base/thread_pool.h"

@@ -9,7 +9,7 @@
 namespace gpt2edge::kernels {
 namespace {
 
-// Float types keep their bits: number k of row r goes to place (k, r).
+// Float types keep their bits: number k of row r goes to (k, r).
 template <typename Bits>
 void pack_floats(const PanelLayout& layout, const std::byte* rows, int n_rows, uint8_t* panel) {
   const auto n_in = static_cast<size_t>(layout.n_in);
@@ -31,7 +31,7 @@ bool is_super(WeightForm form) {
   return form == WeightForm::kInt4Super || form == WeightForm::kInt6Super;
 }
 
-// Where a block lies in its panel.
+// The offsets of a block in its panel.
 struct BlockPlace {
   BlockPlace(const PanelLayout& layout, int b)
       : unit(layout.unit_bytes * static_cast<size_t>(b / layout.unit_blocks)) {
@@ -43,8 +43,8 @@ struct BlockPlace {
   size_t unit, scales, codes;
 };
 
-// Q4_0 and Q8_0 store their codes in the panel's own order: they are moved as they are, but for the
-// bits in `flips`, those of four rows together.
+// Q4_0 and Q8_0 store their codes in the panel's own order: they are copied, four rows together,
+// with the bits in `flips` inverted.
 template <typename Block>
 void pack_blocks(const PanelLayout& layout, const std::byte* rows, int n_rows, uint32_t flips,
                  uint8_t* panel) {
@@ -273,7 +273,7 @@ PanelLayout panel_layout(WeightForm form, int n_in) {
   const auto unit_blocks = static_cast<size_t>(layout.unit_blocks);
   layout.codes_offset = layout.scales_offset + layout.scales_bytes * unit_blocks;
   layout.unit_bytes = layout.codes_offset + layout.code_bytes * unit_blocks;
-  // The last unit of an odd number of blocks is filled up with zeros.
+  // The last unit is padded with zero blocks.
   const int n_units = (n_in / kBlockInputs + layout.unit_blocks - 1) / layout.unit_blocks;
   layout.panel_bytes = layout.unit_bytes * static_cast<size_t>(n_units);
   return layout;
@@ -286,7 +286,7 @@ size_t matmul_scratch(int n_in) {
 
 void pack_panel(const PanelLayout& layout, TensorType type, const std::byte* rows, int n_rows,
                 int code_bias, uint8_t* panel) {
-  // Adding 128 to a signed byte is flipping its top bit.
+  // Adding 128 to a signed byte flips its top bit.
   const uint32_t flips = code_bias == 0 ? 0 : 0x80808080u;
   if (layout.form == WeightForm::kF32) return pack_floats<uint32_t>(layout, rows, n_rows, panel);
   if (is_float(layout.form)) return pack_floats<uint16_t>(layout, rows, n_rows, panel);

@@ -1,4 +1,4 @@
-// How weights lie in memory once a model is loaded.
+// The layout of weights in memory once a model is loaded.
 //
 // A matrix (n_out, n_in) is cut into panels of 16 output rows. Inside a panel the 16 rows advance
 // together, so that a vector holds one number of each row and a dot product never ends in a sum
@@ -23,11 +23,11 @@
 //                   [row r]           half floats: dmin (zero when there are no minima)
 //                   [block][2][row r] bytes: the scale and the min, or the two halves' scales
 //
-// and one block otherwise. Everything lies on a 64-byte boundary, and a
-// matrix is read from its first byte to its last without a jump: the processor's prefetcher never
-// has to guess anew. A 64-byte load therefore feeds 16 rows with 4 inputs each, and 4 bytes of the
-// activations, repeated over the vector, meet all of them: what the dot instructions of x86 and Arm
-// want. The last panel is padded with rows of zeros.
+// and one block otherwise. Everything is aligned to 64 bytes, and a matrix is read from its first
+// byte to its last without a jump, which the hardware prefetcher follows. A 64-byte load has 4
+// inputs of each of 16 rows; 4 bytes of the activations, broadcast over the vector, are multiplied
+// by all of them: the operands of the dot instructions of x86 and Arm. The last panel is padded
+// with rows of zeros.
 //
 // This header is included by kernel sources: plain structs and declarations only.
 #pragma once
@@ -37,11 +37,11 @@
 
 #include "formats/ggml_blocks.h"
 
-// GPT2EDGE_INLINE: for the parts of an inner loop, since what they pass each other must stay in
-// registers. GPT2EDGE_NOINLINE: for a whole inner loop, whose registers would otherwise depend on
-// what surrounds it. GPT2EDGE_PREFETCH: asks for a cache line that is needed soon,
-// GPT2EDGE_PREFETCH_L2 for one needed later, in the second-level cache. The empty asm keeps GCC
-// from dropping a function that does nothing else, as one without effect.
+// GPT2EDGE_INLINE: for the parts of an inner loop, whose arguments must stay in registers.
+// GPT2EDGE_NOINLINE: for a whole inner loop, whose register allocation would otherwise depend on
+// the surrounding code. GPT2EDGE_PREFETCH: prefetches a cache line that is needed soon,
+// GPT2EDGE_PREFETCH_L2 one needed later, into the second-level cache. The empty asm keeps GCC from
+// removing a function that does nothing else.
 #if defined(_MSC_VER) && !defined(__clang__)
 #define GPT2EDGE_INLINE __forceinline
 #define GPT2EDGE_NOINLINE __declspec(noinline)
@@ -64,9 +64,8 @@
 #define GPT2EDGE_PREFETCH_L2(p) __builtin_prefetch(p, 0, 2)
 #endif
 
-// GPT2EDGE_UNROLL: before a short loop over what lies in registers, which on Arm only a loop that
-// is written out leaves there. On x86 compilers do well by themselves, and decoding was 5% slower
-// so.
+// GPT2EDGE_UNROLL: before a short loop over arrays that must stay in registers, which compilers for
+// Arm achieve only for unrolled loops. On x86 it is not needed, and made decoding 5% slower.
 #if defined(__aarch64__) && defined(__clang__)
 #define GPT2EDGE_UNROLL _Pragma("clang loop unroll(full)")
 #elif defined(__aarch64__) && defined(__GNUC__)
@@ -77,7 +76,7 @@
 
 namespace gpt2edge::kernels {
 
-// Of two times 16 codes.
+// The sums of two runs of 16 codes.
 struct TwoSums {
   int32_t low, high;
 };
@@ -86,8 +85,8 @@ constexpr int kPanelRows = 16;
 constexpr int kBlockInputs = 32;                         // inputs that share an activation scale
 constexpr int kBlockPanels = kBlockInputs / kPanelRows;  // whose outputs are such a block
 
-// What a weight is, in terms of what a panel stores. Every file type maps to one of these
-// without changing a number.
+// How a panel stores weights, and the value of each. Every file type maps to one of these without
+// changing a number.
 enum class WeightForm : uint8_t {
   kF32,
   kF16,
@@ -113,7 +112,7 @@ struct PanelLayout {
   size_t unit_bytes;
 };
 
-// A packed matrix, seen but not owned.
+// A view of a packed matrix.
 struct PackedMatrix {
   PanelLayout layout;
   const uint8_t* panels;

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <stdexcept>
 
 #include "base/available_memory.h"
+#include "base/error.h"
 #include "base/thread_count.h"
 #include "kernels/dispatch.h"
 #include "model/fingerprint.h"
@@ -35,6 +37,28 @@ std::array<std::shared_ptr<PagePool>, 3> make_page_pools(const Config& config, i
 
 }  // namespace
 
+size_t AttentionWeights::size(const Config& config, size_t n_layers, int n_rows, int n_positions) {
+  return n_layers * static_cast<size_t>(config.n_head) * static_cast<size_t>(n_rows) *
+         static_cast<size_t>(n_positions);
+}
+
+AttentionWeights AttentionWeights::of(const Config& config, std::span<const int32_t> layers,
+                                      int n_rows, int n_positions, float* out) {
+  AttentionWeights weights{std::vector<float*>(static_cast<size_t>(config.n_layer)), n_rows,
+                           n_positions};
+  for (const int32_t layer : layers) {
+    if (layer < 0 || layer >= config.n_layer) {
+      throw std::invalid_argument(message(
+          "layer ", layer, " is not there: this model has layers 0 to ", config.n_layer - 1));
+    }
+    float*& start = weights.layers[static_cast<size_t>(layer)];
+    if (start != nullptr) throw std::invalid_argument(message("layer ", layer, " comes twice"));
+    start = out;
+    out += size(config, 1, n_rows, n_positions);
+  }
+  return weights;
+}
+
 float* AttentionWeights::of(int layer, int head, int position) const {
   float* out = layers[static_cast<size_t>(layer)];
   if (out == nullptr) return nullptr;
@@ -45,16 +69,19 @@ float* AttentionWeights::of(int layer, int head, int position) const {
 }
 
 Model::Model(const std::string& path, int n_threads, const CacheOptions& cache)
-    : Model(GgufFile::open(path), checked_thread_count(n_threads), cache) {}
+    : Model(GgufFile::open(path), n_threads, cache) {}
 
 Model::Model(const GgufFile& file, int n_threads, const CacheOptions& cache)
+    : Model(file, Threads{checked_thread_count(n_threads)}, cache) {}
+
+Model::Model(const GgufFile& file, Threads threads, const CacheOptions& cache)
     : path_(file.path()),
       fingerprint_(gpt2edge::fingerprint(file)),
       kernels_(kernels::default_table()),
-      config_(config_that_fits(file, cache, n_threads)),
+      config_(config_that_fits(file, cache, threads.n)),
       cache_type_(cache.type.value_or(Weights::needs(file, config_).cache_type)),
       page_pools_(make_page_pools(config_, resolved_n_ctx(cache, config_))),
-      pool_(n_threads),
+      pool_(threads.n),
       weights_(file, config_, kernels_.code_bias, pool_),
       workspace_(config_, pool_.n_threads(), kernels_.max_tokens) {}
 

@@ -29,6 +29,12 @@ struct AttentionWeights {
   int n_rows;
   int n_positions;  // the rows' own are the last of them
 
+  // An array of (layers.size(), n_head, n_rows, n_positions) floats at `out`. Throws
+  // std::invalid_argument for a layer that is not there or comes twice.
+  static AttentionWeights of(const Config& config, std::span<const int32_t> layers, int n_rows,
+                             int n_positions, float* out);
+  static size_t size(const Config& config, size_t n_layers, int n_rows, int n_positions);
+
   // Where those of the row at `position` begin, and after them those of the next; or null.
   float* of(int layer, int head, int position) const;
 };
@@ -56,6 +62,8 @@ class Model {
   // before anything is loaded, when the model and one sequence kept as `cache` says will not fit.
   // n_threads 0 means one per physical core.
   Model(const std::string& path, int n_threads, const CacheOptions& cache);
+  // The file is not needed afterwards.
+  Model(const GgufFile& file, int n_threads, const CacheOptions& cache);
 
   // Computes rows, any number, in the order given. Rows of one sequence come at ascending
   // positions. One pass runs at a time: a second thread waits. When interrupted, the caches hold
@@ -84,7 +92,10 @@ class Model {
   }
 
  private:
-  Model(const GgufFile& file, int n_threads, const CacheOptions& cache);
+  struct Threads {
+    int n;
+  };
+  Model(const GgufFile& file, Threads threads, const CacheOptions& cache);
 
   // Rows at consecutive positions of one sequence.
   struct Run {

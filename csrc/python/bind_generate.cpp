@@ -76,10 +76,10 @@ void bind_stop_matcher(py::module_& m) {
            py::arg("stops"))
       .def(
           "push",
-          [](StopMatcher& matcher, const py::bytes& piece) {
-            return py::bytes(matcher.push(std::string_view(piece)));
+          [](StopMatcher& matcher, const py::bytes& piece, bool can_stop) {
+            return py::bytes(matcher.push(std::string_view(piece), can_stop));
           },
-          py::arg("piece"))
+          py::arg("piece"), py::arg("can_stop") = true)
       .def("finish", [](StopMatcher& matcher) { return py::bytes(matcher.finish()); })
       .def_property_readonly("stopped", &StopMatcher::stopped)
       .def_property_readonly("stop_string", [](const StopMatcher& matcher) -> py::object {

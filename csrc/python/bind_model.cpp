@@ -82,23 +82,14 @@ py::array_t<float> append_all_logits(Sequence& sequence, const Tokens& tokens) {
 
 // (layers, heads, tokens, positions)
 py::array_t<float> append_attention(Sequence& sequence, const Tokens& tokens,
-                                    const std::vector<int>& layers) {
+                                    const std::vector<int32_t>& layers) {
   const Config& config = sequence.model().config();
   sequence.check(tokens);
   const int n_rows = static_cast<int>(tokens.size()), n_positions = sequence.length() + n_rows;
-  AttentionWeights weights{std::vector<float*>(static_cast<size_t>(config.n_layer)), n_rows,
-                           n_positions};
   py::array_t<float> out({static_cast<py::ssize_t>(layers.size()), py::ssize_t{config.n_head},
                           py::ssize_t{n_rows}, py::ssize_t{n_positions}});
-  for (size_t i = 0; i < layers.size(); ++i) {
-    if (layers[i] < 0 || layers[i] >= config.n_layer) {
-      throw py::value_error(message(
-          "layer ", layers[i], " is not there: this model has layers 0 to ", config.n_layer - 1));
-    }
-    float*& layer = weights.layers[static_cast<size_t>(layers[i])];
-    if (layer != nullptr) throw py::value_error(message("layer ", layers[i], " comes twice"));
-    layer = out.mutable_data(static_cast<py::ssize_t>(i));
-  }
+  const auto weights =
+      AttentionWeights::of(config, layers, n_rows, n_positions, out.mutable_data());
   const Sequence::Part part{&sequence, tokens, 1, nullptr, &weights};
   const py::gil_scoped_release unlocked;
   Sequence::append({&part, 1}, check_signals());
@@ -208,8 +199,9 @@ void bind_model(py::module_& m) {
 
   py::class_<Sequence>(m, "Session")
       .def(py::init([](std::shared_ptr<Model> model, int n_ctx, const std::string& kv_type) {
-             const int n = n_ctx > 0 ? n_ctx : model->config().n_ctx;
-             return std::make_unique<Sequence>(std::move(model), n, cache_type(kv_type));
+             const ContextOptions context{n_ctx, cache_type(kv_type)};
+             const int n = context.positions(*model);
+             return std::make_unique<Sequence>(std::move(model), n, context.cache_type);
            }),
            py::arg("model"), py::arg("n_ctx") = 0, py::arg("kv_type") = "f16")
       .def("append", &append, py::arg("tokens"), py::arg("n_logits") = 1)

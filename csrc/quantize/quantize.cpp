@@ -73,7 +73,7 @@ float signed_extreme(const float* x) {
 
 void to_q4_0(const float* x, size_t n, std::byte* out) {
   for (size_t b = 0; b < n / 32; ++b, x += 32, out += sizeof(BlockQ4_0)) {
-    // The extreme becomes code -8, whichever its sign: the codes reach one step further there.
+    // The extreme becomes code -8, whatever its sign: the negative side has one code more.
     const float d = signed_extreme(x) / -8.0f;
     const float inverse = inverse_of(d);
     // Rounds to the nearest and moves -8 .. 7 to 0 .. 15.

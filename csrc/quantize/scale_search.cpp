@@ -12,15 +12,15 @@ namespace {
 constexpr int kBlock = 32;
 constexpr int kLanes = 8;  // partial sums, so that the compiler may use vectors of up to 8 floats
 
-// What a format's codes reach, and the scales to try: largest number / step, for each step.
+// The range of a format's codes, and the scales to try: largest number / step, for each step.
 struct Format {
   float lowest, highest;  // codes
   float first_step, step_size;
   int n_steps;
 };
 
-// Steps beyond the highest code's magnitude leave room above the largest number; steps below cut
-// it.
+// Steps above the highest code's magnitude leave codes above the largest number unused; steps below
+// clip it.
 constexpr Format kQ4_0{-8.0f, 7.0f, 5.5f, 0.125f, 29};
 constexpr Format kQ8_0{-127.0f, 127.0f, 120.0f, 0.25f, 33};
 
@@ -52,7 +52,7 @@ float squared_error(const float* x, const float* codes, float d) {
   return sum_of(lanes);
 }
 
-// The scale under which given codes err least.
+// The scale with the least squared error for given codes.
 float least_squares(const float* x, const float* codes) {
   float products[kLanes] = {}, squares[kLanes] = {};
   for (int i = 0; i < kBlock; i += kLanes) {

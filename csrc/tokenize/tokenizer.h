@@ -1,7 +1,7 @@
 // GPT-2's tokenizer: text to token ids and back.
 //
 // Added tokens are found first. Text between them is cut into pieces (pieces.h), and the bytes of
-// each piece are merged (formats/pair_merger.h). The ids are those of OpenAI's encoder.py.
+// each piece are merged (formats/pair_merger.h). The ids are those of OpenAI's own encoder.
 // Source: Radford et al., "Language Models are Unsupervised Multitask Learners", 2019, section 2.2.
 #pragma once
 

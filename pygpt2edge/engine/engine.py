@@ -41,11 +41,12 @@ class Engine:
 
     Methods may be called from any thread. Use it in a `with`, or `close()` it.
 
-    >>> from pygpt2edge import GPT2
-    >>> with Engine(GPT2()) as engine:
-    ...     requests = [engine.submit(p, max_tokens=3, seed=1) for p in ("Once", "It is")]
-    ...     [len(request.result().tokens) for request in requests]
-    [3, 3]
+    Examples:
+      >>> from pygpt2edge import GPT2
+      >>> with Engine(GPT2()) as engine:
+      ...     requests = [engine.submit(p, max_tokens=3, seed=1) for p in ("Once", "It is")]
+      ...     [len(request.result().tokens) for request in requests]
+      [3, 3]
     """
 
     def __init__(
@@ -168,8 +169,7 @@ class Engine:
 
     def _step(self) -> None:
         """One pass for all running texts."""
-        for job in [job for job in self._running if job.is_cancelled]:
-            job.core_text.cancel()  # again: the last step may have held it
+        for job in [job for job in self._running if job.core_text.finished]:  # cancelled
             self._leave(job, job.take())
         self._make_room()
         reading = {job for job in self._running if not job.core_text.has_begun}

@@ -18,11 +18,6 @@ class Job(Request):
         self.prompt: list[int] = self.core_text.state().prompt
         self.n_pages: int = self.core_text.max_pages  # of keys and values
 
-    @property
-    def is_cancelled(self) -> bool:
-        """Whether its reader wants no more."""
-        return self._cancelled
-
     def take(self) -> list[Piece]:
         """The pieces that the last step has left."""
         return self._generation.pieces()

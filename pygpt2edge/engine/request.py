@@ -27,13 +27,10 @@ class Request(Iterator[Piece], AsyncIterator[Piece]):
         self._changed = threading.Condition()
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
         self._done = False
-        self._cancelled = False
         self._error: BaseException | None = None
 
     def cancel(self) -> None:
         """Ends the text where it is. What is written already can still be read."""
-        with self._changed:
-            self._cancelled = True
         self._generation.cancel()
 
     @property

@@ -35,10 +35,11 @@ class Tokenizer:
       special_tokens: the ids that stand for no text: those two, and other control tokens.
       tables: the vocabulary as the core has it.
 
-    >>> from pygpt2edge import GPT2
-    >>> tokenizer = GPT2().tokenizer
-    >>> tokenizer.decode(tokenizer.encode("Hello, world"))
-    'Hello, world'
+    Examples:
+      >>> from pygpt2edge import GPT2
+      >>> tokenizer = GPT2().tokenizer
+      >>> tokenizer.decode(tokenizer.encode("Hello, world"))
+      'Hello, world'
     """
 
     def __init__(self, tables: _core.TokenizerTables) -> None:

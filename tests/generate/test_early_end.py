@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from pygpt2edge import GPT2, Engine
+from pygpt2edge import GPT2, Engine, SamplingParams, _core
+from pygpt2edge.generate.stream import stream
 
 PROMPT = "It is a truth universally acknowledged, that"
 
@@ -65,6 +66,17 @@ def test_a_deadline_that_is_not_met_changes_nothing(model: GPT2) -> None:
         "length",
         model.generate(PROMPT, **options).tokens,
     )
+
+
+def test_a_cancel_during_another_thread_s_step_is_seen_by_the_next_call(model: GPT2) -> None:
+    texts = [stream(model, PROMPT, SamplingParams(max_tokens=1000)).core_text for _ in range(2)]
+    timer = threading.Timer(0.02, texts[0].cancel)
+    timer.start()
+    while timer.is_alive():
+        _core.step_together(texts)
+    assert texts[0].finished
+    assert texts[0].state().finish_reason == "cancelled"
+    assert not texts[1].finished
 
 
 def test_requests_of_an_engine(model: GPT2) -> None:

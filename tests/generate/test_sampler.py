@@ -250,6 +250,13 @@ def test_equals_the_plain_version(
         {"top_k": 0, "top_p": 0.9999, "temperature": 9.0},
         {"top_k": 0, "min_p": 0.1, "temperature": 2.0},
         {"top_k": 0, "top_p": 0.95, "min_p": 0.01},
+        {"top_k": 0, "typical_p": 0.2},
+        {"top_k": 0, "typical_p": 0.95, "temperature": 2.0},
+        {"top_k": 0, "typical_p": 0.9999, "temperature": 9.0},
+        {"top_k": 0, "xtc_probability": 1.0},
+        {"top_k": 0, "xtc_probability": 0.5, "xtc_threshold": 1e-3, "temperature": 2.0},
+        {"top_k": 0, "xtc_probability": 1.0, "xtc_threshold": 1e-6, "temperature": 9.0},
+        {"top_k": 0, "typical_p": 0.5, "xtc_probability": 1.0, "xtc_threshold": 1e-3},
     ],
 )
 @pytest.mark.parametrize("order", ["any", "rising", "falling"])

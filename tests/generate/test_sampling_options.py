@@ -100,6 +100,26 @@ def test_min_tokens_holds_back_the_end_of_a_text(model: GPT2) -> None:
     assert tokens_of(text_of(model, **ends, min_tokens=7, ignore_eos=True))[0] == eos
 
 
+def test_min_tokens_holds_back_stop_strings(model: GPT2) -> None:
+    options = {"temperature": 0, "max_tokens": 40, "ignore_eos": True}
+    tokens = model.generate(PROMPT, **options).tokens
+    texts = [model.tokenizer.decode([token]) for token in tokens]
+    letter = texts[0].strip()[0]  # which comes again later, in another token
+    counts = [i + 1 for i, text in enumerate(texts) if letter in text]
+    assert len(counts) > 2
+    for before, after in ((0, counts[0]), (counts[0], counts[1]), (counts[1], counts[2])):
+        found = model.generate(PROMPT, **options, stop=letter, min_tokens=before)
+        assert (found.finish_reason, len(found.tokens)) == ("stop", after)
+        assert found.text == "".join(texts[:after]).rpartition(letter)[0]
+    # A stop string that began within the first tokens and ends after them counts.
+    n = next(i for i in range(2, 39) if texts[i].startswith(" ") and len(texts[i]) > 1)
+    across = texts[n - 1][-1] + texts[n][:2]
+    found = model.generate(PROMPT, **options, stop=across, min_tokens=n)
+    assert (len(found.tokens), found.stop_string) == (n + 1, across)
+    none = model.generate(PROMPT, **options, stop=across, min_tokens=40)
+    assert (none.finish_reason, none.tokens) == ("length", tokens)
+
+
 def test_a_logits_processor_sees_each_text_once(model: GPT2) -> None:
     lengths: list[int] = []
 

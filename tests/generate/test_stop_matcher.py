@@ -9,20 +9,24 @@ from hypothesis import strategies as st
 from pygpt2edge._core import StopMatcher
 
 
-def naive_cut(text: bytes, stops: list[bytes]) -> tuple[bytes, bytes | None]:
-    """The text before the match that starts first, the shortest of those that start there."""
+def naive_cut(text: bytes, stops: list[bytes], n_ignored: int = 0) -> tuple[bytes, bytes | None]:
+    """The text before the match that starts first, the shortest of those that start there. Matches
+    within the first n_ignored bytes do not count."""
     for start in range(len(text)):
         for stop in sorted(stops, key=len):
-            if text.startswith(stop, start):
+            if text.startswith(stop, start) and start + len(stop) > n_ignored:
                 return text[:start], stop
     return text, None
 
 
-def run(pieces: list[bytes], stops: list[bytes]) -> tuple[list[bytes], bytes | None]:
+def run(
+    pieces: list[bytes], stops: list[bytes], n_ignored: int = 0
+) -> tuple[list[bytes], bytes | None]:
+    """The released bytes and the stop string; the first n_ignored pieces cannot stop."""
     matcher = StopMatcher(stops)
     released = []
-    for piece in pieces:
-        released.append(matcher.push(piece))
+    for i, piece in enumerate(pieces):
+        released.append(matcher.push(piece, can_stop=i >= n_ignored))
         if matcher.stopped:
             break
     released.append(matcher.finish())
@@ -60,6 +64,16 @@ def pieces_of(draw: st.DrawFn, texts: st.SearchStrategy[bytes]) -> list[bytes]:
 def test_cuts_where_the_whole_text_would_be_cut(pieces: list[bytes], stops: list[bytes]) -> None:
     released, stop = run(pieces, stops)
     assert (b"".join(released), stop) == naive_cut(b"".join(pieces), stops)
+
+
+@settings(max_examples=200)
+@given(pieces_of(letters), stop_strings, st.integers(0, 10))
+def test_stop_strings_that_end_too_early_do_not_count(
+    pieces: list[bytes], stops: list[bytes], n: int
+) -> None:
+    released, stop = run(pieces, stops, n)
+    text = b"".join(pieces)
+    assert (b"".join(released), stop) == naive_cut(text, stops, len(b"".join(pieces[:n])))
 
 
 @settings(max_examples=300)

@@ -1,6 +1,7 @@
 #include "generate/sampling/random.h"
 
 #include <array>
+#include <random>
 
 namespace gpt2edge {
 namespace {
@@ -33,6 +34,12 @@ uint64_t random_bits(uint64_t seed, uint64_t draw, uint32_t stream) {
 
 double random_uniform(uint64_t seed, uint64_t draw, uint32_t stream) {
   return static_cast<double>(random_bits(seed, draw, stream) >> 11) * 0x1p-53;
+}
+
+uint64_t drawn_seed() {
+  std::random_device source;  // 32 bits at a time
+  const uint64_t high = source();
+  return high << 32 | source();
 }
 
 }  // namespace gpt2edge

@@ -17,4 +17,7 @@ uint64_t random_bits(uint64_t seed, uint64_t draw, uint32_t stream = 0);
 // Uniform in [0, 1), a multiple of 2^-53.
 double random_uniform(uint64_t seed, uint64_t draw, uint32_t stream = 0);
 
+// A seed that nobody chose: from the system's source of random numbers.
+uint64_t drawn_seed();
+
 }  // namespace gpt2edge

@@ -155,14 +155,13 @@ bool Sampler::excludes_top_choices() const {
 void Sampler::shorten(const Logits& logits, float max, bool excludes) {
   if (options_.top_k > 0) {
     shortlist_.take_top_k(logits, max, options_.top_k);
-    shortlist_.keep_top_p(options_.top_p);
-    shortlist_.keep_min_p(options_.min_p);
-  } else if (options_.top_p < 1) {
-    shortlist_.take_top_p(logits, max, options_.top_p);
-    shortlist_.keep_min_p(options_.min_p);
-  } else {
+  } else if (options_.top_p == 1 && options_.min_p > 0) {
     shortlist_.take_min_p(logits, max, options_.min_p);
+  } else {
+    shortlist_.take_all(logits, max);
   }
+  shortlist_.keep_top_p(options_.top_p);
+  shortlist_.keep_min_p(options_.min_p);
   shortlist_.keep_typical_p(options_.typical_p);
   if (excludes) shortlist_.exclude_top_choices(options_.xtc_threshold);
 }

@@ -5,24 +5,24 @@
 #include <limits>
 
 #include "generate/sampling/portable_math.h"
+#include "generate/sampling/weights.h"
 
 namespace gpt2edge {
 namespace {
 
 constexpr double kSmallestFloat = std::numeric_limits<float>::denorm_min();
 
-// The nucleus is looked for among this many tokens, then among 8 times as many, and so on.
-constexpr size_t kFirstNucleus = 64;
+// Of a whole vocabulary so many candidates are sorted at first, and then kGrowth times as many.
+constexpr size_t kFirstSorted = 64, kGrowth = 8;
 
-// 1/T, and a harmless number where greedy sampling never asks for it. It overflows for no T > 0
-// that a float can hold; smaller ones act as the smallest.
+// 1 / temperature. The least positive float stands for smaller temperatures, 0 (greedy, which does
+// not use it) included: no overflow.
 double inverse(double temperature) { return 1.0 / std::max(temperature, kSmallestFloat); }
 
-// The first place whose running sum is above a share of the last one. uniform < 1, and then its
-// product with the total is below the total in floating point too, so there is always one; and a
-// token of weight 0, whose sum only equals its neighbour's, is never it.
-size_t draw_place(const std::vector<double>& cumulative, double uniform) {
-  const double target = uniform * cumulative.back();
+// The first index whose running sum is above `target`, which is less than the last: uniform < 1,
+// and its product with the total is below the total in floating point too. A token of weight 0,
+// whose sum only equals its neighbour's, is never found.
+size_t place_of(const std::vector<double>& cumulative, double target) {
   return static_cast<size_t>(std::upper_bound(cumulative.begin(), cumulative.end(), target) -
                              cumulative.begin());
 }
@@ -38,32 +38,42 @@ double Shortlist::scaled(float logit) const {
 // Proportional to the probability; 1 for the most likely token.
 double Shortlist::weight(float logit) const { return portable_exp(scaled(logit)); }
 
+void Shortlist::take_all(const Logits& logits, float max) {
+  max_ = max;
+  logits_ = logits;
+  n_excluded_ = 0;
+  total_ = weighted_ = 0;
+  for_each_weight(logits.all, max_, inverse_temperature_, [this](double w, double exponent) {
+    total_ += w;
+    weighted_ += w * exponent;
+  });
+  sort_best(kFirstSorted);
+}
+
+void Shortlist::grow() { sort_best(kGrowth * n_sorted_); }
+
+// Fills a partial list with the best n candidates.
+void Shortlist::sort_best(size_t n) {
+  n_sorted_ = n;
+  select_best(logits_, n_sorted_, best_);
+  const bool is_complete = best_.size() < n_sorted_ || n_sorted_ >= logits_.all.size();
+  best_.erase(best_.begin(), best_.begin() + static_cast<std::ptrdiff_t>(n_excluded_));
+  accumulate();
+  if (is_complete) complete();
+}
+
 void Shortlist::take_top_k(const Logits& logits, float max, int k) {
   max_ = max;
   select_best(logits, static_cast<size_t>(k), best_);
   accumulate();
-}
-
-// Found without sorting all.
-void Shortlist::take_top_p(const Logits& logits, float max, double share) {
-  max_ = max;
-  double total = 0;
-  for (const float logit : logits.all) total += weight(logit);
-  for (size_t count = kFirstNucleus;; count *= 8) {
-    select_best(logits, count, best_);
-    accumulate();
-    const auto crossing = std::lower_bound(cumulative_.begin(), cumulative_.end(), share * total);
-    if (crossing != cumulative_.end()) {
-      return keep_first(static_cast<size_t>(crossing - cumulative_.begin()) + 1);
-    }
-    if (best_.size() < count) return;  // the sums were rounded differently: keep every token
-  }
+  complete();
 }
 
 void Shortlist::take_min_p(const Logits& logits, float max, double min_p) {
   max_ = max;
   select_best(logits, logits.all.size(), best_, bound(min_p));
   accumulate();
+  complete();
   keep_min_p(min_p);
 }
 
@@ -71,7 +81,6 @@ void Shortlist::take_min_p(const Logits& logits, float max, double min_p) {
 float Shortlist::bound(double min_p) const {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   constexpr double kSlack = 1e-6;
-  if (min_p == 0) return -kInfinity;
   const double below = (kSlack - (1 + kSlack) * portable_log(min_p)) / inverse_temperature_;
   const double bound = double{max_} - kSlack * std::abs(double{max_}) - below;
   return bound < -kLargestFloat ? -kInfinity
@@ -80,12 +89,13 @@ float Shortlist::bound(double min_p) const {
 
 void Shortlist::keep_top_p(double share) {
   if (share == 1) return;
-  const double sum = share * cumulative_.back();
-  const auto crossing = std::lower_bound(cumulative_.begin(), cumulative_.end(), sum);
+  while (is_partial() && cumulative_.back() < share * total_) grow();
+  const auto crossing = std::lower_bound(cumulative_.begin(), cumulative_.end(), share * total_);
   keep_first(static_cast<size_t>(crossing - cumulative_.begin()) + 1);
 }
 
 void Shortlist::keep_min_p(double min_p) {
+  if (min_p == 0) return;
   const auto rare = std::partition_point(
       best_.begin(), best_.end(), [&](const Candidate& c) { return weight(c.logit) >= min_p; });
   keep_first(static_cast<size_t>(rare - best_.begin()));
@@ -93,60 +103,90 @@ void Shortlist::keep_min_p(double min_p) {
 
 void Shortlist::keep_typical_p(double share) {
   if (share == 1) return;
-  const double total = cumulative_.back();
-  const double log_total = portable_log(total);
-  const auto surprise = [&](const Candidate& c) { return log_total - scaled(c.logit); };
-  double entropy = 0;
-  for (const Candidate& c : best_) entropy += weight(c.logit) / total * surprise(c);
-
-  typical_.clear();
-  for (size_t i = 0; i < best_.size(); ++i) {
-    typical_.emplace_back(std::abs(surprise(best_[i]) - entropy), i);
-  }
-  std::sort(typical_.begin(), typical_.end());
-  size_t count = 0;
-  for (double sum = 0; count == 0 || (count < best_.size() && sum < share * total); ++count) {
-    sum += weight(best_[typical_[count].second].logit);
-  }
-  typical_.resize(count);
+  while (!find_typical(share)) grow();
   std::sort(typical_.begin(), typical_.end(),
             [](const auto& a, const auto& b) { return a.second < b.second; });
-  for (size_t i = 0; i < count; ++i) best_[i] = best_[typical_[i].second];
-  best_.resize(count);
+  for (size_t i = 0; i < typical_.size(); ++i) best_[i] = best_[typical_[i].second];
+  best_.resize(typical_.size());
   accumulate();
+  complete();
+}
+
+// Fills typical_ with the most typical candidates. False where a partial list is too short to tell.
+bool Shortlist::find_typical(double share) {
+  // The surprise of a candidate is log_total - scaled(logit), and the entropy is its mean.
+  double weighted = weighted_;
+  if (!is_partial()) {
+    weighted = 0;
+    for (const Candidate& c : best_) weighted += weight(c.logit) * scaled(c.logit);
+  }
+  const double mean_scaled = weighted / total_;
+  const auto distance = [&](const Candidate& c) { return std::abs(mean_scaled - scaled(c.logit)); };
+  typical_.clear();
+  for (size_t i = 0; i < best_.size(); ++i) typical_.emplace_back(distance(best_[i]), i);
+  std::sort(typical_.begin(), typical_.end());
+  size_t count = 0;
+  double sum = 0;
+  while (count == 0 || (count < typical_.size() && sum < share * total_)) {
+    sum += weight(best_[typical_[count++].second].logit);
+  }
+  typical_.resize(count);
+  if (!is_partial()) return true;
+  // What is not in the list is less probable than its last candidate. Where that one is below the
+  // mean, everything that follows it is further from the mean.
+  const bool has_both_sides = scaled(best_.back().logit) <= mean_scaled;
+  return has_both_sides && sum >= share * total_ &&
+         typical_.back() <= std::pair(distance(best_.back()), best_.size() - 1);
 }
 
 void Shortlist::exclude_top_choices(double threshold) {
-  const double least = threshold * cumulative_.back();
-  const auto rare = std::partition_point(best_.begin(), best_.end(), [&](const Candidate& c) {
+  const double least = threshold * total_;
+  const auto is_top = [&](const Candidate& c) {
     const double w = weight(c.logit);
     return w >= least && w > 0;
-  });
+  };
+  while (is_partial() && is_top(best_.back())) grow();
+  const auto rare = std::partition_point(best_.begin(), best_.end(), is_top);
   if (rare - best_.begin() < 2) return;
-  best_.erase(best_.begin(), rare - 1);
+  const auto n_removed = rare - best_.begin() - 1;
+  const double removed = cumulative_[static_cast<size_t>(n_removed) - 1];
+  best_.erase(best_.begin(), best_.begin() + n_removed);
   accumulate();
+  if (is_partial()) {
+    n_excluded_ = static_cast<size_t>(n_removed);
+    total_ -= removed;
+  } else {
+    complete();
+  }
 }
 
-int32_t Shortlist::draw(double uniform) const {
-  return best_[draw_place(cumulative_, uniform)].token;
+int32_t Shortlist::draw(double uniform) {
+  while (is_partial() && cumulative_.back() <= uniform * total_) grow();
+  return best_[place_of(cumulative_, uniform * total_)].token;
 }
 
 int32_t Shortlist::draw_from_all(const Logits& logits, float max, double min_p, double uniform) {
-  max_ = max;
-  const size_t n = logits.all.size();
-  cumulative_.resize(n);
-  for (size_t i = 0; i < n; ++i) cumulative_[i] = weight(logits.all[i]);
+  cumulative_.resize(logits.all.size());
   double sum = 0;
-  for (double& value : cumulative_) {
-    sum += value >= min_p ? value : 0;
-    value = sum;
-  }
-  return static_cast<int32_t>(draw_place(cumulative_, uniform));
+  size_t i = 0;
+  for_each_weight(logits.all, max, inverse_temperature_, [&](double weight, double exponent) {
+    // The least exponent stands for smaller ones, those of banned tokens included.
+    sum += weight >= min_p && exponent > kLeastExponent ? weight : 0;
+    cumulative_[i++] = sum;
+  });
+  return static_cast<int32_t>(place_of(cumulative_, uniform * sum));
 }
 
 void Shortlist::keep_first(size_t count) {
   best_.resize(count);
   cumulative_.resize(count);
+  complete();
+}
+
+// best_ has all candidates.
+void Shortlist::complete() {
+  n_sorted_ = 0;
+  total_ = cumulative_.back();
 }
 
 void Shortlist::accumulate() {

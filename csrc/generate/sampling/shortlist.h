@@ -1,4 +1,7 @@
-// The tokens that a draw may take, best first: filled once, made shorter, drawn from.
+// The candidates of a draw, best first: filled once, truncated, drawn from.
+//
+// Of a whole vocabulary only the best candidates are sorted, and more of them when a truncation or
+// the draw needs them.
 #pragma once
 
 #include <cstddef>
@@ -14,44 +17,59 @@ class Shortlist {
  public:
   explicit Shortlist(double temperature);
 
-  // The k most likely.
+  // All tokens. `logits` must stay valid until the draw.
+  void take_all(const Logits& logits, float max);
+  // The k most likely tokens.
   void take_top_k(const Logits& logits, float max, int k);
-  // The fewest most likely of all that hold a share of probability.
-  // Source: Holtzman et al., "The Curious Case of Neural Text Degeneration", ICLR 2020.
-  void take_top_p(const Logits& logits, float max, double share);
-  // Those of all at least so probable, relative to the most likely.
+  // The tokens at least `min_p` times as probable as the most likely one, min_p > 0.
   void take_min_p(const Logits& logits, float max, double min_p);
 
-  // The same of those that are left. The token that crosses the share stays.
+  // Keeps the fewest most likely candidates that hold a share of the probability, the one that
+  // crosses it included.
+  // Source: Holtzman et al., "The Curious Case of Neural Text Degeneration", ICLR 2020.
   void keep_top_p(double share);
+  // Keeps those at least `min_p` times as probable as the most likely one.
+  // Source: Nguyen et al., "Turning Up the Heat: Min-p Sampling", 2024 (arXiv 2407.01082).
   void keep_min_p(double min_p);
-  // The fewest that hold a share of probability, of those first whose surprise is closest to the
-  // expected one.
+  // Keeps the fewest that hold a share of the probability, those first whose surprise (the negative
+  // log-probability) is closest to the entropy.
   // Source: Meister et al., "Locally Typical Sampling", TACL 2023 (arXiv 2202.00666, 2022).
   void keep_typical_p(double share);
-  // Of those at least so probable, only the least probable.
+  // Removes all candidates of at least this probability but the least probable of them.
   // Source: p-e-w's XTC ("exclude top choices") for text-generation-webui, 2024, as llama.cpp has
   // it.
   void exclude_top_choices(double threshold);
 
-  // The token at a random number in [0, 1).
-  int32_t draw(double uniform) const;
+  // The token at a random number in [0, 1), by the candidates' cumulative probabilities.
+  int32_t draw(double uniform);
 
-  // The same without a list, from all that min_p keeps, in the order of their ids.
+  // The same for all tokens that min_p keeps, in the order of their ids, without sorting.
   int32_t draw_from_all(const Logits& logits, float max, double min_p, double uniform);
 
  private:
   double scaled(float logit) const;
   double weight(float logit) const;
   float bound(double min_p) const;
+  bool is_partial() const { return n_sorted_ > 0; }
+  void grow();
+  void sort_best(size_t n);
+  bool find_typical(double share);
   void keep_first(size_t count);
+  void complete();
   void accumulate();
 
   double inverse_temperature_;
   float max_ = 0;
   std::vector<Candidate> best_;
   std::vector<double> cumulative_;  // running sums of the weights of best_, or of all tokens
-  std::vector<std::pair<double, size_t>> typical_;  // (distance from the expected, place in best_)
+  double total_ = 0;                // weight of all candidates, also of those not in best_ yet
+  std::vector<std::pair<double, size_t>> typical_;  // (distance from the entropy, index in best_)
+
+  // Of a partial list, which take_all makes:
+  Logits logits_{};
+  size_t n_sorted_ = 0;    // candidates sorted so far; 0: best_ is complete
+  size_t n_excluded_ = 0;  // the best of them that were removed again
+  double weighted_ = 0;    // the sum of weight * scaled logit over all tokens
 };
 
 }  // namespace gpt2edge

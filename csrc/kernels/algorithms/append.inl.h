@@ -24,13 +24,13 @@ struct F16Number {
   }
 };
 
-// Converts 16 numbers at a time; what lies between n and the next multiple of 16 becomes zero.
+// Converts 16 numbers at a time; the padding from n to the next multiple of 16 becomes zero.
 template <typename Number>
 void convert_row(const float* x, int n, typename Number::Bits* out) {
   for (int i = 0; i < n; i += 16) Number::store(load_up_to_16(x + i, n - i), out + i);
 }
 
-constexpr int kMaxChunk = 128;  // dimensions of a key that are converted before they are spread
+constexpr int kMaxChunk = 128;  // dimensions of a key that are converted before they are scattered
 
 template <typename Number>
 void append_row(const HeadCache& cache, const float* key, const float* value, int position) {
@@ -51,7 +51,7 @@ void append_row(const HeadCache& cache, const float* key, const float* value, in
 
 // ---- as int8 codes ----
 
-// 16 codes as the dot products want them: adding 128 is flipping the top bit.
+// 16 codes with the dot products' bias: adding 128 flips the top bit.
 struct BiasedCodes {
   explicit BiasedCodes(const int8_t* codes) {
     uint64_t halves[2];
@@ -81,15 +81,15 @@ void append_codes(const HeadCache& cache, const float* key, const float* value, 
   reinterpret_cast<float*>(page + cache.value_scales)[at] = v.scale;
 }
 
-// The rows of one head lie far apart, where the processor does not look ahead by itself.
-constexpr int kRowsAhead = 4;
+// The rows of one head are far apart in memory, which the hardware prefetcher does not follow.
+constexpr int kPrefetchRows = 4;
 
 template <typename AppendRow>
 void append_rows(const AppendArgs& args, AppendRow append_one) {
   for (int i = 0; i < args.n_rows; ++i) {
-    if (i + kRowsAhead < args.n_rows) {
-      prefetch_row(args.keys + args.stride * (i + kRowsAhead), args.cache.d_head);
-      prefetch_row(args.values + args.stride * (i + kRowsAhead), args.cache.d_head);
+    if (i + kPrefetchRows < args.n_rows) {
+      prefetch_row(args.keys + args.stride * (i + kPrefetchRows), args.cache.d_head);
+      prefetch_row(args.values + args.stride * (i + kPrefetchRows), args.cache.d_head);
     }
     append_one(args.cache, args.keys + args.stride * i, args.values + args.stride * i,
                args.first_position + i);

@@ -1,7 +1,7 @@
 // Causal attention of one head over its cache.
 //
 // Scores, softmax and the weighted sum run over the positions in ascending order, whatever the
-// number of queries in the call, so a row's result depends only on the positions it sees.
+// number of queries in the call, so a row's result depends only on the positions it attends to.
 #pragma once
 
 #include "kernels/algorithms/attention_float.inl.h"
@@ -13,7 +13,7 @@ namespace {
 
 static_assert(Isa::kQueries <= kMaxQueryTile);
 
-// A tile with its room for work, carved from the caller's scratch.
+// A tile whose buffers are parts of the caller's scratch.
 Tile working_tile(const AttentionArgs& args) {
   Tile tile{};
   tile.query_stride = args.query_stride;

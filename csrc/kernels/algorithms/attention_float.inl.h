@@ -54,7 +54,7 @@ void score_blocks(const Tile& tile, const HeadCache& cache, int first, float sca
 }
 
 // The weighted sum of the values, for Q queries and Vectors vectors of 16 dimensions from
-// `first` on. Each query adds the positions it sees, in ascending order.
+// `first` on. Each query adds the positions it attends to, in ascending order.
 template <typename Cache, int Q, int Vectors>
 void sum_values(const Tile& tile, const HeadCache& cache, int first) {
   const size_t row_bytes = Cache::kVector * (padded_to_16(cache.d_head) / 16);
@@ -95,8 +95,8 @@ void sum_values(const Tile& tile, const HeadCache& cache, int first) {
   }
 }
 
-// Few queries leave registers for several blocks of keys at a time, which hides the latency of the
-// multiply-adds; many queries fill the registers by themselves.
+// With few queries the registers hold several blocks of keys at a time, which hides the latency of
+// the multiply-adds; many queries need all registers for one block.
 template <typename Cache>
 struct FloatAttention {
   template <int Q>
@@ -114,7 +114,7 @@ struct FloatAttention {
       total[q] = exponentiate(tile.scores + tile.scores_stride * q, n, padded_to_16(n));
     }
     if (tile.weights != nullptr) {
-      for (int q = 0; q < Q; ++q) hand_out_weights(tile, q, total[q]);
+      for (int q = 0; q < Q; ++q) store_weights(tile, q, total[q]);
     }
 
     const int n_vectors = padded_to_16(cache.d_head) / 16;

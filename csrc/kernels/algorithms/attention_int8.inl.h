@@ -1,9 +1,9 @@
 // A tile of queries over a cache of int8 codes.
 //
-// Both products are those of matmul: the queries become codes and meet 16 keys at a time; the
-// softmax's weights, each times the scale of its value, become codes by blocks of 32 positions and
-// meet 16 dimensions of the values at a time. Integers accumulate exactly within a block, blocks in
-// ascending order by fused multiply-adds.
+// Both products are those of matmul: the queries are quantized and multiplied by 16 keys at a time;
+// the softmax's weights, each times the scale of its value, are quantized by blocks of 32 positions
+// and multiplied by 16 dimensions of the values at a time. Integers accumulate exactly within a
+// block, blocks in ascending order by fused multiply-adds.
 #pragma once
 
 #include <string.h>
@@ -35,7 +35,7 @@ struct Int8Attention {
     for (int q = 0; q < Q; ++q) {
       total[q] = exponentiate(tile.scores + tile.scores_stride * q, tile.n_keys(q),
                               n_blocks * kBlockPositions);
-      if (tile.weights != nullptr) hand_out_weights(tile, q, total[q]);
+      if (tile.weights != nullptr) store_weights(tile, q, total[q]);
       quantize_weights(tile, cache, q, n_blocks);
     }
 
@@ -80,8 +80,8 @@ struct Int8Attention {
     }
   }
 
-  // The codes of query q's weights take the place of its scores: block b's 32 bytes stand before
-  // all floats that are still to be read.
+  // The codes of query q's weights overwrite its scores: block b's 32 bytes come before all floats
+  // that are still to be read.
   static void quantize_weights(const Tile& tile, const HeadCache& cache, int q, int n_blocks) {
     float* weights = tile.scores + tile.scores_stride * q;
     auto* codes = reinterpret_cast<int8_t*>(weights);
@@ -105,7 +105,7 @@ struct Int8Attention {
   }
 
   // The weighted sum of the values, for Q queries and Vectors vectors of 16 dimensions from
-  // `first` on. Positions that a query does not see have weights of zero.
+  // `first` on. Masked positions have weights of zero.
   template <int Q, int Vectors>
   static void sum_values(const Tile& tile, const HeadCache& cache, int first, int n_blocks) {
     const size_t group_bytes = 4 * tile.d_padded;  // of four positions

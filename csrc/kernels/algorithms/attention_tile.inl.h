@@ -1,4 +1,4 @@
-// What attention works on at a time: a few queries of one head, at consecutive positions.
+// The unit of work of attention: a few queries of one head, at consecutive positions.
 #pragma once
 
 #include "kernels/algorithms/softmax.inl.h"
@@ -13,9 +13,9 @@ struct Tile {
   size_t query_stride;
   float* out;  // (n, out_stride), d_head of each
   size_t out_stride;
-  float* weights;  // (n, weights_stride) for those who look, or null
+  float* weights;  // (n, weights_stride) output of the attention weights, or null
   size_t weights_stride;
-  // Room for the work in between:
+  // Intermediate buffers:
   float* scores;  // (n, scores_stride)
   size_t scores_stride;
   float* sums;      // (n, d_padded)
@@ -26,8 +26,8 @@ struct Tile {
   int n_keys(int q) const { return first_position + q + 1; }
 };
 
-// Hands out the weights of query q, whose exponentials and their sum are known.
-void hand_out_weights(const Tile& tile, int q, float total) {
+// Writes the attention weights of query q: its exponentials over their sum `total`.
+void store_weights(const Tile& tile, int q, float total) {
   const float* scores = tile.scores + tile.scores_stride * q;
   float* weights = tile.weights + tile.weights_stride * q;
   const size_t n = static_cast<size_t>(tile.n_keys(q));

@@ -15,8 +15,8 @@ GPT2EDGE_INLINE Isa::Floats magnitude(Isa::Floats x) {
   return Isa::max(x, Isa::sub(Isa::broadcast(0.0f), x));
 }
 
-// 1 / scale for numbers up to `largest`. Those that are all zero, or that only a broken model
-// yields, get codes of zero: no infinity reaches the codes.
+// 1 / scale for numbers up to `largest`; 0 where they are all zero or too large for a scale, as
+// only a broken model has them: no infinity reaches the codes.
 GPT2EDGE_INLINE float inverse_scale(float largest) {
   return largest >= 1e-30f && largest <= 1e38f ? kLargestCode / largest : 0.0f;
 }
@@ -24,13 +24,13 @@ GPT2EDGE_INLINE float inverse_scale(float largest) {
 // 16 numbers to codes.
 GPT2EDGE_INLINE void quantize_16(Isa::Floats x, Isa::Floats inverse, int8_t* codes) {
   const Isa::Floats shift = Isa::broadcast(kRoundingShift);
-  // The limits also turn a NaN into a number.
+  // The clamp also turns a NaN into a number.
   const Isa::Floats scaled = Isa::min(Isa::max(Isa::mul(x, inverse), Isa::broadcast(-kLargestCode)),
                                       Isa::broadcast(kLargestCode));
   Isa::store_low_bytes(codes, Isa::add(scaled, shift));
 }
 
-// Asks for n numbers that are read soon.
+// Prefetches n numbers that are read soon.
 GPT2EDGE_INLINE void prefetch_row(const float* x, int n) {
   for (int i = 0; i < n; i += 16) GPT2EDGE_PREFETCH(x + i);
 }
@@ -43,8 +43,8 @@ GPT2EDGE_INLINE Isa::Floats load_up_to_16(const float* x, int n) {
   return Isa::load(tail);
 }
 
-// A vector of n numbers that share one scale. `take` is called with each 16 codes and the place of
-// the first; those past n are zero.
+// A vector of n numbers that share one scale. `take` is called for every 16 codes, with the index
+// of the first and the codes; those past n are zero.
 struct QuantizedVector {
   float scale;
   int32_t sum;  // of the codes

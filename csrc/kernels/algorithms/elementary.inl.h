@@ -1,5 +1,5 @@
-// exp and GELU on 16 lanes: the same operations in the same order on every instruction set, so that
-// no library's rounding shows in the text.
+// exp and GELU on 16 lanes: the same operations in the same order on every instruction set, and no
+// calls of a math library, whose rounding differs between systems.
 #pragma once
 
 #include "kernels/kernel_table.h"

@@ -1,5 +1,5 @@
-// The forms of weights that are stored as codes: how a block's codes and scales lie, and what they
-// stand for. What a tile does with them is the same for all, in matmul_tile.inl.h.
+// The forms of weights that are stored as codes: the layout of a block's codes and scales, and what
+// they mean. The loop of a tile over them is the same for all, in matmul_tile.inl.h.
 #pragma once
 
 #include "kernels/kernel_table.h"
@@ -7,11 +7,11 @@
 namespace gpt2edge::kernels {
 namespace {
 
-// One block of 32 inputs, as a tile of T rows by P panels meets it: the first panel's part, and the
-// rows'.
+// One block of 32 inputs of a tile of T rows by P panels: pointers to the weights of the first
+// panel, and to the activations of the rows.
 struct Block {
   const uint8_t *unit, *scales, *codes;
-  size_t panel_bytes;  // to the next panel's part
+  size_t panel_bytes;  // to the same block of the next panel
   const int8_t* x;     // [step][T][4]
   const float* x_scales;
   const int32_t *sums, *starts8, *starts4;
@@ -42,7 +42,7 @@ struct Codes4 {
   }
 };
 
-// The low bits of the two halves share bytes; behind them, each half has one load of high bits.
+// The low bits of the two halves share bytes; after them, each half has one load of high bits.
 struct Codes6 {
   using Bits = Isa::Bits6;
   static constexpr size_t kBytes = 384;
@@ -53,9 +53,9 @@ struct Codes6 {
   }
 };
 
-// ---- what the dot products of T rows start from ----
+// ---- initial values of the dot products of T rows ----
 
-// What was counted as the rows became codes, for a whole block.
+// Those that were computed when the rows were quantized, for a whole block.
 template <const int32_t* Block::* Counted>
 struct CountedStarts {
   template <int T>
@@ -64,12 +64,12 @@ struct CountedStarts {
   }
 };
 
-// For half a block whose codes are stored with Surplus added; kept in `room`.
-template <int Surplus>
+// For half a block whose codes are stored with Offset added; written to `room`.
+template <int Offset>
 struct HalfStarts {
   template <int T>
   static GPT2EDGE_INLINE const int32_t* of(const Block& block, int half, int32_t* room) {
-    for (int t = 0; t < T; ++t) room[t] = -Surplus * block.sums[T * half + t];
+    for (int t = 0; t < T; ++t) room[t] = -Offset * block.sums[T * half + t];
     return room;
   }
 };
@@ -84,9 +84,9 @@ struct ZeroStarts {
 
 // ---- scales ----
 
-// kScalesOffset is that of the first block's scales in a unit, kScaleBytes what a block has of
-// them. A block has kParts parts, each with a scale(); a min() is that of all of it. `at` leads to
-// the panel.
+// kScalesOffset is the offset of the first block's scales in a unit, kScaleBytes their size for one
+// block. A block has kParts parts, each with a scale(); a min() is that of the whole block. `at` is
+// the offset of the panel.
 struct F16Scales {
   static constexpr int kUnitBlocks = 2, kParts = 1;
   static constexpr size_t kScalesOffset = 0, kScaleBytes = 32;
@@ -105,7 +105,7 @@ struct F32Scales {
   }
 };
 
-// Two vectors of bytes a block, for which the unit has factors.
+// Two vectors of bytes a block, each multiplied by a factor of the unit.
 struct SuperScales {
   static constexpr int kUnitBlocks = 8;
   static constexpr size_t kScalesOffset = 64, kScaleBytes = 32;
@@ -139,8 +139,8 @@ struct Int8Affine : F32Scales {
   }
 };
 
-// A scale for each half of a block, where Int8Affine has scale and min. Only what kInt6Super is
-// unpacked to: no file has it.
+// A scale for each half of a block, where Int8Affine has scale and min. Only kInt6Super is unpacked
+// to it: no file has it.
 struct Int8Halves : F32Scales {
   using Codes = Codes8;
   using Starts = HalfStarts<Isa::kCodeBias>;

@@ -1,5 +1,5 @@
-// The two things that bound a kernel, done with nothing else around them: multiplying codes that
-// stay in registers, and reading memory.
+// The two limits of a kernel, measured alone: multiply-adds of codes held in registers, and memory
+// reads.
 #pragma once
 
 #include "kernels/kernel_table.h"
@@ -12,12 +12,12 @@ using PeakRows = Isa::Rows<Isa::Bits8, Isa::kMaxTokens>;
 constexpr int kPeakPanels = Isa::kMaxPanels;
 constexpr int kPeakDots = PeakRows::kSteps * Isa::kMaxTokens * kPeakPanels;
 
-// `rounds` times a step of every sum, with codes and inputs of 1. Returns what one lane of one sum
-// comes to in a step: 4 a round.
+// `rounds` times a step of every sum, with codes and inputs of 1. Returns the final value of one
+// lane of one sum: 4 a round.
 int32_t multiply_codes(int rounds) {
   uint8_t ones[64 * PeakRows::kSteps];
   for (uint8_t& one : ones) one = static_cast<uint8_t>(1 + Isa::kCodeBias);
-  // Not a constant to the compiler, which would otherwise do the whole sum beforehand.
+  // Volatile, or the compiler would compute the whole sum at compile time.
   volatile int8_t source = 1;
   int8_t inputs[4 * PeakRows::kSteps * Isa::kMaxTokens + 4];  // as QuantizedRows has them
   for (int8_t& input : inputs) input = source;
@@ -40,15 +40,15 @@ int32_t multiply_codes(int rounds) {
   return static_cast<int32_t>(Isa::sum(total) / (16 * kPeakDots));
 }
 
-// The sum of n floats, a multiple of 64. Memory is asked for them as early as matmul asks for
-// weights: left to itself, the processor looks ahead no further than a page.
+// The sum of n floats, a multiple of 64. They are prefetched as far ahead as matmul prefetches
+// weights: the hardware prefetcher stops at the end of a page.
 float sum_floats(const float* x, size_t n) {
-  constexpr size_t kAhead = 4096;
+  constexpr size_t kDistance = 4096;
   Isa::Floats sum[4];
   for (auto& s : sum) s = Isa::broadcast(0.0f);
   for (size_t i = 0; i < n; i += 64) {
     for (size_t v = 0; v < 4; ++v) {
-      if (i + kAhead < n) GPT2EDGE_PREFETCH_L2(x + i + kAhead + 16 * v);
+      if (i + kDistance < n) GPT2EDGE_PREFETCH_L2(x + i + kDistance + 16 * v);
       sum[v] = Isa::add(sum[v], Isa::load(x + i + 16 * v));
     }
   }

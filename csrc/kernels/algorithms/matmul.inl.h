@@ -30,7 +30,7 @@ GPT2EDGE_INLINE void activate(const MatmulArgs& args, size_t column, Isa::Floats
   }
 }
 
-// The sums of T rows over P panels, all products added, become floats.
+// Stores the finished sums of T rows by P panels as floats.
 template <int P, int T>
 GPT2EDGE_INLINE void store_floats(const MatmulArgs& args, int panel, int row,
                                   Isa::Floats (*sum)[T]) {
@@ -59,7 +59,7 @@ GPT2EDGE_INLINE void store_maxima(const MatmulArgs& args, int panel, int row,
   }
 }
 
-// Or a block of the codes that the next matmul reads.
+// Stores them as a block of codes instead, which the next matmul reads.
 template <int T>
 GPT2EDGE_INLINE void store_codes(const MatmulArgs& args, int panel, int row,
                                  Isa::Floats (*sum)[T]) {
@@ -84,13 +84,13 @@ GPT2EDGE_INLINE void finish(const MatmulArgs& args, int panel, int row, Isa::Flo
 
 // ---- all rows over a range of panels ----
 
-// Few rows wait for weights from memory: those come faster as one stream, a panel after the other.
+// Few rows are bound by memory: weights are read faster as one stream, a panel after the other.
 constexpr int kFewRows = 4;
 
 // T rows by P panels, all panels at once if the registers hold their sums.
 template <typename Tile, int P, int T>
-GPT2EDGE_NOINLINE void run_tile(const MatmulArgs& args, int panel, int row, AskingTile asking) {
-  // Adding up takes long enough for the outputs' cache lines to arrive meanwhile.
+GPT2EDGE_NOINLINE void run_tile(const MatmulArgs& args, int panel, int row, TilePlace place) {
+  // The outputs' cache lines arrive while the sums accumulate.
   if (args.out != nullptr) {
     const float* out = args.out + args.out_stride * row + static_cast<size_t>(panel) * kPanelRows;
     for (int t = 0; t < T; ++t) {
@@ -99,11 +99,11 @@ GPT2EDGE_NOINLINE void run_tile(const MatmulArgs& args, int panel, int row, Aski
   }
   Isa::Floats sum[P][T];
   if constexpr (P <= Isa::kMaxPanels && T > kFewRows) {
-    Tile::template add_up<P, T>(args, panel, row, ahead_of(args, panel, asking), sum);
+    Tile::template accumulate<P, T>(args, panel, row, make_prefetcher(args, panel, place), sum);
   } else {
     for (int p = 0; p < P; ++p) {
-      const Ahead ahead = ahead_of(args, panel + p, asking);
-      Tile::template add_up<1, T>(args, panel + p, row, ahead, sum + p);
+      const Prefetcher prefetcher = make_prefetcher(args, panel + p, place);
+      Tile::template accumulate<1, T>(args, panel + p, row, prefetcher, sum + p);
     }
   }
   finish<P, T>(args, panel, row, sum);
@@ -111,12 +111,12 @@ GPT2EDGE_NOINLINE void run_tile(const MatmulArgs& args, int panel, int row, Aski
 
 // The last rows, fewer than a full tile: the tile of exactly that many.
 template <typename Tile, int P, int T>
-void rest_of_rows(const MatmulArgs& args, int panel, int row, AskingTile asking) {
+void remaining_rows(const MatmulArgs& args, int panel, int row, TilePlace place) {
   if constexpr (T > 0) {
     if (args.n_rows - row == T) {
-      run_tile<Tile, P, T>(args, panel, row, asking);
+      run_tile<Tile, P, T>(args, panel, row, place);
     } else {
-      rest_of_rows<Tile, P, T - 1>(args, panel, row, asking);
+      remaining_rows<Tile, P, T - 1>(args, panel, row, place);
     }
   }
 }
@@ -129,7 +129,7 @@ void all_rows(const MatmulArgs& args, int panel) {
   for (int tile = 0; row + T <= args.n_rows; row += T, ++tile) {
     run_tile<Tile, P, T>(args, panel, row, {tile, n_tiles});
   }
-  rest_of_rows<Tile, P, T - 1>(args, panel, row, {n_tiles - 1, n_tiles});
+  remaining_rows<Tile, P, T - 1>(args, panel, row, {n_tiles - 1, n_tiles});
 }
 
 template <typename Tile>

@@ -1,17 +1,17 @@
-// What a tile of rows adds up: T rows of activations times P panels of 16 weight rows.
+// The inner loops of a tile: T rows of activations times P panels of 16 weight rows.
 //
-// A loop for weights that are floats and one for codes, each written over the form of the weights.
+// One loop for float weights and one for codes, each a template over the form of the weights.
 #pragma once
 
 #include "kernels/algorithms/integer_forms.inl.h"
-#include "kernels/algorithms/look_ahead.inl.h"
+#include "kernels/algorithms/prefetch.inl.h"
 #include "kernels/kernel_table.h"
 
 namespace gpt2edge::kernels {
 namespace {
 
-// The loops below add up in arrays of their own and copy them out at the end: into an array that
-// came from elsewhere they would store after every block.
+// The loops below accumulate in local arrays and copy them out at the end: with the caller's array
+// compilers would store the sums after every block.
 template <int P, int T>
 GPT2EDGE_INLINE void clear(Isa::Floats (*sum)[T]) {
   GPT2EDGE_UNROLL
@@ -48,8 +48,8 @@ struct BF16Weights {
 template <typename Weights>
 struct FloatTile {
   template <int P, int T>
-  static GPT2EDGE_INLINE void add_up(const MatmulArgs& args, int panel, int row, const Ahead& ahead,
-                                     Isa::Floats (*out)[T]) {
+  static GPT2EDGE_INLINE void accumulate(const MatmulArgs& args, int panel, int row,
+                                         const Prefetcher& prefetcher, Isa::Floats (*out)[T]) {
     const size_t panel_bytes = args.weights.layout.panel_bytes;
     const uint8_t* w = args.weights.panels + panel_bytes * (panel - args.weights.first_panel);
     const float* x[T];
@@ -60,7 +60,7 @@ struct FloatTile {
     constexpr int kLineInputs = 64 / Weights::kStep;
     const int n_in = args.weights.layout.n_in;
     for (int k = 0; k < n_in; ++k, w += Weights::kStep) {
-      if (k % kLineInputs == 0) ahead.ask<P, 64>(w, panel_bytes);
+      if (k % kLineInputs == 0) prefetcher.prefetch<P, 64>(w, panel_bytes);
       Isa::Floats weights[P];
       GPT2EDGE_UNROLL
       for (int p = 0; p < P; ++p) weights[p] = Weights::load(w + panel_bytes * p);
@@ -77,7 +77,7 @@ struct FloatTile {
 
 // ---- weights stored as codes ----
 
-// The dot products of part Part of a block, from the given starts.
+// The dot products of part Part of a block, from the given initial values.
 template <typename Form, int Part, int P, int T>
 GPT2EDGE_INLINE void dot_codes(const Block& block, const int32_t* starts, Isa::Floats (*dot)[T]) {
   using Codes = typename Form::Codes;
@@ -141,8 +141,8 @@ struct IntegerTile {
   static constexpr size_t kUnitBytes = kCodesOffset + Form::kUnitBlocks * Form::Codes::kBytes;
 
   template <int P, int T>
-  static GPT2EDGE_INLINE void add_up(const MatmulArgs& args, int panel, int row, const Ahead& ahead,
-                                     Isa::Floats (*out)[T]) {
+  static GPT2EDGE_INLINE void accumulate(const MatmulArgs& args, int panel, int row,
+                                         const Prefetcher& prefetcher, Isa::Floats (*out)[T]) {
     const PanelLayout& layout = args.weights.layout;
     const uint8_t* unit =
         args.weights.panels + layout.panel_bytes * (panel - args.weights.first_panel);
@@ -166,7 +166,7 @@ struct IntegerTile {
       block.unit = unit;
       block.scales = unit + Form::kScalesOffset + Form::kScaleBytes * i;
       block.codes = unit + kCodesOffset + Form::Codes::kBytes * i;
-      ahead.ask<P, Form::Codes::kBytes>(block.codes, layout.panel_bytes);
+      prefetcher.prefetch<P, Form::Codes::kBytes>(block.codes, layout.panel_bytes);
       add_part<Form, 0, P, T>(block, sum);
       if constexpr (Form::kParts == 2) add_part<Form, 1, P, T>(block, sum);
       if constexpr (Form::kHasMin) add_minima<Form, P, T>(block, sum);

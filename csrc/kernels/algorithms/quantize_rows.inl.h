@@ -9,9 +9,8 @@
 namespace gpt2edge::kernels {
 namespace {
 
-// 32 inputs of row `row` of a tile of `width` rows; `first` is the block's place, counted in
-// blocks. `out` is a copy: stores of bytes might otherwise change it, for all that the compiler
-// knows.
+// 32 inputs of row `row` of a tile of `width` rows; `first` is the block's index. `out` is passed
+// by value: byte stores may alias a reference, and the compiler would reload it after each.
 GPT2EDGE_INLINE void quantize_block(Isa::Floats low, Isa::Floats high, const QuantizedRows out,
                                     size_t first, int row, int width) {
   const float largest = Isa::max_lane(Isa::max(magnitude(low), magnitude(high)));

@@ -1,4 +1,4 @@
-// The softmax of one row of scores, but for the division by the sum.
+// The softmax of one row of scores, without the division by the sum.
 #pragma once
 
 #include "kernels/algorithms/elementary.inl.h"

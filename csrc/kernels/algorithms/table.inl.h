@@ -1,6 +1,6 @@
-// Turns a vocabulary (isa/*.h) into a kernel table. Included last by each kernels_<isa>.cpp, which
-// names the table; everything but the table itself has internal linkage, so that no code compiled
-// for a wide instruction set can be linked into another file.
+// Builds a kernel table from the SIMD primitives of an instruction set (isa/*.h). Included last by
+// each kernels_<isa>.cpp, which names the table; everything but the table itself has internal
+// linkage, so that no code compiled for a wide instruction set can be linked into another file.
 #include "kernels/algorithms/append.inl.h"
 #include "kernels/algorithms/attention.inl.h"
 #include "kernels/algorithms/elementary.inl.h"

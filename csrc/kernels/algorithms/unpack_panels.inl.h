@@ -1,8 +1,8 @@
-// Panels of 4- and 6-bit codes as panels of the 8-bit codes that they stand for.
+// Unpacks panels of 4- and 6-bit codes into panels of 8-bit codes.
 //
-// Unpacking takes as long as a row or two of the matmul: where rows are many, it is better done
-// once than for every tile of them. The numbers stay the same to the bit: each form becomes one
-// whose scales are what its own scales multiply to.
+// Unpacking costs as much as a row or two of the matmul: with many rows it is cheaper done once
+// than for every tile of them. Results are bit-identical: each form becomes one whose scales are
+// the products of its own.
 #pragma once
 
 #include <string.h>
@@ -34,7 +34,7 @@ void unpack_codes6(const uint8_t* in, int shift, uint8_t* out) {
 
 void store_floats_at(uint8_t* p, Isa::Floats x) { Isa::store(reinterpret_cast<float*>(p), x); }
 
-// unit() writes what one unit of From is as units of To.
+// unit() converts one unit of From to units of To.
 struct UnpackedInt4 {
   using From = Int4;
   using To = Int8;
@@ -86,7 +86,7 @@ struct UnpackedInt6Super {
   }
 };
 
-// Bytes that a unit of Unpacked::From becomes.
+// Bytes of a unit of Unpacked::From once converted.
 template <typename Unpacked>
 constexpr size_t unpacked_unit_bytes() {
   using From = typename Unpacked::From;

@@ -1,4 +1,4 @@
-// The vocabulary for AVX2 with FMA and F16C (Haswell and Zen on).
+// SIMD primitives for AVX2 with FMA and F16C (Haswell and Zen on).
 //
 // AVX2 multiplies bytes only as unsigned x signed, adding pairs into 16 bits with saturation:
 //   8-bit codes: |w| x (x with w's sign); a pair is at most 2 * 128 * 127 = 32512, below 2^15.

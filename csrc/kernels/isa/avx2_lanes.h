@@ -1,4 +1,4 @@
-// What the vocabularies of AVX2 and AVX-VNNI share: all but their dot products. 16 lanes are two
+// The SIMD primitives that AVX2 and AVX-VNNI share: all but the dot products. 16 lanes are two
 // registers.
 #pragma once
 
@@ -88,7 +88,7 @@ struct Avx2Lanes : X86Lanes {
     const __m256i mask = _mm256_set1_epi32(0xFF);
     const __m256i low = _mm256_and_si256(_mm256_castps_si256(a.low), mask);
     const __m256i high = _mm256_and_si256(_mm256_castps_si256(a.high), mask);
-    // Packing works within 128-bit halves: put the quarters back in order in between.
+    // Packing works within 128-bit halves: the permutation restores the order in between.
     const __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, high), 0xD8);
     const __m128i bytes =
         _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));

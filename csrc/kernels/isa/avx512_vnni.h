@@ -1,8 +1,8 @@
-// The vocabulary for AVX-512 with VNNI (Cascade Lake and Ice Lake on, Zen 4 on). 16 lanes are one
+// SIMD primitives for AVX-512 with VNNI (Cascade Lake and Ice Lake on, Zen 4 on). 16 lanes are one
 // register; vpdpbusd multiplies 64 unsigned codes by 64 signed inputs and adds them by fours.
 //
-// 8-bit codes are packed with 128 added to make them unsigned, 4-bit codes are 0..15: the surplus,
-// 128 or 8 times the sum of the inputs, is taken off by what a block's sum starts from.
+// 8-bit codes are packed with 128 added to make them unsigned, 4-bit codes are 0..15: the initial
+// value of a block's sum subtracts the offset, 128 or 8 times the sum of the inputs.
 #pragma once
 
 #include <immintrin.h>

@@ -1,7 +1,7 @@
-// The vocabulary for AVX-VNNI (Alder Lake and Sierra Forest on, Zen 5): AVX2 whose vpdpbusd
+// SIMD primitives for AVX-VNNI (Alder Lake and Sierra Forest on, Zen 5): AVX2 whose vpdpbusd
 // multiplies 32 unsigned codes by 32 signed inputs and adds them by fours.
 //
-// Codes are packed as for AVX-512 VNNI: with 128 added, which what a block starts from takes off.
+// Codes are packed as for AVX-512 VNNI: with 128 added, which a block's initial value subtracts.
 #pragma once
 
 #include "kernels/isa/avx2_lanes.h"

@@ -1,4 +1,4 @@
-// The vocabulary for NEON alone (Cortex-A53 and A72, so the Raspberry Pi 3 and 4).
+// SIMD primitives for NEON alone (Cortex-A53 and A72, so the Raspberry Pi 3 and 4).
 //
 // Bytes are multiplied into 16 bits and added in pairs there:
 //   8- and 6-bit codes: a pair is at most 2 * 128 * 127 = 32512, below 2^15, and widened at once.

@@ -1,5 +1,5 @@
-// What the vocabularies of NEON with the dot product extension share: sdot multiplies 16 signed
-// codes by 16 signed inputs and adds them by fours.
+// The SIMD primitives that NEON's variants with the dot product extension share: sdot multiplies 16
+// signed codes by 16 signed inputs and adds them by fours.
 #pragma once
 
 #include "kernels/isa/neon_lanes.h"

@@ -1,4 +1,4 @@
-// The vocabulary for NEON with the dot product extension (Cortex-A76, so the Raspberry Pi 5; Apple
+// SIMD primitives for NEON with the dot product extension (Cortex-A76, so the Raspberry Pi 5; Apple
 // M1; Graviton 2).
 #pragma once
 

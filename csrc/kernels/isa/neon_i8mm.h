@@ -1,4 +1,4 @@
-// The vocabulary for NEON with the 8-bit matrix multiply extension (Armv8.6: Cortex-A510 and A710
+// SIMD primitives for NEON with the 8-bit matrix multiply extension (Armv8.6: Cortex-A510 and A710
 // on, Neoverse V1 and N2 on, Apple M2 on): smmla multiplies two rows of eight codes by two rows of
 // eight inputs, twice what sdot does.
 #pragma once

@@ -1,4 +1,5 @@
-// What the vocabularies of NEON share: all but their dot products. 16 lanes are four registers.
+// The SIMD primitives that NEON's variants share: all but the dot products. 16 lanes are four
+// registers.
 #pragma once
 
 #include <arm_neon.h>
@@ -128,9 +129,9 @@ struct NeonLanes {
 
   // ---- for the dot products ----
 
-  // A block's sums stay below 2^22 in magnitude. Counted from the bits of 1.5 * 2^23 they are, read
-  // as a float, that float plus the sum: a subtraction makes a float of it, half the work that a
-  // conversion is on most cores.
+  // A block's sums stay below 2^22 in magnitude. Accumulated from the bits of 1.5 * 2^23, their
+  // bits are the float 1.5 * 2^23 + sum: a subtraction converts them, at half the cost of a
+  // conversion on most cores.
   static constexpr int32_t kZero = 0x4B400000;
   static Ints from(int32_t start) {
     const int32x4_t four = vdupq_n_s32(kZero + start);
@@ -183,7 +184,7 @@ struct NeonLanes {
     return r;
   }
 
-  // A vocabulary's Bits8 but for step(), and its Bits6 from its Bits8.
+  // Bits8 without its step(), and Bits6 on top of Bits8.
   struct SignedCodes {
     using Dot = Ints;
     using Codes = NeonLanes::Codes;

@@ -1,4 +1,5 @@
-// How the rows of a matmul's tile meet the codes in most vocabularies: one row after the other.
+// Dot products of the rows of a matmul's tile with the codes, one row after the other: what most
+// instruction sets use.
 #pragma once
 
 #include "kernels/panel.h"
@@ -6,13 +7,14 @@
 namespace gpt2edge::kernels {
 namespace {
 
-// Of codes of 8, 4 and 6 bits a vocabulary has Bits8, Bits4 and Bits6: load() unpacks those of a
-// step, a dot product start()s, takes a step() for every four inputs, and finish()es as floats. A
-// start takes off what unsigned codes have too much; it is given again at the end, since some
-// vocabularies can use it only there. finish() is for sums of a block, finish_long() for any.
+// Each instruction set has Bits8, Bits4 and Bits6 for codes of 8, 4 and 6 bits: load() unpacks the
+// codes of a step, start() begins a dot product, step() adds four inputs, finish() converts the sum
+// to floats. The initial value subtracts the offset of unsigned codes; finish() gets it too, since
+// some instruction sets can use it only there. finish() is for sums of a block, finish_long() for
+// any.
 //
-// T rows against such codes. A vocabulary with an instruction for several rows brings a
-// class of its own with these members.
+// T rows times such codes. An instruction set with an instruction for several rows has a class of
+// its own with these members.
 template <typename Isa, typename Bits, int T>
 struct RowByRow : Bits {
   static constexpr int kSteps = 1;  // of four inputs, that one load of codes covers
@@ -26,7 +28,7 @@ struct RowByRow : Bits {
     for (int t = 0; t < T; ++t) dots.row[t] = Bits::start(starts[t]);
     return dots;
   }
-  // The inputs `x`, [kSteps][T][4], against the codes of P panels.
+  // The inputs `x`, [kSteps][T][4], times the codes of P panels.
   template <int P>
   static GPT2EDGE_INLINE void step(Dots (&dots)[P], const typename Bits::Codes (&codes)[P],
                                    const int8_t* x) {

@@ -1,5 +1,5 @@
-// The vocabulary in plain C++: runs on any processor, and on any of them gives the bits that the
-// vector versions give. 16 lanes are an array of 16.
+// The SIMD primitives in plain C++: for any processor, bit-identical to the vector versions. 16
+// lanes are an array of 16.
 //
 // Float rounding is that of IEEE 754 for every operation; fmaf is correctly rounded by the C
 // standard library, in hardware where there is any.
@@ -160,7 +160,7 @@ struct Isa {
     static Floats finish_long(const Dot& dot) { return finish(dot, 0); }
   };
 
-  // The sum starts from what its codes' surplus comes to: four-bit codes are stored 0..15 and mean
+  // The sum's initial value subtracts the codes' offset: four-bit codes are stored 0..15 and mean
   // -8..7, so that it is minus 8 times the sum of the inputs.
   struct FromStart : Bits8 {
     static Dot start(int32_t start) {

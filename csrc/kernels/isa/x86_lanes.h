@@ -1,4 +1,4 @@
-// What every vocabulary for x86 shares, whatever the width of its registers.
+// The SIMD primitives that all x86 instruction sets share, whatever the width of their registers.
 #pragma once
 
 #include <immintrin.h>
@@ -31,7 +31,7 @@ struct X86Lanes {
     return four;
   }
 
-  // Sums of a few codes, for which 128 bits do.
+  // Sums of a few codes, for which 128-bit registers suffice.
   static __m128i fours(const int8_t* codes) {
     const __m128i sixteen = _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes));
     return _mm_madd_epi16(_mm_maddubs_epi16(_mm_set1_epi8(1), sixteen), _mm_set1_epi16(1));
