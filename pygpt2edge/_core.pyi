@@ -186,8 +186,8 @@ class StopMatcher:
 
     def __init__(self, stops: Sequence[bytes]) -> None: ...
     def push(self, piece: bytes, can_stop: bool = True) -> bytes:
-        """Takes the next bytes and returns those that are safe to show. A stop string whose last byte
-        comes with can_stop false does not match."""
+        """Takes the next bytes and returns those that are safe to show. A stop string whose last
+        byte comes with can_stop false does not match."""
     def finish(self) -> bytes:
         """The text is over: returns the bytes held back."""
     @property

@@ -118,6 +118,8 @@ class GPT2(LoadedModel):
         self,
         prompt: str | Sequence[int],
         params: SamplingParams | None = None,
+        *,
+        n: None = None,
         **options: Unpack[SamplingOptions],
     ) -> Completion: ...
     @overload
@@ -125,26 +127,63 @@ class GPT2(LoadedModel):
         self,
         prompt: list[str] | list[list[int]] | list[str | list[int]],
         params: SamplingParams | None = None,
+        *,
+        n: None = None,
         **options: Unpack[SamplingOptions],
     ) -> list[Completion]: ...
+    @overload
+    def generate(
+        self,
+        prompt: str | Sequence[int],
+        params: SamplingParams | None = None,
+        *,
+        n: int,
+        **options: Unpack[SamplingOptions],
+    ) -> list[Completion]: ...
+    @overload
+    def generate(
+        self,
+        prompt: list[str] | list[list[int]] | list[str | list[int]],
+        params: SamplingParams | None = None,
+        *,
+        n: int,
+        **options: Unpack[SamplingOptions],
+    ) -> list[list[Completion]]: ...
     def generate(
         self,
         prompt: str | Sequence[int] | list[str] | list[list[int]] | list[str | list[int]],
         params: SamplingParams | None = None,
+        *,
+        n: int | None = None,
         **options: Unpack[SamplingOptions],
-    ) -> Completion | list[Completion]:
+    ) -> Completion | list[Completion] | list[list[Completion]]:
         """Generates a text and returns it whole, with its tokens, timings and finish reason.
 
-        Takes what `stream` takes, and raises what it raises. With a list of prompts, returns a list
-        of completions; up to 16 texts are computed at once, and each is exactly what `generate`
-        gives for its prompt alone. For requests that come and go, or to stream them, use `Engine`.
+        Takes the options of `stream`, and raises what it raises. With a list of prompts, returns a
+        list of completions; up to 16 texts are computed at once, and each is exactly what
+        `generate` gives for its prompt alone. For requests that come and go, or to stream them, use
+        `Engine`.
+
+        With `n`, as in OpenAI's API and vLLM, returns a list of n completions of the prompt, or for
+        a list of prompts a list of such lists. Text i is exactly what `generate` gives with
+        `seed + i` (modulo 2^64) as its seed; without one, it is drawn for the first text of each
+        prompt. The prompt is computed once, and its keys and values are shared. Only where
+        the context slides and its next window has begun within the prompt does each text compute
+        the part in that window by itself.
+
+        >>> [text.seed for text in GPT2().generate("It is", n=3, seed=5, max_tokens=1)]
+        [5, 6, 7]
         """
         resolved_params = resolved("generate", params, options)
-        if is_one_prompt(prompt):
-            return stream(self, prompt, resolved_params).run()
-        from pygpt2edge.engine.batch import generate_batch
+        if n is None and is_one_prompt(prompt):
+            return stream(self, prompt, resolved_params).result()
+        from pygpt2edge.engine.batch import generate_many
 
-        return generate_batch(self, prompt, resolved_params)
+        n_each = 1 if n is None else n
+        if is_one_prompt(prompt):
+            return generate_many(self, [prompt], n_each, resolved_params)[0]
+        texts = generate_many(self, prompt, n_each, resolved_params)
+        return [completions[0] for completions in texts] if n is None else texts
 
     def resume(
         self,
@@ -174,25 +213,6 @@ class GPT2(LoadedModel):
             max_draft_tokens=max_draft_tokens,
         )
         return resume(self, path, max_tokens, drafts)
-
-    def generate_n(
-        self,
-        prompt: str | Sequence[int],
-        n: int,
-        params: SamplingParams | None = None,
-        **options: Unpack[SamplingOptions],
-    ) -> list[Completion]:
-        """Generates n texts after one prompt, which is read once, up to 16 at a time.
-
-        Takes the options of `stream`, and raises what it raises. Text i is exactly what `generate`
-        gives with `seed + i` (modulo 2^64) as its seed; with none, one is drawn for the first text.
-
-        All texts share the memory of the prompt. Only where the context slides and its next window
-        has begun within the prompt does each text read the part in that window for itself.
-        """
-        from pygpt2edge.engine.batch import generate_n
-
-        return generate_n(self, prompt, n, resolved("generate_n", params, options))
 
     def beam_search(
         self,

@@ -193,7 +193,7 @@ class SamplingParams:
         flags=("--stop", "-r", "--reverse-prompt"),
     )  # fmt: skip
     min_tokens: int = _option(
-        0, _int, "Neither the end-of-text token nor a stop string ends the text before so many tokens.",
+        0, _int, "The fewest tokens before end-of-text or a stop string may end the text.",
         group=_LENGTH, low=0, high=_MOST, flags=("--min-tokens",),
     )  # fmt: skip
     max_time: float | None = _option(
@@ -434,9 +434,9 @@ _ELSEWHERE = {
     "num_speculative_tokens": "max_draft_tokens",
     "prompt_lookup_num_tokens": "prompt_lookup=True",
     "num_beams": "beam_search(prompt, num_beams=...)",
-    "n": "generate_n(prompt, n)",
-    "num_return_sequences": "generate_n(prompt, n)",
-    "best_of": "generate_n(prompt, n)",
+    "n": "generate(prompt, n=...)",
+    "num_return_sequences": "generate(prompt, n=...)",
+    "best_of": "generate(prompt, n=...)",
 }
 
 

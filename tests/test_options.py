@@ -70,7 +70,7 @@ MISTAKES: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"max_new_tokens": 5}, TypeError, "no option 'max_new_tokens': use max_tokens"),
     ({"temprature": 1.0}, TypeError, "no option 'temprature': did you mean 'temperature'?"),
     ({"do_sample": False}, TypeError, "use temperature=0 for greedy decoding"),
-    ({"n": 3}, TypeError, r"use generate_n\(prompt, n\)"),
+    ({"num_return_sequences": 3}, TypeError, r"use generate\(prompt, n=...\)"),
     ({"num_beams": 3}, TypeError, r"use beam_search\(prompt, num_beams=...\)"),
     ({"assistant_model": None}, TypeError, "use draft_model"),
     ({"max_tokens": 1.5}, TypeError, "max_tokens is 1.5, expected a whole number"),

@@ -26,9 +26,10 @@ HEAD = """\
 
 Made by `tools/make_options_page.py` from the table in `pygpt2edge/options.py`: change it there.
 
-`GPT2.generate`, `stream`, `generate_n` and `Engine.submit` take these options as keywords, as one `SamplingParams` that can
+`GPT2.generate`, `stream` and `Engine.submit` take these options as keywords, as one `SamplingParams` that can
 be used again, or both, where keywords win. `pygpt2edge generate` has them as flags. A value of another type or out of its
-range is an error that names the option, the value and the range.
+range is an error that names the option, the value and the range. The calls of other libraries are compared in
+[For users of transformers, vLLM ...](api-comparison.md).
 
 ```python
 from pygpt2edge import GPT2, SamplingParams
@@ -86,7 +87,10 @@ ABOUT = {
     "presence_penalty": ("generated tokens", "OpenAI's API, vLLM; llama.cpp counts the prompt too"),
     "dry_*": ("tokens that would go on with a repetition in prompt and text", _DRY),
     "no_repeat_ngram_size": ("tokens that would repeat n tokens of prompt and text", _NGRAM),
-    "min_tokens": ("tokens that end a text", "vLLM; transformers (`min_new_tokens`)"),
+    "min_tokens": (
+        "tokens that end a text; stop strings do not count until then either",
+        "vLLM; transformers (`min_new_tokens`), which has it for tokens only",
+    ),
     "suppress_tokens": ("its tokens", "transformers"),
     "begin_suppress_tokens": ("its tokens, as the first after the prompt", "transformers"),
     "temperature": (

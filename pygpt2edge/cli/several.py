@@ -42,7 +42,7 @@ def write(
 ) -> tuple[list[Completion], dict[str, Any]]:
     """The texts, and the options that they were written with."""
     if num_beams == 1:
-        return model.generate_n(prompt, n, **options), options
+        return model.generate(prompt, n=n, **options), options
     options = {name: options[name] for name in _OF_BEAMS} | {"num_beams": num_beams}
     return model.beam_search(prompt, n=n, **options), options
 

@@ -1,4 +1,4 @@
-"""The texts of many prompts, or many texts of one, written by an engine that is made for them."""
+"""`GPT2.generate` for several prompts, or several texts of each: an engine of their own."""
 
 from __future__ import annotations
 
@@ -14,29 +14,27 @@ from pygpt2edge.options import SEEDS, SamplingParams
 MAX_BATCH = 16  # texts at once
 
 
-def generate_batch(
-    model: LoadedModel, prompts: Sequence[str | Sequence[int]], params: SamplingParams
-) -> list[Completion]:
-    """See `GPT2.generate`."""
-    if not prompts:
-        return []
-    with Engine(model, max_batch=MAX_BATCH, max_queue=len(prompts)) as engine:
-        requests = [engine.submit(prompt, params) for prompt in prompts]
-        return [request.result() for request in requests]
-
-
-def generate_n(
-    model: LoadedModel, prompt: str | Sequence[int], n: int, params: SamplingParams
-) -> list[Completion]:
-    """See `GPT2.generate_n`."""
+def generate_many(
+    model: LoadedModel, prompts: Sequence[str | Sequence[int]], n: int, params: SamplingParams
+) -> list[list[Completion]]:
+    """n completions of each prompt. See `GPT2.generate`."""
     if n < 1:
         raise ValueError(f"n is {n}; give 1 or more")
-    seed = secrets.randbits(64) if params.seed is None else params.seed
-    prompt = model.tokens_of(prompt, allow_special=params.allow_special)
-    with Engine(model, max_batch=MAX_BATCH, max_queue=n) as engine:
-        # The engine keeps what it has read, here the prompt, for texts that begin with it.
-        engine.submit(prompt, replace(params, seed=seed, max_tokens=0)).result()
-        requests = [
-            engine.submit(prompt, replace(params, seed=(seed + i) % SEEDS)) for i in range(n)
+    if not prompts:
+        return []
+    each = [model.tokens_of(prompt, allow_special=params.allow_special) for prompt in prompts]
+    with Engine(model, max_batch=MAX_BATCH, max_queue=n * len(each)) as engine:
+        if n > 1:  # the engine keeps what it has read, here the prompts, for texts that begin so
+            read = [engine.submit(prompt, replace(params, max_tokens=0)) for prompt in each]
+            for request in read:
+                request.result()
+        submitted = [
+            [engine.submit(prompt, replace(params, seed=seed)) for seed in _seeds(params.seed, n)]
+            for prompt in each
         ]
-        return [request.result() for request in requests]
+        return [[request.result() for request in requests] for requests in submitted]
+
+
+def _seeds(first: int | None, n: int) -> list[int]:
+    seed = secrets.randbits(64) if first is None else first
+    return [(seed + i) % SEEDS for i in range(n)]

@@ -33,9 +33,8 @@ class Request(Iterator[Piece], AsyncIterator[Piece]):
         """Ends the text where it is. What is written already can still be read."""
         self._generation.cancel()
 
-    @property
     def done(self) -> bool:
-        """Whether nothing more will be written."""
+        """Whether the text has ended, in an error too."""
         return self._done
 
     def __next__(self) -> Piece:

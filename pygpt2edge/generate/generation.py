@@ -44,8 +44,8 @@ class Generation(Iterator[Piece]):
         """Those that are there and were not taken yet; computes nothing."""
         return [self._piece(piece) for piece in self.core_text.pieces()]
 
-    def run(self) -> Completion:
-        """Goes on to the text's end, and returns all of it."""
+    def result(self) -> Completion:
+        """Computes the rest of the text, and returns all of it."""
         self.core_text.run()
         return self.completion()
 

@@ -51,7 +51,7 @@ def test_json_has_all_texts(run: Run, model: GPT2, beams: int) -> None:
     if beams > 1:
         expected = model.beam_search(PROMPT, 3, 2, max_tokens=6)
     else:
-        expected = model.generate_n(PROMPT, 2, max_tokens=6, seed=4, logprobs=2)
+        expected = model.generate(PROMPT, n=2, max_tokens=6, seed=4, logprobs=2)
     assert result["prompt_tokens"] == expected[0].prompt_tokens
     assert result["options"]["max_tokens"] == 6
     for found, text in zip(result["completions"], expected, strict=True):

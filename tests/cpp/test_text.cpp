@@ -256,7 +256,7 @@ void test_step(const TinyModel& tiny) {
     for (size_t i = 0; i < texts.size(); ++i) {
       for (const Piece& piece : texts[i]->pieces()) bytes[i] += piece.bytes;
     }
-    if (step % 10 == 0) std::erase_if(running, [](const Text* text) { return text->finished(); });
+    if (step % 10 == 0) std::erase_if(running, [](Text* text) { return text->finished(); });
   }
   for (size_t i = 0; i < texts.size(); ++i) {
     const auto alone = begin(tiny, requests[i]);

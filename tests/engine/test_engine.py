@@ -203,7 +203,7 @@ def test_closing_ends_what_runs(model: GPT2) -> None:
     next(request)
     engine.close()
     assert request.result().finish_reason == "cancelled"
-    assert request.done
+    assert request.done()
 
 
 @pytest.mark.slow

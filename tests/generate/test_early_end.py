@@ -33,14 +33,14 @@ def test_a_text_cancelled_while_another_thread_computes_it(model: GPT2) -> None:
     generation = model.stream(PROMPT, max_tokens=None, context_overflow="slide", ignore_eos=True)
     timer = threading.Timer(0.05, generation.cancel)
     timer.start()
-    assert generation.run().finish_reason == "cancelled"  # or it would go on for ever
+    assert generation.result().finish_reason == "cancelled"  # or it would go on for ever
 
 
 def test_a_prompt_is_cancelled_while_it_is_read(model: GPT2) -> None:
     """Within a layer: 100,000 tokens would take seconds."""
     generation = model.stream([5] * 100_000, max_tokens=1, context_overflow="slide", discard=1)
     generation.cancel()
-    found = generation.run()
+    found = generation.result()
     assert (found.finish_reason, found.tokens) == ("cancelled", [])
 
 

@@ -89,7 +89,7 @@ def test_texts_are_the_plain_ones(
     draft = drafter.removeprefix("lookup").removeprefix(" and ")
     how["draft_model"] = tiny[draft] if draft else None
     for prompt in ([7, 8, 9] * 4, [3]):
-        found = always_drafting(model, prompt, n_draft, **options, **how).run()
+        found = always_drafting(model, prompt, n_draft, **options, **how).result()
         assert same(found, model.generate(prompt, **options))
 
 
@@ -97,7 +97,7 @@ def test_a_draft_that_is_the_model_itself_is_always_right(tiny: dict[str, GPT2])
     """Also under sampling: it draws with the same random numbers."""
     model = tiny["speculates"]
     options = {"max_tokens": 61, "seed": 1, "ignore_eos": True, "top_k": 0}
-    out = always_drafting(model, [5], 4, draft_model=model, **options).run()
+    out = always_drafting(model, [5], 4, draft_model=model, **options).result()
     took = out.timings
     assert took.accepted_tokens == took.draft_tokens > 40
     assert took.decode_tokens == 60
@@ -137,7 +137,7 @@ def test_saved_and_resumed(tiny: dict[str, GPT2], tmp_path: Path) -> None:
     # Some of what was computed together may not have been read yet; it is saved all the same.
     generation.save(tmp_path / "text")
     resumed = model.resume(tmp_path / "text", draft_model=tiny["drafts"])
-    assert resumed.run().tokens == model.generate([4, 5], **options).tokens
+    assert resumed.result().tokens == model.generate([4, 5], **options).tokens
 
 
 def test_what_does_not_fit(tiny: dict[str, GPT2]) -> None:
@@ -158,4 +158,4 @@ def test_the_draft_need_not_have_the_models_context(tiny: dict[str, GPT2]) -> No
 
 
 def test_a_text_without_drafts(tiny: dict[str, GPT2]) -> None:
-    assert tiny["speculates"].stream([1, 2], max_tokens=4).run().timings.draft_tokens == 0
+    assert tiny["speculates"].stream([1, 2], max_tokens=4).result().timings.draft_tokens == 0

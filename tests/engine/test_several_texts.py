@@ -44,7 +44,7 @@ def test_texts_are_those_of_single_calls(
 ) -> None:
     options = {"max_tokens": 20, **options}
     before = model.cache_bytes_used
-    found = model.generate_n(prompt, 3, seed=2**64 - 2, **options)
+    found = model.generate(prompt, n=3, seed=2**64 - 2, **options)
     seeds = [2**64 - 2, 2**64 - 1, 0]
     for text, seed in zip(found, seeds, strict=True):
         assert same(text, model.generate(prompt, seed=seed, **options))
@@ -56,14 +56,24 @@ def test_texts_are_those_of_single_calls(
 @given(n=st.integers(1, 18), n_prompt=st.integers(1, 140))
 def test_any_number(model: GPT2, n: int, n_prompt: int) -> None:
     prompt = (model.tokenizer.encode(PROMPT) * 20)[:n_prompt]
-    found = model.generate_n(prompt, n, max_tokens=5, seed=n_prompt)
+    found = model.generate(prompt, n=n, max_tokens=5, seed=n_prompt)
     assert len(found) == n
     for i, text in enumerate(found):
         assert same(text, model.generate(prompt, max_tokens=5, seed=n_prompt + i))
 
 
+def test_several_texts_of_several_prompts(model: GPT2) -> None:
+    prompts: list[str | list[int]] = [PROMPT, "Once upon a time", [7, 8]]
+    found = model.generate(prompts, n=2, max_tokens=5, seed=3)
+    for prompt, texts in zip(prompts, found, strict=True):
+        for text, seed in zip(texts, (3, 4), strict=True):
+            assert same(text, model.generate(prompt, max_tokens=5, seed=seed))
+    (alone,) = model.generate(PROMPT, n=1, max_tokens=5, seed=3)
+    assert same(alone, found[0][0])
+
+
 def test_a_drawn_seed_is_told(model: GPT2) -> None:
-    first, second = model.generate_n(PROMPT, 2, max_tokens=9)
+    first, second = model.generate(PROMPT, n=2, max_tokens=9)
     assert second.seed == (first.seed + 1) % 2**64
     assert same(model.generate(PROMPT, max_tokens=9, seed=second.seed), second)
 
@@ -79,7 +89,7 @@ def test_the_prompt_is_read_once(model: GPT2, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(_core, "step_together", noted)
     before = model.cache_bytes_used
-    texts = model.generate_n(prompt, 8, max_tokens=6, ignore_eos=True, seed=1)
+    texts = model.generate(prompt, n=8, max_tokens=6, ignore_eos=True, seed=1)
     # Each text computes the prompt's last token, and all of its own but the last one.
     assert [text.timings.prefill_tokens for text in texts] == [1] * 8
     assert [text.timings.decode_tokens for text in texts] == [5] * 8
@@ -88,11 +98,13 @@ def test_the_prompt_is_read_once(model: GPT2, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_refusals(model: GPT2) -> None:
+    with pytest.raises(TypeError, match=r"stream\(\) has no option 'n': use generate\(prompt, n="):
+        model.stream(PROMPT, n=2)  # type: ignore[call-arg]
     with pytest.raises(ValueError, match="n is 0; give 1 or more"):
-        model.generate_n(PROMPT, 0)
+        model.generate(PROMPT, n=0)
     with pytest.raises(ValueError, match="seed is -1"):
-        model.generate_n(PROMPT, 2, seed=-1)
+        model.generate(PROMPT, n=2, seed=-1)
     with pytest.raises(ValueError, match="max_tokens is -1"):
-        model.generate_n(PROMPT, 2, max_tokens=-1)
+        model.generate(PROMPT, n=2, max_tokens=-1)
     with pytest.raises(ContextLengthError, match="do not fit a context of 256"):
-        model.generate_n([5] * 257, 2)
+        model.generate([5] * 257, n=2)
