@@ -108,6 +108,9 @@ class TokenizerTables:
         """Whether merges_ranks is the beginning of token_bytes, as in the official vocabulary."""
     def start_token(self) -> int:
         """What stands before an empty text. Raises UnsupportedError, naming `path`."""
+    @property
+    def special_tokens(self) -> list[int]:
+        """bos_token, eos_token and other control tokens, ascending."""
     def tokens_of_type(self, type: int) -> list[int]: ...
     @property
     def bos_token(self) -> int | None: ...
@@ -530,24 +533,22 @@ def append_and_score(
 class Suggester:
     """The next words of a text; see pygpt2edge.Suggester.
 
-    encode: gives the tokens of a text. It may be called by several threads at once.
     Raises ValueError for max_passes or n_ctx out of range.
     """
 
     def __init__(
         self,
         model: Model,
-        tables: TokenizerTables,
+        tokenizer: Tokenizer,
         n_ctx: int,
         kv_type: str,
         max_passes: int,
-        encode: Callable[[str], Sequence[int]],
     ) -> None: ...
-    def suggest(self, text: bytes, k: int) -> list[tuple[str, str, float]]:
+    def suggest(self, text: str | bytes, k: int) -> list[tuple[str, str, float]]:
         """The k most probable next words of a text in UTF-8: (word, completion, probability).
 
         Raises ValueError for a k below 1, UnsupportedError where there is no token to start an
-        empty text with, and what `encode` raises.
+        empty text with.
         """
     def clear(self) -> None:
         """Forgets all that was computed, and gives its memory back."""

@@ -52,9 +52,10 @@ class GPT2(LoadedModel):
 
     Several threads may use one model at once; their passes take turns.
 
-    >>> model = GPT2()
-    >>> model.generate("It is a truth", max_tokens=3, temperature=0).finish_reason
-    'length'
+    Examples:
+      >>> model = GPT2()
+      >>> model.generate("It is a truth", max_tokens=3, temperature=0).finish_reason
+      'length'
     """
 
     @classmethod
@@ -252,8 +253,9 @@ class GPT2(LoadedModel):
           ContextLengthError: the prompt does not fit the context.
           ValueError: an option is out of its range.
 
-        >>> [text.finish_reason for text in GPT2().beam_search("It is", 3, 2, max_tokens=2)]
-        ['length', 'length']
+        Examples:
+          >>> [text.finish_reason for text in GPT2().beam_search("It is", 3, 2, max_tokens=2)]
+          ['length', 'length']
         """
         return beam_search(
             self,
@@ -296,9 +298,10 @@ class GPT2(LoadedModel):
           ContextLengthError: a candidate does not fit the context with the prompt; says which.
           ValueError: a token is not in the vocabulary.
 
-        >>> ranked = GPT2().rank("It is a truth universally", [" banana", " acknowledged"])
-        >>> [candidate.index for candidate in ranked]
-        [1, 0]
+        Examples:
+          >>> ranked = GPT2().rank("It is a truth universally", [" banana", " acknowledged"])
+          >>> [candidate.index for candidate in ranked]
+          [1, 0]
         """
         return rank(self, prompt, candidates, allow_special)
 

@@ -64,7 +64,8 @@ class Example:
 
 # What a command in running text, in backticks, begins with.
 PROGRAMS = (
-    r"\.venv/bin/|bash|build/|cmake|mypy|pip|pre-commit|pygpt2edge|pytest|python3?|ruff|tools/"
+    r"\.venv/bin/|bash|build/|cmake|mkdocs|mypy|pip|pre-commit|pygpt2edge|pytest|python3?|ruff|"
+    r"tools/"
 )
 
 
@@ -96,3 +97,7 @@ def console_blocks(text: str) -> Iterator[list[str]]:
     for block in re.findall(r"^```console\n(.*?)^```$", text, re.M | re.S):
         whole = re.sub(r"\\\n *", "", block)
         yield [line[2:] for line in whole.splitlines() if line.startswith(("$ ", "# "))]
+
+
+def python_blocks(text: str) -> Iterator[str]:
+    yield from re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 CSRC = Path(__file__).resolve().parents[1] / "csrc"
-LAYERS = ["base", "formats", "kernels", "quantize", "model", "tokenize", "generate", "python"]
+LAYERS = [
+    "base", "formats", "kernels", "quantize", "model", "tokenize", "generate", "c_api", "program",
+    "python",
+]  # fmt: skip
 SOURCES = sorted(path for path in CSRC.rglob("*") if path.suffix in (".h", ".cpp"))
 # What a kernel source may include besides the kernels themselves: nothing whose inline functions
 # the linker could share between instruction sets.
@@ -39,6 +42,7 @@ def test_layers_point_one_way(path: Path) -> None:
     own = LAYERS.index(folder_of(path))
     for name in includes(path):
         layer = name.split("/")[0]
+        assert layer != "c_api" or folder_of(path) in ("c_api", "program"), path.name
         assert layer not in LAYERS or LAYERS.index(layer) <= own, f"{path.name} includes {name}"
 
 

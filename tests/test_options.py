@@ -43,18 +43,6 @@ def test_every_option_is_on_the_command_line_and_documented(name: str) -> None:
     assert set(option.flags) <= {*parameter.opts, *parameter.secondary_opts}
 
 
-def test_the_page_of_options_is_up_to_date(tmp_path: Path) -> None:
-    root = Path(__file__).resolve().parents[1]
-    subprocess.run(
-        [sys.executable, root / "tools" / "make_options_page.py", "--out", tmp_path / "page.md"],
-        check=True,
-    )
-    made = (tmp_path / "page.md").read_text(encoding="utf-8")
-    found = (root / "docs" / "options.md").read_text(encoding="utf-8")
-    assert found == made, "run python tools/make_options_page.py"
-    assert all(f"| `{name}` |" in made for name in NAMES)
-
-
 def test_params_and_keywords_say_the_same(model: GPT2) -> None:
     params = SamplingParams(max_tokens=9, seed=3, stop="zzz")
     expected = model.generate("It is", max_tokens=9, seed=3, stop=["zzz"])

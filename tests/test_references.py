@@ -19,6 +19,7 @@ ELSEWHERE = {
     "convert_hf_to_gguf.py",  # of llama.cpp
     "doc/table_format.md",  # of LevelDB
     "download_model.py",  # of OpenAI's gpt-2
+    "encoder.py",  # the same
     "torch/serialization.py",
     ".venv/bin",  # that the first command of README.md makes
 }

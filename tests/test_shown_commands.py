@@ -4,7 +4,6 @@ arguments of the others are looked at. A command that nothing here knows fails."
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import runpy
 import shlex
@@ -19,29 +18,30 @@ from unittest.mock import MagicMock, patch
 import click
 import pytest
 from documents import ROOT, Example, examples, markdown, sources
+from example_folder import IN_COMMANDS, environment, fill, with_stand_ins
 
 from pygpt2edge.cli import cli
 
 tomllib = pytest.importorskip("tomllib", reason="needs Python 3.11")
 
-DEMO = ROOT / "pygpt2edge" / "data" / "demo.gguf"
-# What is not at hand -> what takes its place; what takes long -> what does not.
-STAND_INS = {
-    "openai-community/gpt2-xl": "gpt2-f32.gguf",
-    "openai-community/gpt2": "gpt2-f32.gguf",
-    "CHECKPOINT": "gpt2-f32.gguf",
-    "--endless": "--endless -n 40",
-    "pygpt2edge convert": "pygpt2edge convert --force --allow-requantize",
-    "1558M -c 256": "1558M -c 16",
-    "--head 11": "--head 1",
-    "--save": "--ignore-eos --save",  # a text that has ended cannot be resumed
+# Programs of examples that are not run here, and why. Their arguments are looked at.
+NOT_RUN = {
+    "build/": "tests/cpp builds and runs such programs",
+    "bash": ".ci/run is what runs the tests",
+    "cmake": "tests/cpp builds with these options",
+    "ct2-transformers-converter": "of another project",
+    "mkdocs": "tests/test_site.py builds the site",
+    "optimum-cli": "of another project",
+    "pip": ".ci/run installs by the commands of README.md",
+    "pre-commit": ".ci/run runs it",
+    "pytest": "it runs this test",
+    "python": "tools take minutes: they are run until they have read their arguments",
+    "python3": "as python",
+    "qemu-aarch64": "tests/cpp runs programs under emulation",
 }
-MODELS = ["gpt2", "gpt2-f32", "gpt2-q4_0", "gpt2-q8_0", "gpt2-xl"]
-TEXTS = ["letter.txt", "minutes.txt", "novel.txt", "prompt.txt", "story.txt", "wiki.txt"]
-# They measure the machine: their options are looked at, and they have tests of their own.
-NOT_RUN = ["bench", "doctor"]
-# Of other projects.
+# Of other projects or the shell.
 OTHERS = ["ct2-transformers-converter", "optimum-cli"]
+SHELL = ["<", ">", "cat", "cmp", "echo", "printf"]
 # Modules that a tool may need and a test run does not have.
 HEAVY = ["tensorflow", "tokenizers", "torch", "transformers"]
 
@@ -105,7 +105,7 @@ def parse_and_stop(path: Path, arguments: list[str]) -> None:
 
 def check_python(words: list[str]) -> None:
     if words[0] == "-m":
-        assert words[1] in ("build", "venv"), words
+        assert words[1] in ("build", "pygpt2edge", "venv"), words
         return
     path, arguments = ROOT / words[0], words[1:]
     assert path.is_file(), f"{path} does not exist"
@@ -160,10 +160,10 @@ def check_qemu(words: list[str]) -> None:
     check_program(next(word for word in words if word.startswith("build/")))
 
 
-def check_tool(name: str) -> Callable[[list[str]], None]:
+def check_tool(extra: str, name: str) -> Callable[[list[str]], None]:
     def check(_: list[str]) -> None:
-        assert any(pinned.startswith(f"{name}==") for pinned in
-                   PROJECT["project"]["optional-dependencies"]["dev"])  # fmt: skip
+        required = PROJECT["project"]["optional-dependencies"][extra]
+        assert any(re.match(rf"{name}\b", each) for each in required), f"{extra} has no {name}"
 
     return check
 
@@ -185,8 +185,9 @@ CHECKS: dict[str, Callable[[list[str]], None]] = {
     "pytest": check_pytest,
     "qemu-aarch64": check_qemu,
     "bash": check_bash,
-    **{name: check_tool(name) for name in ("ruff", "mypy", "pre-commit")},
-    **dict.fromkeys([*OTHERS, "<", ">", "cat", "printf"], fine),
+    **{name: check_tool("dev", name) for name in ("ruff", "mypy", "pre-commit")},
+    "mkdocs": check_tool("docs", "mkdocs"),
+    **dict.fromkeys([*OTHERS, *SHELL], fine),
 }
 
 
@@ -210,27 +211,22 @@ def test_arguments_exist(example: Example) -> None:
     check(example)
 
 
+def names_of(example: Example) -> set[str]:
+    """The programs of an example, without the shell's own."""
+    names = {words[0] for words in split(example.text)} - set(SHELL)
+    return {"build/" if name.startswith("build/") else name for name in names}
+
+
 def runs_here(example: Example) -> bool:
-    programs = split(example.text)
-    names = {words[0] for words in programs}
-    if example.is_mention or "pygpt2edge" not in names or "pip" in names:  # .ci/run installs
-        return False
-    return all(words[0] != "pygpt2edge" or words[1] not in NOT_RUN for words in programs)
+    return not example.is_mention and names_of(example) <= {"pygpt2edge"}
 
 
-def fill(folder: Path) -> None:
-    """The files that the commands read, and the command itself, as an installation has it."""
-    for name in MODELS:
-        shutil.copy(DEMO, folder / f"{name}.gguf")
-    for name in TEXTS:
-        (folder / name).write_text("It was the best of times, it was the worst of times.\n" * 9)
-    (folder / "words.txt").write_text("stormy night\nbitter end\n")
-    for name in ("124M", "1558M"):
-        shutil.copytree(ROOT / "tests" / "data" / "convert" / "openai", folder / "models" / name)
-    script = folder / ".venv" / "bin" / "pygpt2edge"
-    script.parent.mkdir(parents=True)
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pygpt2edge "$@"\n')
-    script.chmod(0o755)
+@pytest.mark.parametrize("example", EXAMPLES, ids=label)
+def test_an_example_runs_or_has_a_reason(example: Example) -> None:
+    if example.is_mention or runs_here(example):
+        return
+    unknown = names_of(example) - {"pygpt2edge", *NOT_RUN}
+    assert not unknown, f"{example.where}: nothing runs {' '.join(unknown)}"
 
 
 @pytest.mark.slow
@@ -243,27 +239,24 @@ def fill(folder: Path) -> None:
 def test_commands_of_the_package_run(document: Path, tmp_path: Path) -> None:
     """In their order: what one writes, the next may read."""
     fill(tmp_path)
-    environment = os.environ | {
-        "PATH": f"{tmp_path / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
-        "HF_HUB_OFFLINE": "1",
-    }
     for example in filter(runs_here, examples(document)):
         line = re.sub(r" {2,}.*", "", example.text)
-        for name, stand_in in STAND_INS.items():
-            line = line.replace(name, stand_in)
+        line = with_stand_ins(line, IN_COMMANDS)
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", line],
-            cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
+            cwd=tmp_path, env=environment(tmp_path), stdin=subprocess.DEVNULL, capture_output=True,
             text=True, timeout=120, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"{line}\n{done.stderr}"
 
 
 def test_code_blocks_are_of_known_kinds() -> None:
-    """Commands stand in console blocks, where this test finds them."""
+    """Commands stand in console blocks and Python in python blocks, where the tests find them."""
     for path in markdown():
-        opened = re.findall(r"^```(.*)\n(?:.*\n)*?^```$", path.read_text(encoding="utf-8"), re.M)
+        text = path.read_text(encoding="utf-8")
+        opened = re.findall(r"^```(.*)\n(?:.*\n)*?^```$", text, re.M)
         assert set(opened) <= {"console", "python", "text"}, path
+        assert len(re.findall("```", text)) == 2 * len(opened), f"{path}: a block is indented"
 
 
 @pytest.mark.parametrize(

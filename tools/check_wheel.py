@@ -18,12 +18,18 @@ NEEDED = [
     r"pygpt2edge/_core\.(cpython|cp)[\w-]+\.(so|pyd)",
     r"pygpt2edge/_core\.pyi",
     r"pygpt2edge/py\.typed",
+    r"pygpt2edge/config/include/gpt2edge\.h",
+    r"pygpt2edge/config/lib/(libgpt2edge\.so\.\d+\.\d+|libgpt2edge\.dylib|gpt2edge\.dll)",
+    r"pygpt2edge/config/lib/cmake/gpt2edge/gpt2edge-config\.cmake",
     r"pygpt2edge/data/demo\.gguf",
     r"pygpt2edge/data/attention\.html",
     r"pygpt2edge-[^/]+\.dist-info/entry_points\.txt",
     r"pygpt2edge-[^/]+\.dist-info/(licenses/)?LICENSE",
 ]
-ALLOWED = r"pygpt2edge/.*\.(py|pyi|typed|gguf|html|so|pyd)|pygpt2edge-[^/]+\.dist-info/.*"
+ALLOWED = (
+    r"pygpt2edge/.*\.(py|pyi|typed|gguf|html|so|pyd)|pygpt2edge/config/(include|lib)/.*"
+    r"|pygpt2edge-[^/]+\.dist-info/.*"
+)
 
 
 def complaints(wheel: Path) -> list[str]:

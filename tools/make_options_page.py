@@ -57,11 +57,11 @@ GROUPS = {
     "length": ("Length", "When a text ends, and how its prompt is read."),
     "sampling": ("Sampling", "How the next token is chosen."),
     "context": ("Context", "What happens when a text outgrows its context: see "
-                "[Context overflow](generation.md#context-overflow)."),
+                "[Context overflow](context-overflow.md)."),
     "speculative decoding": (
         "Speculative decoding",
         "How fast a text comes, not what it says: see "
-        "[Speculative decoding](generation.md#speculative-decoding).",
+        "[Speculative decoding](speculative-decoding.md).",
     ),
 }  # fmt: skip
 

@@ -3,7 +3,8 @@
     python tools/run_readme_commands.py CLONE HEADING...
 
 Under each heading, the first console block. CLONE is the folder to clone what is committed into.
-Each command has a shell of its own; the first that fails ends the run, with its status.
+Each block begins with what is committed alone; only what was compiled stays, to save time. Each
+command has a shell of its own; the first that fails ends the run, with its status.
 """
 
 from __future__ import annotations
@@ -45,12 +46,14 @@ def main() -> None:
     args = parser.parse_args()
     subprocess.run(["git", "clone", "--quiet", ROOT, args.clone], check=True)
     text = (args.clone / "README.md").read_text(encoding="utf-8")
-    commands = [command for heading in args.headings for command in first_block(text, heading)]
-    for command in commands:
-        print(f"$ {command}", flush=True)
-        done = subprocess.run(["bash", "-c", command], cwd=args.clone, check=False)
-        if done.returncode != 0:
-            sys.exit(done.returncode)
+    for heading in args.headings:
+        clean = ["git", "clean", "--quiet", "-xdf", "--exclude=build"]
+        subprocess.run(clean, cwd=args.clone, check=True)
+        for command in first_block(text, heading):
+            print(f"$ {command}", flush=True)
+            done = subprocess.run(["bash", "-c", command], cwd=args.clone, check=False)
+            if done.returncode != 0:
+                sys.exit(done.returncode)
 
 
 if __name__ == "__main__":

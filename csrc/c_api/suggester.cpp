@@ -15,10 +15,9 @@ gpt2edge_status gpt2edge_suggester_open(gpt2edge_model* model, gpt2edge_suggeste
     auto& out = required(suggester, "the place for the suggester");
     const auto loaded = Models::get(model);
     auto made = std::make_shared<WordSuggester>();
-    made->suggester = std::make_unique<Suggester>(
-        loaded->model, loaded->vocabulary, loaded->contexts.positions(*loaded->model),
-        loaded->contexts.cache_type, kMaxPasses,
-        [tokenizer = loaded->tokenizer](std::string_view text) { return tokenizer->encode(text); });
+    made->suggester = std::make_unique<Suggester>(loaded->model, loaded->tokenizer,
+                                                  loaded->contexts.positions(*loaded->model),
+                                                  loaded->contexts.cache_type, kMaxPasses);
     made->interrupt = loaded->interrupt;
     out = Suggesters::add(std::move(made));
   });

@@ -1,5 +1,4 @@
 // Suggester: the next words of a text.
-#include <pybind11/functional.h>
 #include <pybind11/stl.h>
 
 #include <cstdint>
@@ -18,13 +17,12 @@ namespace gpt2edge::python {
 namespace {
 
 std::unique_ptr<Suggester> make_suggester(std::shared_ptr<Model> model,
-                                          std::shared_ptr<TokenizerTables> tables, int n_ctx,
-                                          const std::string& kv_type, int64_t max_passes,
-                                          Suggester::Encode encode) {
+                                          std::shared_ptr<Tokenizer> tokenizer, int n_ctx,
+                                          const std::string& kv_type, int64_t max_passes) {
   const kernels::CacheType type = cache_type(kv_type);
   const py::gil_scoped_release unlocked;
-  return std::make_unique<Suggester>(std::move(model), std::move(tables), n_ctx, type, max_passes,
-                                     std::move(encode));
+  return std::make_unique<Suggester>(std::move(model), std::move(tokenizer), n_ctx, type,
+                                     max_passes);
 }
 
 // (word, completion, probability) of each
@@ -48,8 +46,8 @@ void clear(Suggester& suggester) {
 
 void bind_suggest(py::module_& m) {
   py::class_<Suggester>(m, "Suggester")
-      .def(py::init(&make_suggester), py::arg("model"), py::arg("tables"), py::arg("n_ctx"),
-           py::arg("kv_type"), py::arg("max_passes"), py::arg("encode"))
+      .def(py::init(&make_suggester), py::arg("model"), py::arg("tokenizer"), py::arg("n_ctx"),
+           py::arg("kv_type"), py::arg("max_passes"))
       .def("suggest", &suggest, py::arg("text"), py::arg("k"))
       .def("clear", &clear);
 }

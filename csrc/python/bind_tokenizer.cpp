@@ -40,6 +40,15 @@ std::vector<int32_t> tokens_of_type(const TokenizerTables& tables, int32_t type)
   return ids;
 }
 
+std::vector<int32_t> special_tokens(const TokenizerTables& tables) {
+  std::vector<int32_t> ids;
+  for (size_t i = 0; i < tables.token_types.size(); ++i) {
+    const auto id = static_cast<int32_t>(i);
+    if (is_special_token(tables, id)) ids.push_back(id);
+  }
+  return ids;
+}
+
 bool is_ranked_by_id(const TokenizerTables& tables) {
   for (size_t i = 0; i < tables.ranked_ids.size(); ++i) {
     const bool same_id = tables.ranked_ids[i] == static_cast<int32_t>(i);
@@ -78,6 +87,7 @@ void bind_tokenizer_tables(py::module_& m) {
                              [](const TokenizerTables& t) { return t.ranked_ids.size(); })
       .def_property_readonly("is_ranked_by_id", &is_ranked_by_id)
       .def("start_token", &start_token)
+      .def_property_readonly("special_tokens", &special_tokens)
       .def("tokens_of_type", &tokens_of_type, py::arg("type"))
       .def_readonly("bos_token", &TokenizerTables::bos_token)
       .def_readonly("eos_token", &TokenizerTables::eos_token);

@@ -1,7 +1,5 @@
-// The published pattern, whose first alternative that matches counts:
-//
-//   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
-//
+// The published pattern, of which the first alternative that matches counts, is
+// 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 // Source: Radford et al., "Language Models are Unsupervised Multitask Learners", 2019, and its
 // code, encoder.py.
 #include "tokenize/pieces.h"

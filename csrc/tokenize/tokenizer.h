@@ -1,7 +1,7 @@
 // GPT-2's tokenizer: text to token ids and back.
 //
 // Added tokens are found first. Text between them is cut into pieces (pieces.h), and the bytes of
-// each piece are merged (formats/pair_merger.h). The ids are those of OpenAI's encoder.py.
+// each piece are merged (formats/pair_merger.h). The ids are those of OpenAI's own encoder.
 // Source: Radford et al., "Language Models are Unsupervised Multitask Learners", 2019, section 2.2.
 #pragma once
 
@@ -25,7 +25,7 @@ class Tokenizer {
  public:
   explicit Tokenizer(std::shared_ptr<const TokenizerTables> tables);
 
-  const TokenizerTables& tables() const { return *tables_; }
+  const std::shared_ptr<const TokenizerTables>& tables() const { return tables_; }
 
   // The token ids of a text; none for an empty one. What is not UTF-8 counts as repaired_utf8 has
   // it. The text of special tokens, such as "<|endoftext|>", is plain text unless `allow_special`,

@@ -69,7 +69,14 @@ _Tensor = TypeVar("_Tensor", bound=StoredTensor | QuantizedTensor)
 
 @dataclass(frozen=True)
 class StoredEntry:
-    """A tensor as the checkpoint stores it, for people to read."""
+    """A tensor as the checkpoint stores it, for people to read.
+
+    Attributes:
+      name: the checkpoint's name of it.
+      dtype: the checkpoint's name of its type.
+      shape: slowest dimension first.
+      n_bytes: as stored.
+    """
 
     name: str
     dtype: str

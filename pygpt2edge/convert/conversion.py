@@ -24,30 +24,53 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class ConvertReport:
-    """What a conversion made."""
+    """What a conversion made.
+
+    Attributes:
+      out: the file.
+      source_kind: what the source was, such as "Hugging Face safetensors".
+      type: what was asked for.
+      n_params: parameters; a tied head counts once.
+      n_bytes: of the whole file.
+      bits_per_weight: of the tensors, without the metadata.
+      type_counts: GGUF type -> number of tensors.
+      seconds: how long it took.
+      warnings: what the source has and a GGUF file cannot say.
+    """
 
     out: Path
-    source_kind: str  # such as "Hugging Face safetensors"
+    source_kind: str
     type: str
     n_params: int
-    n_bytes: int  # of the whole file
-    bits_per_weight: float  # of the tensors, without the metadata
-    type_counts: dict[str, int]  # GGUF type -> number of tensors
+    n_bytes: int
+    bits_per_weight: float
+    type_counts: dict[str, int]
     seconds: float
     warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class CheckpointInfo:
-    """What a checkpoint is, as `inspect` shows it."""
+    """What a checkpoint is, as `inspect` shows it.
+
+    Attributes:
+      path: where it lies.
+      kind: such as "Hugging Face safetensors".
+      architecture: "gpt2".
+      config: the model's shape.
+      tensors: as stored, masks and other extras included.
+      n_params: of the model; a tied head counts once.
+      n_bytes: of the stored tensors.
+      warnings: what is unusual about it.
+    """
 
     path: Path
     kind: str
     architecture: str
     config: ModelConfig
-    tensors: list[StoredEntry]  # as stored, masks and other extras included
-    n_params: int  # of the model; a tied head counts once
-    n_bytes: int  # of the stored tensors
+    tensors: list[StoredEntry]
+    n_params: int
+    n_bytes: int
     warnings: list[str]
 
 

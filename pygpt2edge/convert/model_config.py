@@ -32,18 +32,33 @@ _MAX_DIMENSION = 1 << 24
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The shape of a GPT-2 and the choices that change its arithmetic."""
+    """The shape of a GPT-2 and the choices that change its arithmetic.
+
+    Attributes:
+      n_vocab: tokens of the vocabulary.
+      n_ctx: positions.
+      n_embd: width.
+      n_head: attention heads of a layer.
+      n_layer: layers.
+      n_inner: width of the MLP's hidden layer.
+      layer_norm_epsilon: added to the variance.
+      activation_function: "gelu_new" (tanh) or "gelu" (erf).
+      scale_attn_weights: divide scores by sqrt(d_head).
+      scale_attn_by_inverse_layer_idx: and by the layer's number, from 1.
+      tie_word_embeddings: the head has the embedding's weights.
+      bos_token_id, eos_token_id, pad_token_id: None where there is none.
+    """
 
     n_vocab: int
     n_ctx: int
     n_embd: int
     n_head: int
     n_layer: int
-    n_inner: int  # width of the MLP's hidden layer
+    n_inner: int
     layer_norm_epsilon: float = 1e-5
-    activation_function: str = "gelu_new"  # or "gelu", the one with erf
-    scale_attn_weights: bool = True  # divide scores by sqrt(d_head)
-    scale_attn_by_inverse_layer_idx: bool = False  # and by the layer's number, from 1
+    activation_function: str = "gelu_new"
+    scale_attn_weights: bool = True
+    scale_attn_by_inverse_layer_idx: bool = False
     tie_word_embeddings: bool = True
     bos_token_id: int | None = None
     eos_token_id: int | None = None

@@ -41,11 +41,12 @@ class Engine:
 
     Methods may be called from any thread. Use it in a `with`, or `close()` it.
 
-    >>> from pygpt2edge import GPT2
-    >>> with Engine(GPT2()) as engine:
-    ...     requests = [engine.submit(p, max_tokens=3, seed=1) for p in ("Once", "It is")]
-    ...     [len(request.result().tokens) for request in requests]
-    [3, 3]
+    Examples:
+      >>> from pygpt2edge import GPT2
+      >>> with Engine(GPT2()) as engine:
+      ...     requests = [engine.submit(p, max_tokens=3, seed=1) for p in ("Once", "It is")]
+      ...     [len(request.result().tokens) for request in requests]
+      [3, 3]
     """
 
     def __init__(

@@ -14,20 +14,29 @@ class TokenLogprob:
 
     Log-probabilities are natural logarithms of the plain softmax: temperature 1, before any bias,
     penalty or filter.
+
+    Attributes:
+      token: its id.
+      text: its text; U+FFFD for bytes that are no whole character.
+      logprob: its log-probability.
+      top: the most likely tokens and their log-probabilities, best first.
     """
 
     token: int
     text: str
     logprob: float
-    top: list[tuple[int, float]]  # the most likely tokens, best first
+    top: list[tuple[int, float]]
 
 
 @dataclass(frozen=True)
 class Piece:
     """One step of a stream.
 
-    `text` may be empty: bytes that could be the start of a stop string or the first part of a
-    character wait for the next token. The last piece of a stream may carry text without a token.
+    Attributes:
+      text: may be empty: bytes that could be the start of a stop string or the first part of a
+        character wait for the next token.
+      token: its id; None where the last piece of a stream carries text without a token.
+      logprob: where `logprobs` asked for it.
     """
 
     text: str
@@ -37,16 +46,26 @@ class Piece:
 
 @dataclass
 class Timings:
-    """Where the time went, in seconds, and how many tokens were computed."""
+    """Where the time went, in seconds, and how many tokens were computed.
+
+    Attributes:
+      load_s: loading the model.
+      prefill_tokens, prefill_s: reading the prompt.
+      decode_tokens, decode_s: generating tokens after the first, which the prompt's pass gives.
+      decode_passes: passes over the weights; fewer than decode_tokens where draft tokens were
+        accepted.
+      draft_tokens: tokens that were drafted.
+      accepted_tokens: draft tokens that the model itself chose.
+    """
 
     load_s: float = 0.0
     prefill_tokens: int = 0
     prefill_s: float = 0.0
     decode_tokens: int = 0
     decode_s: float = 0.0
-    decode_passes: int = 0  # fewer than decode_tokens where draft tokens were accepted
+    decode_passes: int = 0
     draft_tokens: int = 0
-    accepted_tokens: int = 0  # draft tokens that the model itself chose
+    accepted_tokens: int = 0
 
     @property
     def acceptance_rate(self) -> float:
@@ -68,28 +87,42 @@ class Timings:
 class Completion:
     """A generated text.
 
-    `finish_reason` is "stop" when the model ended the text or a stop string came up (the text ends
-    before it), "length" when max_tokens or the context ran out, "timeout" when max_time did,
-    "cancelled" when somebody cancelled it, None while it goes on.
+    Attributes:
+      text: the text, without the prompt.
+      tokens: as sampled, without the end-of-text token.
+      prompt_tokens: the tokens of the prompt.
+      finish_reason: "stop" when the model ended the text or a stop string came up (the text ends
+        before it), "length" when max_tokens or the context ran out, "timeout" when max_time did,
+        "cancelled" when somebody cancelled it, None while it goes on.
+      stop_string: the stop string that ended the text; None where none did.
+      seed: give it again, with the same options, for the same text; 0 where nothing is drawn.
+      logprobs: one for each token, where `logprobs` asked for them.
+      timings: where the time went.
+      score: of a beam search: the log-probability of the text, end-of-text token included, divided
+        by its number of tokens to the power of length_penalty.
     """
 
     text: str
-    tokens: list[int]  # as sampled, without the end-of-text token
+    tokens: list[int]
     prompt_tokens: list[int]
     finish_reason: FinishReason | None
     stop_string: str | None
-    seed: int  # give it again, with the same options, for the same text; 0 where nothing is drawn
+    seed: int
     logprobs: list[TokenLogprob] = field(default_factory=list)
     timings: Timings = field(default_factory=Timings)
-    # Of a beam search: the log-probability of the text, end-of-text token included, divided by its
-    # number of tokens to the power of length_penalty.
     score: float | None = None
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A word that may come next."""
+    """A word that may come next.
+
+    Attributes:
+      word: the whole word.
+      completion: what the text lacks of it, with a space before it where there is to be one.
+      probability: given the text, what is typed of the word included.
+    """
 
     word: str
-    completion: str  # what the text lacks of it, with a space before it where there is to be one
-    probability: float  # given the text, what is typed of the word included
+    completion: str
+    probability: float

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pygpt2edge import _core
 from pygpt2edge.generate.results import Suggestion
 from pygpt2edge.loaded_model import LoadedModel
+from pygpt2edge.tokenizer import whole_characters
 
 
 class Suggester:
@@ -31,28 +32,14 @@ class Suggester:
 
     def __init__(self, model: LoadedModel, *, max_passes: int = 3) -> None:
         # The model holds its suggester, and must not be held in turn.
-        tokenizer = model.tokenizer
         self._core = _core.Suggester(
-            model.core_model,
-            tokenizer.tables,
-            model.n_ctx,
-            model.kv_type,
-            max_passes,
-            tokenizer.encode,
+            model.core_model, model.tokenizer.core, model.n_ctx, model.kv_type, max_passes
         )
 
     def suggest(self, text: str, k: int = 3) -> list[Suggestion]:
         """The k most probable next words; see `GPT2.suggest`."""
-        return [Suggestion(*found) for found in self._core.suggest(_utf8(text), k)]
+        return [Suggestion(*found) for found in self._core.suggest(whole_characters(text), k)]
 
     def clear(self) -> None:
         """Forgets all that was computed, and gives its memory back."""
         self._core.clear()
-
-
-def _utf8(text: str) -> bytes:
-    """Half a surrogate pair counts as U+FFFD, as it does for the tokenizer."""
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()

@@ -20,12 +20,19 @@ DECODE_PROMPT = 16
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Tokens a second by number of tokens, one value a run; and what the process took."""
+    """What `benchmark` measured.
+
+    Attributes:
+      prefill: number of prompt tokens -> tokens a second, one value a run.
+      decode: number of generated tokens -> tokens a second, one value a run.
+      load_s: seconds that loading the model took.
+      peak_rss_mb: peak memory of the whole process, Python included; None where unknown.
+    """
 
     prefill: dict[int, list[float]]
     decode: dict[int, list[float]]
     load_s: float
-    peak_rss_mb: float | None  # of the whole process, Python included; None where unknown
+    peak_rss_mb: float | None
 
 
 def benchmark(

@@ -26,14 +26,23 @@ _SEPARATOR = re.compile(rf"\n?{re.escape(END_OF_TEXT)}\n?")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a text says about a model. The last three are None without a reference."""
+    """What a text says about a model. The last three are None without a reference.
 
-    tokens: int  # that were scored
-    nll: float  # mean of -log p, in nats
-    perplexity: float  # exp(nll)
-    kl_mean: float | None = None  # of KL(reference || model), in nats
-    kl_p99: float | None = None  # 99% of the tokens are below
-    top1_agreement: float | None = None  # share of tokens where both find the same most likely
+    Attributes:
+      tokens: how many were scored.
+      nll: mean of -log p, in nats.
+      perplexity: exp(nll).
+      kl_mean: mean of KL(reference || model), in nats.
+      kl_p99: the divergence that 99% of the tokens are below.
+      top1_agreement: share of tokens where both models find the same token most likely.
+    """
+
+    tokens: int
+    nll: float
+    perplexity: float
+    kl_mean: float | None = None
+    kl_p99: float | None = None
+    top1_agreement: float | None = None
 
 
 def evaluate(

@@ -20,16 +20,21 @@ Text = str | Sequence[int]
 class Ranked:
     """A candidate, and how probable it is as what follows a prompt.
 
-    `tokens` are those that were scored. They begin where the tokens of any candidate's whole text
-    first differ from the prompt's own, which may be before the prompt's end: " wor" and "ld" are
-    other tokens than " world".
+    Attributes:
+      text: the candidate's text.
+      index: its place among the candidates as they were given.
+      logprob: natural logarithm of the probability of all `tokens` together; 0 when there are none.
+      tokens: those that were scored. They begin where the tokens of any candidate's whole text
+        first differ from the prompt's own, which may be before the prompt's end: " wor" and "ld"
+        are other tokens than " world".
+      logprobs: of each of them.
     """
 
     text: str
-    index: int  # among the candidates as they were given
-    logprob: float  # natural logarithm, of all `tokens` together; 0 when there are none
+    index: int
+    logprob: float
     tokens: list[int]
-    logprobs: list[float]  # of each of them
+    logprobs: list[float]
 
     @property
     def logprob_per_token(self) -> float:

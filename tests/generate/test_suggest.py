@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_models import TinyModel, draw_weights, write_gguf
 
-from pygpt2edge import GPT2, Suggester, Suggestion, UnsupportedError, _core
+from pygpt2edge import GPT2, Suggester, Suggestion, Tokenizer, _core
 
 BYTES = TinyModel("bytes", n_layer=1, n_head=2, n_embd=32, n_inner=64, n_ctx=64, n_vocab=257)
 
@@ -253,27 +253,23 @@ def test_options_out_of_range(tiny: GPT2) -> None:
 
 
 def test_what_does_not_go_together(tiny: GPT2, demo: GPT2) -> None:
-    def make(n_ctx: int, kv_type: str, tables: _core.TokenizerTables) -> _core.Suggester:
-        return _core.Suggester(tiny.core_model, tables, n_ctx, kv_type, 3, tiny.tokenizer.encode)
+    def make(n_ctx: int, kv_type: str, tokenizer: Tokenizer) -> _core.Suggester:
+        return _core.Suggester(tiny.core_model, tokenizer.core, n_ctx, kv_type, 3)
 
     with pytest.raises(ValueError, match="the tokenizer has 50257 tokens, the model 257"):
-        make(64, "f16", demo.tokenizer.tables)
+        make(64, "f16", demo.tokenizer)
     with pytest.raises(ValueError, match="n_ctx is 65; this model has positions for 1 to 64"):
-        make(65, "f16", tiny.tokenizer.tables)
+        make(65, "f16", tiny.tokenizer)
     with pytest.raises(ValueError, match='kv_type is "f8"'):
-        make(64, "f8", tiny.tokenizer.tables)
+        make(64, "f8", tiny.tokenizer)
 
 
-def test_errors_of_the_tokenizer_come_through(tiny: GPT2) -> None:
-    def fail(text: str) -> list[int]:
-        raise UnsupportedError(f"no {text!r}")
-
-    suggester = _core.Suggester(tiny.core_model, tiny.tokenizer.tables, 64, "f16", 3, fail)
-    with pytest.raises(UnsupportedError, match="no 'so'"):
-        suggester.suggest(b"so be", 3)
-    wrong = _core.Suggester(tiny.core_model, tiny.tokenizer.tables, 64, "f16", 3, lambda _: [257])
-    with pytest.raises(ValueError, match="token 0 is 257"):
-        wrong.suggest(b"so be", 3)
+def test_a_text_that_the_vocabulary_lacks_bytes_for(tiny: GPT2) -> None:
+    tables = _core.TokenizerTables(["a", "b"], [], [], 0, 0, "cut")
+    suggester = _core.Suggester(tiny.core_model, _core.Tokenizer(tables), 64, "f16", 3)
+    assert suggester.suggest("a a", 3) == []
+    with pytest.raises(ValueError, match="no token for the byte 0x63"):
+        suggester.suggest("c a", 3)
 
 
 def test_an_interrupt_stops_a_search_and_leaves_no_trace(demo: GPT2) -> None:

@@ -3,38 +3,34 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
 #include <string_view>
 #include <vector>
 
-#include "base/recently_used.h"
-#include "formats/tokenizer_tables.h"
+#include "base/lru_cache.h"
 #include "generate/words/distribution.h"
 #include "generate/words/text_contexts.h"
 #include "generate/words/word_search.h"
 #include "generate/words/word_vocabulary.h"
+#include "tokenize/tokenizer.h"
 
 namespace gpt2edge {
 
 // Several threads may use one; their calls take turns.
 class Suggester {
  public:
-  // Gives the tokens of a text in UTF-8; none for an empty one.
-  using Encode = std::function<std::vector<int32_t>(std::string_view)>;
-
   // n_ctx and cache_type are the sequences'. max_passes: how many passes over the weights a search
   // takes at most, each for up to 8 sequences of tokens, apart from that for text that is new.
-  // Throws std::invalid_argument for a number out of range, and for tables with more tokens than
-  // the model has.
-  Suggester(std::shared_ptr<Model> model, std::shared_ptr<const TokenizerTables> tables, int n_ctx,
-            kernels::CacheType cache_type, int64_t max_passes, Encode encode);
+  // Throws std::invalid_argument for a number out of range, and for a tokenizer with more tokens
+  // than the model has.
+  Suggester(std::shared_ptr<Model> model, std::shared_ptr<const Tokenizer> tokenizer, int n_ctx,
+            kernels::CacheType cache_type, int64_t max_passes);
 
   // The k most probable next words of a text in UTF-8, the most probable first. What is found
-  // depends on the text alone, and is the same on every processor. Calls `encode` before it waits
-  // for other threads, and `interrupt` while it does. Throws std::invalid_argument for a k below 1,
+  // depends on the text alone, and is the same on every processor. Calls `interrupt` while it waits
+  // for other threads. Throws std::invalid_argument for a k below 1,
   // and what start_token, Sequence::append and max_logit do.
   std::vector<WordSuggestion> suggest(std::string_view text, int64_t k, const Interrupt& interrupt);
 
@@ -49,17 +45,17 @@ class Suggester {
   Tokens long_word(std::string_view prefix) const;
   void run(WordSearch& search, const Tokens& context, const Tokens& path,
            const Interrupt& interrupt);
-  Distributions along(const Tokens& context, const Tokens& path, const Interrupt& interrupt);
-  Distributions after(const Tokens& context, std::span<const Tokens> paths,
-                      const Interrupt& interrupt);
+  Distributions distributions_along(const Tokens& context, const Tokens& path,
+                                    const Interrupt& interrupt);
+  Distributions distributions_after(const Tokens& context, std::span<const Tokens> paths,
+                                    const Interrupt& interrupt);
 
-  const std::shared_ptr<const TokenizerTables> tables_;
+  const std::shared_ptr<const Tokenizer> tokenizer_;
   const int64_t max_passes_;
-  const Encode encode_;
   std::timed_mutex mutex_;  // of all that follows
   WordVocabulary vocabulary_;
   TextContexts contexts_;
-  RecentlyUsed<Tokens, Distribution> known_;  // what follows some tokens, the context's first
+  LruCache<Tokens, Distribution> cache_;  // what follows some tokens, the context's first
 };
 
 }  // namespace gpt2edge

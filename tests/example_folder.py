@@ -1,0 +1,62 @@
+"""The folder in which the tests run the examples of the documents: what they read lies there, and
+what is not at hand has a stand-in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from documents import ROOT
+
+DEMO = ROOT / "pygpt2edge" / "data" / "demo.gguf"
+MODELS = ["gpt2", "gpt2-f32", "gpt2-q4_0", "gpt2-q8_0", "gpt2-xl"]
+TEXTS = ["letter.txt", "minutes.txt", "novel.txt", "prompt.txt", "story.txt", "wiki.txt"]
+
+# What a command names -> what it is run with: a model at hand for one of a hub, few tokens where a
+# text has no end.
+IN_COMMANDS = {
+    "openai-community/gpt2-xl": "gpt2-f32.gguf",
+    "openai-community/gpt2": "gpt2-f32.gguf",
+    "CHECKPOINT": "gpt2-f32.gguf",
+    "--endless": "--endless -n 40",
+    "pygpt2edge convert": "pygpt2edge convert --force --allow-requantize",
+    "1558M -c 256": "1558M -c 16",
+    "--head 11": "--head 1",
+    "--save": "--ignore-eos --save",  # a text that has ended cannot be resumed
+}
+# The same for Python; a small checkpoint of OpenAI's format for the hub's model.
+IN_PYTHON = {
+    '"openai-community/gpt2"': '"models/124M"',
+    "max_tokens=None": "max_tokens=40",
+}
+
+
+def fill(folder: Path) -> None:
+    """The files that the examples read, and the command itself, as an installation has it."""
+    for name in MODELS:
+        shutil.copy(DEMO, folder / f"{name}.gguf")
+    for name in TEXTS:
+        (folder / name).write_text("It was the best of times, it was the worst of times.\n" * 9)
+    (folder / "words.txt").write_text("stormy night\nbitter end\n")
+    for name in ("124M", "1558M"):
+        shutil.copytree(ROOT / "tests" / "data" / "convert" / "openai", folder / "models" / name)
+    script = folder / ".venv" / "bin" / "pygpt2edge"
+    script.parent.mkdir(parents=True)
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pygpt2edge "$@"\n')
+    script.chmod(0o755)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return os.environ | {
+        "PATH": f"{folder / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "HF_HUB_OFFLINE": "1",
+        "PYGPT2EDGE_CACHE": str(folder / "cache"),
+    }
+
+
+def with_stand_ins(text: str, stand_ins: dict[str, str]) -> str:
+    for name, stand_in in stand_ins.items():
+        text = text.replace(name, stand_in)
+    return text
