@@ -199,7 +199,7 @@ def test_saved_text_goes_on(library: Any, model: Any, python_model: GPT2, tmp_pa
     resumed = library.made("text", "text_resume", model, bytes(path), -1)
     library.rest(resumed)
     assert library.array("char", "text_bytes", resumed).decode() == expected.text
-    assert python_model.resume(path).run().text == expected.text  # what C saved, Python resumes
+    assert python_model.resume(path).result().text == expected.text  # what C saved, Python resumes
     with pytest.raises(CError) as raised:
         library.call("text_save", text, bytes(tmp_path / "none" / "text.p2e"))
     assert raised.value.status == library.c.GPT2EDGE_ERROR_FILE
