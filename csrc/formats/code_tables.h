@@ -1,5 +1,5 @@
-// The numbers that four-bit codes stand for, in the types where a code chooses from a table (ggml's
-// kvalues of ggml-common.h) or from the numbers that a grid's points are made of.
+// The values of four-bit codes: of the types whose codes are indices into a table (ggml's kvalues),
+// and of those that are points of a grid, the numbers of the points.
 #pragma once
 
 #include <cstdint>
