@@ -276,6 +276,8 @@ class Session:
         """A copy of those that follow the last token: (n_vocab)."""
     def logits_after(self, n: int) -> NDArray[np.float32]:
         """The same after the first n tokens. Raises ValueError where they were not kept."""
+    def top_logprobs(self, chosen: int, n_top: int) -> tuple[float, list[tuple[int, float]]]:
+        """`top_logprobs` of the logits that follow the last token, without the copy."""
     def sample(self, sampler: Sampler, n: int | None = None) -> int:
         """sampler.sample(self.logits_after(n)), without the copy; n None means all tokens."""
     @property

@@ -84,7 +84,7 @@ void Sequence::add_rows(const Part& part, std::vector<Row>& rows) {
   const int first = length();
   const size_t n = part.tokens.size(), n_kept = kept_rows(part);
   cache_.make_room(first, first + static_cast<int>(n));
-  logits_from_ = kNowhere;
+  logits_from_ = kNoLogits;
   logits_.resize(n_vocab * n_kept);
   maxima_.resize(part.all_logits == nullptr ? n_maxima * n_kept : 0);
   tokens_.reserve(tokens_.size() + n);
@@ -153,7 +153,7 @@ void Sequence::truncate(int n) {
   tokens_.resize(static_cast<size_t>(n));
   cache_.truncate(n);
   if (n > 0) return;
-  logits_from_ = kNowhere;
+  logits_from_ = kNoLogits;
   std::vector<float>().swap(logits_);
   std::vector<float>().swap(maxima_);
 }
@@ -197,7 +197,7 @@ void Sequence::take_logits_memory(Sequence& other) {
   const Use use(in_use_), other_use(other.in_use_);
   logits_.swap(other.logits_);
   maxima_.swap(other.maxima_);
-  logits_from_ = other.logits_from_ = kNowhere;
+  logits_from_ = other.logits_from_ = kNoLogits;
 }
 
 void Sequence::share(Sequence& other) {

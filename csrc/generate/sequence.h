@@ -85,7 +85,7 @@ class Sequence {
   Model& model() { return *model_; }
 
  private:
-  static constexpr int kNowhere = std::numeric_limits<int>::max();
+  static constexpr int kNoLogits = std::numeric_limits<int>::max();
   Sequence(std::shared_ptr<Model> model, KvCache cache)
       : model_(std::move(model)), cache_(std::move(cache)) {}
   class Use;  // refuses a second thread, for the time of a call
@@ -97,7 +97,7 @@ class Sequence {
   std::vector<int32_t> tokens_;
   // A row for each length of the text from logits_from_ on; no maxima where they were not noted.
   std::vector<float> logits_, maxima_;
-  int logits_from_ = kNowhere;
+  int logits_from_ = kNoLogits;
   std::atomic<int> in_use_{0};  // no bool: RISC-V exchanges whole words only, without libatomic
 };
 

@@ -118,7 +118,7 @@ void Text::step_alone(const Interrupt& interrupt) {
     return;
   }
   commit(seconds_since(start));
-  draft_ahead(interrupt);
+  draft_next(interrupt);
 }
 
 // Why the text is to end where it is, if it is.
@@ -176,20 +176,20 @@ void Text::advance() {
   const std::vector<int32_t> drafted(text_.end() - n_draft, text_.end());
   text_.resize(text_.size() - n_draft_);
   n_draft_ = 0;
-  settle(n_draft, choose_tokens(drafted));
+  drop_rejected(n_draft, sample_tokens(drafted));
   sampling_s_ = seconds_since(start);
 }
 
 // How many of the draft tokens were chosen.
-int Text::choose_tokens(std::span<const int32_t> drafted) {
+int Text::sample_tokens(std::span<const int32_t> drafted) {
   const auto n_draft = static_cast<int>(drafted.size());
   int n_accepted = 0;
   try {
-    choose(n_draft);
+    sample_token(n_draft);
     while (!is_over() && n_accepted < n_draft &&
            drafted[static_cast<size_t>(n_accepted)] == text_.back()) {
       ++n_accepted;
-      choose(n_draft - n_accepted);
+      sample_token(n_draft - n_accepted);
     }
   } catch (const std::exception&) {
     error_ = std::current_exception();
@@ -198,7 +198,7 @@ int Text::choose_tokens(std::span<const int32_t> drafted) {
 }
 
 // Chooses a token, n_later tokens before the end of what the window has.
-void Text::choose(int n_later) {
+void Text::sample_token(int n_later) {
   if (has_all_tokens()) return finish(FinishReason::kLength);
   const Logits logits = window_.logits_after(window_.length() - n_later);
   const int32_t token = sampler_.sample(logits);
@@ -224,21 +224,21 @@ void Text::choose(int n_later) {
 }
 
 // The first draft tokens were accepted: the others are no part of the text.
-void Text::settle(int n_draft, int n_accepted) {
-  window_.take_back(n_draft - n_accepted);
+void Text::drop_rejected(int n_draft, int n_accepted) {
+  window_.rollback(n_draft - n_accepted);
   timings_.decode_tokens += n_accepted;
   timings_.draft_tokens += n_draft;
   timings_.accepted_tokens += n_accepted;
   if (speculation_ != nullptr && timings_.decode_passes > 0) {
-    speculation_->note_pass(n_draft, n_accepted, pass_s_);
+    speculation_->record_pass(n_draft, n_accepted, pass_s_);
   }
 }
 
 // Drafts the tokens after the one that was chosen last.
-void Text::draft_ahead(const Interrupt& interrupt) {
+void Text::draft_next(const Interrupt& interrupt) {
   if (speculation_ == nullptr || is_over() || n_pending() != 1 || n_generated() == 0) return;
   const auto start = Clock::now();
-  int64_t limit = window_.revocable(1);
+  int64_t limit = window_.max_rollback(1);
   if (options_.max_tokens) limit = std::min(limit, *options_.max_tokens - n_generated() - 1);
   const std::vector<int32_t> drafted = speculation_->draft(text_, limit, sampler_, interrupt);
   text_.insert(text_.end(), drafted.begin(), drafted.end());

@@ -142,10 +142,10 @@ class Text {
   FinishReason early_end() const;
   bool ends_early();
   void advance();
-  int choose_tokens(std::span<const int32_t> drafted);
-  void choose(int n_later);
-  void settle(int n_draft, int n_accepted);
-  void draft_ahead(const Interrupt& interrupt);
+  int sample_tokens(std::span<const int32_t> drafted);
+  void sample_token(int n_later);
+  void drop_rejected(int n_draft, int n_accepted);
+  void draft_next(const Interrupt& interrupt);
   void finish(FinishReason reason);
   void add_piece(int32_t token, std::optional<TopLogprobs> logprob);
   SavedText saved() const;

@@ -30,22 +30,22 @@ void Text::step(std::span<Text* const> texts, const Interrupt& interrupt) {
   std::vector<std::unique_lock<std::mutex>> locks;
   for (Text* text : in_order(texts)) locks.push_back(text->lock());
 
-  const auto is_read = [](const Text* text) { return text->n_generated() == 0; };
-  const auto n_read = static_cast<size_t>(std::count_if(texts.begin(), texts.end(), is_read));
-  const size_t all = n_read < texts.size() ? kPrefillBeside : kPrefillAlone;
-  const size_t share = std::max<size_t>(1, all / std::max<size_t>(1, n_read));
+  const auto is_prefill = [](const Text* text) { return text->n_generated() == 0; };
+  const auto n_prefill = static_cast<size_t>(std::count_if(texts.begin(), texts.end(), is_prefill));
+  const size_t all = n_prefill < texts.size() ? kPrefillBeside : kPrefillAlone;
+  const size_t share = std::max<size_t>(1, all / std::max<size_t>(1, n_prefill));
   const auto start = std::chrono::steady_clock::now();
   std::vector<Text*> running;
   std::vector<Sequence::Part> parts;
   for (Text* text : texts) {
     if (text->is_over() || text->ends_early()) continue;
     running.push_back(text);
-    text->plan(is_read(text) ? std::min(share, text->n_pending()) : text->n_pending(), parts);
+    text->plan(is_prefill(text) ? std::min(share, text->n_pending()) : text->n_pending(), parts);
   }
   Sequence::append(parts, interrupt);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   for (Text* text : running) text->commit(took.count());
-  for (Text* text : running) text->draft_ahead(interrupt);
+  for (Text* text : running) text->draft_next(interrupt);
 }
 
 }  // namespace gpt2edge

@@ -74,7 +74,7 @@ std::unique_ptr<Text> Text::resume(const std::string& name, std::span<const std:
     saved.options.max_tokens = n + std::min(*max_tokens, INT64_MAX - n);
   }
   auto drafters = make_speculation(speculation, *model, *vocabulary, saved.options.slide());
-  const auto senseless = [&](const std::exception& error) {
+  const auto invalid_header = [&](const std::exception& error) {
     return FormatError(message(name, ": its header makes no sense: ", error.what()));
   };
   try {
@@ -83,9 +83,9 @@ std::unique_ptr<Text> Text::resume(const std::string& name, std::span<const std:
     text->restore(saved);
     return text;
   } catch (const std::invalid_argument& error) {
-    throw senseless(error);
+    throw invalid_header(error);
   } catch (const ContextLengthError& error) {
-    throw senseless(error);
+    throw invalid_header(error);
   }
 }
 

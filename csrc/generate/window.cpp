@@ -72,7 +72,7 @@ void Window::plan(std::span<const int32_t> text, int n_logits, std::vector<Seque
   if (index != index_) move_to(index);
   const bool begins = n > start(index + 1);
   // The kept tokens are computed once, and then shared.
-  if (begins && next_ == nullptr && active_->length() >= keep_) next_ = begun_after(*active_);
+  if (begins && next_ == nullptr && active_->length() >= keep_) next_ = make_next(*active_);
   add_part(*active_, index, text, n_logits, missing_[0], parts);
   if (begins && next_ != nullptr) add_part(*next_, index + 1, text, 0, missing_[1], parts);
 }
@@ -85,12 +85,12 @@ void Window::move_to(int64_t index) {
     active_ = std::move(next_);
   } else {
     next_ = nullptr;  // first: the context that begins now has its slots
-    active_ = begun_after(*active_);
+    active_ = make_next(*active_);
   }
   index_ = index;
 }
 
-std::unique_ptr<Sequence> Window::begun_after(Sequence& context) const {
+std::unique_ptr<Sequence> Window::make_next(Sequence& context) const {
   return context.next_in_ring(context.length() < keep_ ? 0 : static_cast<int>(keep_));
 }
 
@@ -134,7 +134,7 @@ void Window::check(std::span<const int32_t> tokens) const {
   }
 }
 
-int64_t Window::revocable(int64_t n) const {
+int64_t Window::max_rollback(int64_t n) const {
   const int64_t after = length_ + n;
   if (!slides()) return n_ctx() - after;
   const int64_t index = index_for(after);
@@ -142,7 +142,7 @@ int64_t Window::revocable(int64_t n) const {
   return (after <= begins ? begins : end(index)) - after;
 }
 
-void Window::take_back(int64_t n) {
+void Window::rollback(int64_t n) {
   if (n == 0) return;
   for (Sequence* context : {active_.get(), next_.get()}) {
     if (context != nullptr) context->truncate(context->length() - static_cast<int>(n));

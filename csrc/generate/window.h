@@ -66,9 +66,9 @@ class Window {
   bool has_room(int64_t n) const { return slides() || active_->length() + n <= n_ctx(); }
   // How many tokens may follow the next n and still be taken back. None that begin a context or end
   // one: those change more than the lengths of sequences.
-  int64_t revocable(int64_t n) const;
-  // The last n tokens are no part of the text. Only revocable ones can be taken back.
-  void take_back(int64_t n);
+  int64_t max_rollback(int64_t n) const;
+  // The last n tokens are no part of the text. Only max_rollback ones can be taken back.
+  void rollback(int64_t n);
 
   Logits logits_after(int64_t length) const;
   int n_ctx() const { return active_->n_ctx(); }
@@ -110,7 +110,7 @@ class Window {
   int64_t end(int64_t index) const { return n_ctx() + index * discard_; }
   int64_t index_for(int64_t n) const;
   void move_to(int64_t index);
-  std::unique_ptr<Sequence> begun_after(Sequence& context) const;
+  std::unique_ptr<Sequence> make_next(Sequence& context) const;
   void add_part(Sequence& context, int64_t index, std::span<const int32_t> text, int n_logits,
                 std::vector<int32_t>& tokens, std::vector<Sequence::Part>& parts) const;
   std::vector<int32_t> view(int64_t index, std::span<const int32_t> text) const;

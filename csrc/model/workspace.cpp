@@ -9,9 +9,9 @@ size_t padded(size_t n) { return (n + 15) / 16 * 16; }
 }  // namespace
 
 // Hands out pieces of one buffer; without a buffer it only adds up their sizes.
-class Carver {
+class BumpAllocator {
  public:
-  explicit Carver(std::byte* base) : base_(base) {}
+  explicit BumpAllocator(std::byte* base) : base_(base) {}
 
   template <typename T>
   void take(T*& piece, size_t count) {
@@ -27,19 +27,19 @@ class Carver {
 
 namespace {
 
-void take_codes(Carver& carver, kernels::QuantizedRows& rows, size_t n_in) {
+void take_codes(BumpAllocator& allocator, kernels::QuantizedRows& rows, size_t n_in) {
   const size_t n_blocks = kMaxRows * n_in / kernels::kBlockInputs;
-  carver.take(rows.codes, kMaxRows * n_in + 4);
-  carver.take(rows.scales, n_blocks);
-  carver.take(rows.sums, 2 * n_blocks);
-  carver.take(rows.starts8, n_blocks);
-  carver.take(rows.starts4, n_blocks);
-  carver.take(rows.scaled_sums, n_blocks);
+  allocator.take(rows.codes, kMaxRows * n_in + 4);
+  allocator.take(rows.scales, n_blocks);
+  allocator.take(rows.sums, 2 * n_blocks);
+  allocator.take(rows.starts8, n_blocks);
+  allocator.take(rows.starts4, n_blocks);
+  allocator.take(rows.scaled_sums, n_blocks);
 }
 
 }  // namespace
 
-void Workspace::lay_out(const Config& config, int n_threads, Carver& carver) {
+void Workspace::lay_out(const Config& config, int n_threads, BumpAllocator& allocator) {
   const size_t embd = static_cast<size_t>(config.n_embd);
   const size_t inner_width = static_cast<size_t>(config.n_inner);
   embd_stride = padded(embd);
@@ -50,31 +50,31 @@ void Workspace::lay_out(const Config& config, int n_threads, Carver& carver) {
                                                    static_cast<size_t>(config.d_head()));
   const size_t unpacked = kernels::matmul_scratch(std::max(config.n_embd, config.n_inner));
   scratch_stride_ = padded(std::max(scores, unpacked / sizeof(float)));
-  carver.take(x, kMaxRows * embd_stride);
-  carver.take(normed, kMaxRows * embd_stride);
-  carver.take(qkv, kMaxRows * qkv_stride);
-  carver.take(attended, kMaxRows * embd_stride);
-  carver.take(inner, kMaxRows * inner_stride);
-  carver.take(logits, kMaxHeadRows * vocab_stride);
-  carver.take(maxima, kMaxHeadRows * maxima_count(config.n_vocab));
-  take_codes(carver, quantized, embd);
-  take_codes(carver, inner_codes, inner_width);
-  carver.take(scratch_, scratch_stride_ * static_cast<size_t>(n_threads));
+  allocator.take(x, kMaxRows * embd_stride);
+  allocator.take(normed, kMaxRows * embd_stride);
+  allocator.take(qkv, kMaxRows * qkv_stride);
+  allocator.take(attended, kMaxRows * embd_stride);
+  allocator.take(inner, kMaxRows * inner_stride);
+  allocator.take(logits, kMaxHeadRows * vocab_stride);
+  allocator.take(maxima, kMaxHeadRows * maxima_count(config.n_vocab));
+  take_codes(allocator, quantized, embd);
+  take_codes(allocator, inner_codes, inner_width);
+  allocator.take(scratch_, scratch_stride_ * static_cast<size_t>(n_threads));
 }
 
 Workspace::Workspace(const Config& config, int n_threads, int tile) {
   quantized.tile = tile;
   inner_codes.tile = tile;
-  Carver sizing(nullptr);
+  BumpAllocator sizing(nullptr);
   lay_out(config, n_threads, sizing);
   buffer_ = AlignedBuffer(sizing.used());
-  Carver placing(buffer_.data());
+  BumpAllocator placing(buffer_.data());
   lay_out(config, n_threads, placing);
 }
 
 size_t Workspace::bytes_needed(const Config& config, int n_threads) {
   Workspace unplaced;
-  Carver sizing(nullptr);
+  BumpAllocator sizing(nullptr);
   unplaced.lay_out(config, n_threads, sizing);
   return sizing.used();
 }

@@ -49,7 +49,7 @@ class Workspace {
 
  private:
   Workspace() = default;  // unplaced: only its layout is of use
-  void lay_out(const Config& config, int n_threads, class Carver& carver);
+  void lay_out(const Config& config, int n_threads, class BumpAllocator& allocator);
 
   AlignedBuffer buffer_;
   float* scratch_;

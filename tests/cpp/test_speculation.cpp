@@ -309,14 +309,14 @@ void test_lookup() {
 std::vector<int> spend(double accepted, double per_row, double draft_s) {
   constexpr int kPasses = 400;
   Random random(1);
-  DraftPace pace(0, 15);
+  DraftSchedule pace(0, 15);
   std::vector<int> numbers;
   for (int i = 0; i < kPasses; ++i) {
     const int n = pace.n_draft();
-    if (n > 0) pace.note_draft(n, draft_s * n);
+    if (n > 0) pace.record_draft(n, draft_s * n);
     int n_accepted = 0;
     while (n_accepted < n && (random.uniform() + 1) / 2 < accepted) ++n_accepted;
-    pace.note_pass(n, n_accepted, 1 + per_row * n);
+    pace.record_pass(n, n_accepted, 1 + per_row * n);
     if (i >= kPasses / 2) numbers.push_back(n);
   }
   std::sort(numbers.begin(), numbers.end());
@@ -339,13 +339,13 @@ void test_pace_finds_what_pays() {
 
 void test_pace_keeps_to_its_limits() {
   for (const auto& [least, most] : {std::pair{0, 1}, {3, 3}, {2, 9}, {15, 15}}) {
-    DraftPace pace(least, most);
+    DraftSchedule pace(least, most);
     Random random(3);
     for (int i = 0; i < 300; ++i) {
       const int n = pace.n_draft();
       CHECK(n >= least && n <= most);
-      if (n > 0) pace.note_draft(n, random.below(3));
-      pace.note_pass(n, random.between(0, n), random.below(3));
+      if (n > 0) pace.record_draft(n, random.below(3));
+      pace.record_pass(n, random.between(0, n), random.below(3));
     }
   }
 }

@@ -114,7 +114,8 @@ void test_one_context(const TinyModel& tiny) {
   for (const int n : {1, 30, 97}) {
     window.append(first(text, n), 1, {});
     CHECK(window.context().tokens() == first(text, n));
-    CHECK(window.revocable(0) == 100 - n && window.has_room(100 - n) && !window.has_room(101 - n));
+    CHECK(window.max_rollback(0) == 100 - n && window.has_room(100 - n) &&
+          !window.has_room(101 - n));
   }
   CHECK(throws<ContextLengthError>([&] { window.append(first(text, 101), 1, {}); }));
   CHECK(throws<ContextLengthError>([&] { window.check(first(text, 4)); }));
@@ -123,7 +124,7 @@ void test_one_context(const TinyModel& tiny) {
   window.append(first(text, 100), 3, {});
   CHECK(same_bits(window.logits_after(100).all, fresh_logits(tiny.model, first(text, 100), kType)));
   CHECK(same_bits(window.logits_after(98).all, fresh_logits(tiny.model, first(text, 98), kType)));
-  window.take_back(2);
+  window.rollback(2);
   CHECK(window.length() == 98 && window.context().tokens() == first(text, 98));
 }
 
@@ -151,7 +152,7 @@ void test_take_back(const TinyModel& tiny, const Case& c, uint32_t seed) {
   window.append(text, 1, {});
   while (static_cast<int>(text.size()) < 2 * c.n_ctx) {
     text.push_back(random.below(n_vocab));
-    const auto limit = static_cast<int>(std::min<int64_t>(window.revocable(1), 12));
+    const auto limit = static_cast<int>(std::min<int64_t>(window.max_rollback(1), 12));
     CHECK(limit >= 0);
     std::vector<int32_t> longer = text;
     for (int i = random.between(0, limit); i > 0; --i) longer.push_back(random.below(n_vocab));
@@ -163,7 +164,7 @@ void test_take_back(const TinyModel& tiny, const Case& c, uint32_t seed) {
       CHECK(same_bits(window.logits_after(static_cast<int64_t>(part.size())).all,
                       fresh_logits(tiny.model, in_view(c, part), kType)));
     }
-    window.take_back(n_draft - n_accepted);
+    window.rollback(n_draft - n_accepted);
     longer.resize(longer.size() - static_cast<size_t>(n_draft - n_accepted));
     text = longer;
     check_view(tiny, window, c, text);

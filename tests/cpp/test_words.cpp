@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/recently_used.h"
+#include "base/lru_cache.h"
 #include "check.h"
 #include "generate/words/word.h"
 #include "generate/words/word_vocabulary.h"
@@ -113,10 +113,10 @@ static void test_reading() {
 
 // The context, the prefix, and where a space may come first a "+".
 static std::string ends(std::string_view text) {
-  const std::optional<TypedWord> typed = TypedWord::at_end_of(text);
-  if (!typed) return "too long";
-  return std::string(typed->context) + "|" + std::string(typed->prefix) +
-         (typed->may_space ? "+" : "");
+  const std::optional<PartialWord> partial = PartialWord::at_end_of(text);
+  if (!partial) return "too long";
+  return std::string(partial->context) + "|" + std::string(partial->prefix) +
+         (partial->may_space ? "+" : "");
 }
 
 static std::string repeated(std::string_view text, int n) {
@@ -186,7 +186,7 @@ static void test_vocabulary() {
 }
 
 static void test_recently_used() {
-  RecentlyUsed<int, std::string> known;
+  LruCache<int, std::string> known;
   known.put(1, "one");
   known.put(2, "two");
   known.put(3, "three");

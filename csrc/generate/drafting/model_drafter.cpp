@@ -20,7 +20,7 @@ std::optional<int32_t> drafted_token(Sampler& sampler, const Logits& logits) {
 
 std::vector<int32_t> ModelDrafter::draft(std::span<const int32_t> text, int n,
                                          const Sampler& sampler, const Interrupt& interrupt) {
-  take_back_rejected(text);
+  rollback_rejected(text);
   const auto n_text = static_cast<int64_t>(text.size());
   // The draft model's context may be shorter, and full.
   if (!window_.has_room(n_text - window_.length())) return {};
@@ -28,7 +28,7 @@ std::vector<int32_t> ModelDrafter::draft(std::span<const int32_t> text, int n,
   text_.insert(text_.end(), text.begin() + static_cast<std::ptrdiff_t>(text_.size()), text.end());
 
   Sampler own = sampler.for_drafts();  // the same random numbers, on the draft model's logits
-  const auto most = static_cast<size_t>(std::min<int64_t>(n, window_.revocable(0) + 1));
+  const auto most = static_cast<size_t>(std::min<int64_t>(n, window_.max_rollback(0) + 1));
   std::vector<int32_t> drafted;
   while (drafted.size() < most) {
     if (!drafted.empty()) {
@@ -44,13 +44,13 @@ std::vector<int32_t> ModelDrafter::draft(std::span<const int32_t> text, int n,
   return drafted;
 }
 
-void ModelDrafter::take_back_rejected(std::span<const int32_t> text) {
-  const auto n_sure = static_cast<size_t>(window_.length() - n_drafted_);
+void ModelDrafter::rollback_rejected(std::span<const int32_t> text) {
+  const auto n_confirmed = static_cast<size_t>(window_.length() - n_drafted_);
   // The logits after the text's last token are needed: it is computed again.
   const auto end = static_cast<size_t>(std::min(window_.length(), int64_t(text.size()) - 1));
-  size_t right = n_sure;
+  size_t right = n_confirmed;
   while (right < end && text_[right] == text[right]) ++right;
-  window_.take_back(window_.length() - static_cast<int64_t>(right));
+  window_.rollback(window_.length() - static_cast<int64_t>(right));
   text_.resize(right);
   n_drafted_ = 0;
 }

@@ -21,7 +21,7 @@ class ModelDrafter : public Drafter {
   const Window& window() const { return window_; }
 
  private:
-  void take_back_rejected(std::span<const int32_t> text);
+  void rollback_rejected(std::span<const int32_t> text);
 
   Window window_;
   std::vector<int32_t> text_;  // what the window has, and the last draft token

@@ -19,18 +19,18 @@ class PromptLookup : public Drafter {
 
  private:
   // Tokens that must be the same.
-  static constexpr size_t kLongest = 4, kShortest = 2;
+  static constexpr size_t kMaxNgram = 4, kMinNgram = 2;
 
-  using Run = std::array<int32_t, kLongest>;  // of tokens, padded with -1
+  using Ngram = std::array<int32_t, kMaxNgram>;  // of tokens, padded with -1
   struct Hash {
-    size_t operator()(const Run& run) const;
+    size_t operator()(const Ngram& ngram) const;
   };
-  static Run run(std::span<const int32_t> tokens);
-  std::optional<size_t> last_place(std::span<const int32_t> text) const;
-  void note_all_but_the_end(std::span<const int32_t> text);
+  static Ngram ngram(std::span<const int32_t> tokens);
+  std::optional<size_t> last_match(std::span<const int32_t> text) const;
+  void index_ngrams(std::span<const int32_t> text);
 
-  size_t n_noted_ = 0;                          // tokens of the text that are known
-  std::unordered_map<Run, size_t, Hash> ends_;  // where each run of tokens last ended
+  size_t n_indexed_ = 0;                                // tokens of the text that are known
+  std::unordered_map<Ngram, size_t, Hash> ngram_ends_;  // where each ngram of tokens last ended
 };
 
 }  // namespace gpt2edge

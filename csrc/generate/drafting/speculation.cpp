@@ -43,32 +43,32 @@ Speculation::Speculation(std::vector<std::unique_ptr<Drafter>> drafters, int min
                                         "; give 0 to max_draft_tokens, which is ", max_draft));
   }
   for (auto& drafter : drafters) {
-    drafters_.push_back({std::move(drafter), DraftPace(min_draft, max_draft)});
+    drafters_.push_back({std::move(drafter), DraftSchedule(min_draft, max_draft)});
   }
 }
 
 std::vector<int32_t> Speculation::draft(std::span<const int32_t> text, int64_t limit,
                                         const Sampler& sampler, const Interrupt& interrupt) {
-  in_work_ = nullptr;
-  for (auto& [drafter, pace] : drafters_) {
-    const auto n = static_cast<int>(std::min<int64_t>(pace.n_draft(), limit));
+  active_ = nullptr;
+  for (auto& [drafter, schedule] : drafters_) {
+    const auto n = static_cast<int>(std::min<int64_t>(schedule.n_draft(), limit));
     if (n < 1) continue;
     const auto start = Clock::now();
     std::vector<int32_t> found = drafter->draft(text, n, sampler, interrupt);
     if (found.empty()) continue;
     const std::chrono::duration<double> took = Clock::now() - start;
-    pace.note_draft(static_cast<int>(found.size()), took.count());
-    in_work_ = &pace;
+    schedule.record_draft(static_cast<int>(found.size()), took.count());
+    active_ = &schedule;
     return found;
   }
   return {};
 }
 
-void Speculation::note_pass(int n_draft, int n_accepted, double seconds) {
-  if (in_work_ != nullptr) {
-    in_work_->note_pass(n_draft, n_accepted, seconds);
+void Speculation::record_pass(int n_draft, int n_accepted, double seconds) {
+  if (active_ != nullptr) {
+    active_->record_pass(n_draft, n_accepted, seconds);
   } else if (n_draft == 0) {
-    for (auto& paced : drafters_) paced.pace.note_pass(0, 0, seconds);
+    for (auto& scheduled : drafters_) scheduled.schedule.record_pass(0, 0, seconds);
   }
 }
 

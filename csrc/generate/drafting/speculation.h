@@ -1,11 +1,11 @@
-// The drafters of one text, the one that is asked first first, each with its own pace.
+// The drafters of one text, the one that is asked first first, each with its own schedule.
 #pragma once
 
 #include <memory>
 #include <vector>
 
 #include "formats/tokenizer_tables.h"
-#include "generate/drafting/draft_pace.h"
+#include "generate/drafting/draft_schedule.h"
 #include "generate/drafting/drafter.h"
 #include "generate/window.h"
 
@@ -33,15 +33,15 @@ class Speculation {
                              const Interrupt& interrupt);
 
   // A pass with so many draft tokens, of which the first were accepted, took so long.
-  void note_pass(int n_draft, int n_accepted, double seconds);
+  void record_pass(int n_draft, int n_accepted, double seconds);
 
  private:
-  struct Paced {
+  struct ScheduledDrafter {
     std::unique_ptr<Drafter> drafter;
-    DraftPace pace;
+    DraftSchedule schedule;
   };
-  std::vector<Paced> drafters_;
-  DraftPace* in_work_ = nullptr;  // whose draft is being checked
+  std::vector<ScheduledDrafter> drafters_;
+  DraftSchedule* active_ = nullptr;  // whose draft is being checked
 };
 
 // The drafters that are asked for, or null, for texts of a model whose contexts slide so. Throws

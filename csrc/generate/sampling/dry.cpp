@@ -35,8 +35,8 @@ Dry::Dry(const SamplerOptions& options, std::shared_ptr<const TokenizerTables> v
       breakers_(is_on() ? options.dry_sequence_breakers : std::vector<std::string>(),
                 std::move(vocabulary)) {}
 
-void Dry::note(int32_t token) {
-  if (is_on()) breakers_.note(token);
+void Dry::accept(int32_t token) {
+  if (is_on()) breakers_.accept(token);
 }
 
 void Dry::apply(const LogitRow& row, std::span<const int32_t> text) {

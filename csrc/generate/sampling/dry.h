@@ -25,7 +25,7 @@ class Dry {
   Dry(const SamplerOptions& options, std::shared_ptr<const TokenizerTables> vocabulary);
 
   bool is_on() const { return multiplier_ > 0; }
-  void note(int32_t token);
+  void accept(int32_t token);
   void clear() { breakers_.clear(); }
 
   // `text` is all that was noted.

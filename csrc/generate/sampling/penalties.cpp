@@ -12,29 +12,29 @@ Penalties::Penalties(const SamplerOptions& options)
   if (repetition_ == 1 && frequency_ == 0 && presence_ == 0) last_n_ = 0;
 }
 
-void Penalties::note(int32_t token, bool is_generated) {
+void Penalties::accept(int32_t token, bool is_generated) {
   if (last_n_ == 0) return;
-  Seen& seen = seen_[token];
-  ++seen.total;
-  if (is_generated) ++seen.generated;
+  Counts& counts = counts_[token];
+  ++counts.total;
+  if (is_generated) ++counts.generated;
   if (last_n_ < 0) return;
   const auto size = static_cast<size_t>(last_n_);
   if (window_.size() < size) {
     window_.push_back({token, is_generated});
     return;
   }
-  forget(std::exchange(window_[window_next_], {token, is_generated}));
+  remove(std::exchange(window_[window_next_], {token, is_generated}));
   window_next_ = (window_next_ + 1) % size;
 }
 
-void Penalties::forget(const Noted& noted) {
-  const auto found = seen_.find(noted.token);
-  if (noted.is_generated) --found->second.generated;
-  if (--found->second.total == 0) seen_.erase(found);
+void Penalties::remove(const Entry& entry) {
+  const auto found = counts_.find(entry.token);
+  if (entry.is_generated) --found->second.generated;
+  if (--found->second.total == 0) counts_.erase(found);
 }
 
 void Penalties::clear() {
-  seen_.clear();
+  counts_.clear();
   window_.clear();
   window_next_ = 0;
 }
@@ -44,12 +44,12 @@ void Penalties::clear() {
 // those of OpenAI's API, which knows what was generated and not the prompt.
 void Penalties::apply(const LogitRow& row) const {
   const bool counts_generated = frequency_ != 0 || presence_ != 0;
-  for (const auto& [token, seen] : seen_) {
+  for (const auto& [token, counts] : counts_) {
     float& logit = row.at(token, kInText);
     if (!std::isfinite(logit)) continue;
     if (repetition_ != 1) logit = to_logit(logit > 0 ? logit / repetition_ : logit * repetition_);
-    if (counts_generated && seen.generated > 0) {
-      subtract(logit, static_cast<double>(seen.generated) * frequency_ + presence_);
+    if (counts_generated && counts.generated > 0) {
+      subtract(logit, static_cast<double>(counts.generated) * frequency_ + presence_);
     }
   }
 }

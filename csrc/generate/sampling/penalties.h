@@ -15,29 +15,29 @@ class Penalties {
  public:
   explicit Penalties(const SamplerOptions& options);
 
-  void note(int32_t token, bool is_generated);
+  void accept(int32_t token, bool is_generated);
   void clear();
 
   // Whether there is anything to penalize.
-  bool are_due() const { return !seen_.empty(); }
+  bool any() const { return !counts_.empty(); }
   void apply(const LogitRow& row) const;
 
  private:
-  struct Seen {
+  struct Counts {
     int64_t total = 0;
     int64_t generated = 0;
   };
-  struct Noted {
+  struct Entry {
     int32_t token;
     bool is_generated;
   };
 
-  void forget(const Noted& noted);
+  void remove(const Entry& entry);
 
   double repetition_, frequency_, presence_;
-  int last_n_;                              // 0: all is off
-  std::unordered_map<int32_t, Seen> seen_;  // of the window
-  std::vector<Noted> window_;               // ring of the last last_n_ tokens
+  int last_n_;                                  // 0: all is off
+  std::unordered_map<int32_t, Counts> counts_;  // of the window
+  std::vector<Entry> window_;                   // ring of the last last_n_ tokens
   size_t window_next_ = 0;
 };
 

@@ -42,17 +42,17 @@ int32_t Sampler::sample(const Logits& logits) {
   return token;
 }
 
-void Sampler::accept_prompt(int32_t token) { note(token, false); }
+void Sampler::accept_prompt(int32_t token) { record(token, false); }
 
 void Sampler::accept(int32_t token) {
-  note(token, true);
+  record(token, true);
   ++n_generated_;
 }
 
-void Sampler::note(int32_t token, bool is_generated) {
+void Sampler::record(int32_t token, bool is_generated) {
   if (token < 0) throw std::invalid_argument(message("token is ", token, ", expected 0 or more"));
-  penalties_.note(token, is_generated);
-  dry_.note(token);
+  penalties_.accept(token, is_generated);
+  dry_.accept(token);
   if (keeps_text()) text_.push_back(token);
 }
 
@@ -86,7 +86,7 @@ int32_t Sampler::choose(const Logits& logits) {
 // Whether a step before temperature has something to do. If none has, the model's maxima of blocks
 // still hold, and most logits need not be looked at.
 bool Sampler::changes_logits() const {
-  return !options_.logit_bias.empty() || penalties_.are_due() || keeps_text() ||
+  return !options_.logit_bias.empty() || penalties_.any() || keeps_text() ||
          !options_.suppress_tokens.empty() || n_generated_ < options_.min_tokens ||
          (is_first() && !options_.begin_suppress_tokens.empty());
 }
@@ -143,7 +143,7 @@ int32_t Sampler::draw(const Logits& logits, float max) {
   if (is_whole && options_.typical_p == 1 && !excludes) {
     return shortlist_.draw_from_all(logits, max, options_.min_p, uniform);
   }
-  shorten(logits, max, excludes);
+  truncate(logits, max, excludes);
   return shortlist_.draw(uniform);
 }
 
@@ -152,7 +152,7 @@ bool Sampler::excludes_top_choices() const {
          random_uniform(options_.seed, draw_index_, kXtcStream) < options_.xtc_probability;
 }
 
-void Sampler::shorten(const Logits& logits, float max, bool excludes) {
+void Sampler::truncate(const Logits& logits, float max, bool excludes) {
   if (options_.top_k > 0) {
     shortlist_.take_top_k(logits, max, options_.top_k);
   } else if (options_.top_p == 1 && options_.min_p > 0) {

@@ -81,7 +81,7 @@ class Sampler {
   bool is_first() const { return n_generated_ == 0; }
   bool is_greedy() const { return options_.temperature == 0 || options_.top_k == 1; }
   bool keeps_text() const;
-  void note(int32_t token, bool is_generated);
+  void record(int32_t token, bool is_generated);
   int32_t choose(const Logits& logits);
   bool changes_logits() const;
   Logits adjust(const Logits& logits);
@@ -90,7 +90,7 @@ class Sampler {
   void ban_tokens(const LogitRow& row) const;
   int32_t draw(const Logits& logits, float max);
   bool excludes_top_choices() const;
-  void shorten(const Logits& logits, float max, bool excludes);
+  void truncate(const Logits& logits, float max, bool excludes);
 
   SamplerOptions options_;
   uint64_t draw_index_ = 0;

@@ -17,7 +17,7 @@ SequenceBreakers::SequenceBreakers(std::vector<std::string> breakers,
   for (const std::string& breaker : breakers_) longest_ = std::max(longest_, breaker.size());
 }
 
-void SequenceBreakers::note(int32_t token) {
+void SequenceBreakers::accept(int32_t token) {
   ++n_since_;
   if (breakers_.empty()) return;
   const size_t n_before = end_.size();

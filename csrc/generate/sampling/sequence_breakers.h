@@ -19,7 +19,7 @@ class SequenceBreakers {
                    std::shared_ptr<const TokenizerTables> vocabulary);
 
   // The text goes on with a token. A breaker may begin in one token and end in another.
-  void note(int32_t token);
+  void accept(int32_t token);
   void clear();
 
   // How many tokens the text has after the last one that a breaker ends in.

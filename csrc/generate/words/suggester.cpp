@@ -13,7 +13,7 @@ namespace gpt2edge {
 namespace {
 
 constexpr size_t kRowsOfAPass = 8;  // one more costs little up to here
-constexpr size_t kMaxKnown = 128;   // distributions: the root's and a few letters' worth of a word
+constexpr size_t kMaxCached = 128;  // distributions: the root's and a few letters' worth of a word
 constexpr size_t kLongWord = 3;     // tokens from which a typed word is not left to the search
 
 int64_t checked(const char* name, int64_t value) {
@@ -46,20 +46,20 @@ Suggester::Suggester(std::shared_ptr<Model> model, std::shared_ptr<const Tokeniz
 std::vector<WordSuggestion> Suggester::suggest(std::string_view text, int64_t k,
                                                const Interrupt& interrupt) {
   checked("k", k);
-  const std::optional<TypedWord> typed = TypedWord::at_end_of(text);
-  if (!typed) return {};
-  Tokens context = tokenizer_->encode(typed->context);
+  const std::optional<PartialWord> partial = PartialWord::at_end_of(text);
+  if (!partial) return {};
+  Tokens context = tokenizer_->encode(partial->context);
   if (context.empty()) context.push_back(start_token(*tokenizer_->tables()));
-  const Tokens path = long_word(typed->prefix);
+  const Tokens path = long_word(partial->prefix);
   const auto lock = wait(interrupt);
-  WordSearch search(vocabulary_, *typed, static_cast<size_t>(k), contexts_.room());
+  WordSearch search(vocabulary_, *partial, static_cast<size_t>(k), contexts_.room());
   run(search, context, path, interrupt);
   return search.suggestions();
 }
 
 void Suggester::clear(const Interrupt& interrupt) {
   const auto lock = wait(interrupt);
-  known_.clear();
+  cache_.clear();
   contexts_.clear();
 }
 
@@ -82,52 +82,54 @@ Suggester::Tokens Suggester::long_word(std::string_view prefix) const {
 
 void Suggester::run(WordSearch& search, const Tokens& context, const Tokens& path,
                     const Interrupt& interrupt) {
-  search.look_along(path, along(context, path, interrupt));
+  search.expand_path(path, distributions_along(context, path, interrupt));
   for (int64_t pass = path.empty() ? 0 : 1; pass < max_passes_; ++pass) {
     const std::vector<SearchNode> nodes = search.best(kRowsOfAPass);
     if (nodes.empty()) break;
     std::vector<Tokens> paths;
     for (const SearchNode& node : nodes) paths.push_back(node.path);
-    search.look_into(nodes, after(context, paths, interrupt));
+    search.expand(nodes, distributions_after(context, paths, interrupt));
   }
 }
 
 // What follows a context and each token of a path after it.
-Suggester::Distributions Suggester::along(const Tokens& context, const Tokens& path,
-                                          const Interrupt& interrupt) {
+Suggester::Distributions Suggester::distributions_along(const Tokens& context, const Tokens& path,
+                                                        const Interrupt& interrupt) {
   const auto view = contexts_.view(context);
   std::vector<Tokens> paths, keys;
   for (size_t n = 0; n <= path.size(); ++n) {
     paths.emplace_back(path.begin(), path.begin() + static_cast<std::ptrdiff_t>(n));
     if (n > 0) keys.push_back(joined(view, paths.back()));
   }
-  const auto is_known = [this](const Tokens& key) { return known_.contains(key); };
+  const auto is_known = [this](const Tokens& key) { return cache_.contains(key); };
   if (!std::all_of(keys.begin(), keys.end(), is_known)) {
-    after(context, {paths.data(), 1}, interrupt);  // first, for that may change the context
+    distributions_after(context, {paths.data(), 1},
+                        interrupt);  // first, for that may change the context
     Sequence& fork = *contexts_.forks(context, 1, interrupt).front();
     const auto n_vocab = static_cast<size_t>(contexts_.model().config().n_vocab);
     const auto logits = std::make_unique_for_overwrite<float[]>(path.size() * n_vocab);
     const Sequence::Part part{&fork, path, 1, logits.get()};
     Sequence::append({&part, 1}, interrupt);
     for (size_t i = 0; i < path.size(); ++i) {
-      known_.put(keys[i], Distribution({{&logits[n_vocab * i], n_vocab}}));
+      cache_.put(keys[i], Distribution({{&logits[n_vocab * i], n_vocab}}));
     }
   }
-  return after(context, paths, interrupt);
+  return distributions_after(context, paths, interrupt);
 }
 
 // What follows a context and each of some paths after it, of which one may be empty.
-Suggester::Distributions Suggester::after(const Tokens& context, std::span<const Tokens> paths,
-                                          const Interrupt& interrupt) {
+Suggester::Distributions Suggester::distributions_after(const Tokens& context,
+                                                        std::span<const Tokens> paths,
+                                                        const Interrupt& interrupt) {
   const auto view = contexts_.view(context);
   std::vector<Tokens> keys, missing_keys;
   std::vector<const Tokens*> missing;
   for (const Tokens& path : paths) {
     keys.push_back(joined(view, path));
-    if (known_.contains(keys.back())) continue;
+    if (cache_.contains(keys.back())) continue;
     if (path.empty()) {
       const Sequence& present = contexts_.sequence(context, true, interrupt);
-      known_.put(keys.back(), Distribution(present.logits_after(present.length())));
+      cache_.put(keys.back(), Distribution(present.logits_after(present.length())));
     } else {
       missing.push_back(&path);
       missing_keys.push_back(keys.back());
@@ -139,12 +141,12 @@ Suggester::Distributions Suggester::after(const Tokens& context, std::span<const
     for (size_t i = 0; i < missing.size(); ++i) parts.push_back({forks[i], *missing[i]});
     Sequence::append(parts, interrupt);
     for (size_t i = 0; i < missing.size(); ++i) {
-      known_.put(missing_keys[i], Distribution(forks[i]->logits_after(forks[i]->length())));
+      cache_.put(missing_keys[i], Distribution(forks[i]->logits_after(forks[i]->length())));
     }
   }
   Distributions found;
-  for (const Tokens& key : keys) found.push_back(known_.find(key));
-  known_.shrink(kMaxKnown);  // these were used last, and are fewer
+  for (const Tokens& key : keys) found.push_back(cache_.find(key));
+  cache_.shrink(kMaxCached);  // these were used last, and are fewer
   return found;
 }
 

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/recently_used.h"
+#include "base/lru_cache.h"
 #include "generate/words/distribution.h"
 #include "generate/words/text_contexts.h"
 #include "generate/words/word_search.h"
@@ -45,16 +45,17 @@ class Suggester {
   Tokens long_word(std::string_view prefix) const;
   void run(WordSearch& search, const Tokens& context, const Tokens& path,
            const Interrupt& interrupt);
-  Distributions along(const Tokens& context, const Tokens& path, const Interrupt& interrupt);
-  Distributions after(const Tokens& context, std::span<const Tokens> paths,
-                      const Interrupt& interrupt);
+  Distributions distributions_along(const Tokens& context, const Tokens& path,
+                                    const Interrupt& interrupt);
+  Distributions distributions_after(const Tokens& context, std::span<const Tokens> paths,
+                                    const Interrupt& interrupt);
 
   const std::shared_ptr<const Tokenizer> tokenizer_;
   const int64_t max_passes_;
   std::timed_mutex mutex_;  // of all that follows
   WordVocabulary vocabulary_;
   TextContexts contexts_;
-  RecentlyUsed<Tokens, Distribution> known_;  // what follows some tokens, the context's first
+  LruCache<Tokens, Distribution> cache_;  // what follows some tokens, the context's first
 };
 
 }  // namespace gpt2edge

@@ -6,8 +6,9 @@
 namespace gpt2edge {
 namespace {
 
-constexpr size_t kRoom = 64;   // tokens of the context that are left to the word
-constexpr size_t kAhead = 16;  // tokens of the next context that a call computes in advance
+constexpr size_t kRoom = 64;  // tokens of the context that are left to the word
+constexpr size_t kPrefetchTokens =
+    16;  // tokens of the next context that a call computes in advance
 
 // What a sequence has yet to be given, once it has forgotten what else it has.
 TextContexts::Tokens missing_of(Sequence& sequence, TextContexts::Tokens tokens, bool with_logits) {
@@ -35,27 +36,29 @@ size_t TextContexts::start_of_view(size_t n_tokens) const {
   return (n_tokens - most_ + step_ - 1) / step_ * step_;
 }
 
-void TextContexts::keep_sequences(size_t start, size_t ahead) {
+void TextContexts::keep_sequences(size_t start, size_t next_start) {
   if (!sequences_.contains(start)) forks_.clear();
-  std::erase_if(sequences_,
-                [=](const auto& entry) { return entry.first != start && entry.first != ahead; });
-  for (const size_t first : {start, ahead}) {
+  std::erase_if(sequences_, [=](const auto& entry) {
+    return entry.first != start && entry.first != next_start;
+  });
+  for (const size_t first : {start, next_start}) {
     auto& sequence = sequences_[first];
     if (sequence == nullptr) sequence = std::make_unique<Sequence>(model_, n_ctx_, cache_type_);
   }
 }
 
 Sequence& TextContexts::sequence(Tokens text, bool with_logits, const Interrupt& interrupt) {
-  const size_t start = start_of_view(text.size()), ahead = start + step_;
-  keep_sequences(start, ahead);
-  Sequence &sequence = *sequences_[start], &following = *sequences_[ahead];
+  const size_t start = start_of_view(text.size()), next_start = start + step_;
+  keep_sequences(start, next_start);
+  Sequence &sequence = *sequences_[start], &following = *sequences_[next_start];
   const Tokens missing = missing_of(sequence, text.subspan(start), with_logits);
   if (missing.empty()) return sequence;
-  const Tokens after = text.subspan(std::min(ahead, text.size()));
+  const Tokens after = text.subspan(std::min(next_start, text.size()));
   const Tokens in_advance = missing_of(following, after, false);
   forks_.clear();
   const Sequence::Part parts[] = {
-      {&sequence, missing}, {&following, in_advance.first(std::min(kAhead, in_advance.size()))}};
+      {&sequence, missing},
+      {&following, in_advance.first(std::min(kPrefetchTokens, in_advance.size()))}};
   Sequence::append(parts, interrupt);
   return sequence;
 }

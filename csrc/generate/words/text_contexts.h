@@ -44,7 +44,7 @@ class TextContexts {
 
  private:
   size_t start_of_view(size_t n_tokens) const;
-  void keep_sequences(size_t start, size_t ahead);
+  void keep_sequences(size_t start, size_t next_start);
 
   std::shared_ptr<Model> model_;
   int n_ctx_;

@@ -81,7 +81,7 @@ class LastCharacters {
   // How many are of the word that the text ends in, counted to one more than a word may have.
   size_t count_of_word() const {
     size_t n = 0;
-    while (n <= kMaxTyped && n < n_) {
+    while (n <= kMaxPartialWord && n < n_) {
       const Kind own = kind(n) == Kind::kJoiner ? kind(n + 1) : kind(n);
       if (own != Kind::kLetter && own != Kind::kMark) break;
       ++n;
@@ -91,8 +91,8 @@ class LastCharacters {
   }
 
  private:
-  std::array<Kind, kMaxTyped + 2> kinds_{};
-  std::array<size_t, kMaxTyped + 2> starts_{};
+  std::array<Kind, kMaxPartialWord + 2> kinds_{};
+  std::array<size_t, kMaxPartialWord + 2> starts_{};
   size_t n_ = 0;
 };
 
@@ -106,15 +106,15 @@ bool is_letter_or_mark(Kind kind) { return kind == Kind::kLetter || kind == Kind
 
 }  // namespace
 
-std::optional<TypedWord> TypedWord::at_end_of(std::string_view text) {
+std::optional<PartialWord> PartialWord::at_end_of(std::string_view text) {
   const LastCharacters last(text);
   const size_t n = last.count_of_word();
-  if (n > kMaxTyped) return std::nullopt;
+  if (n > kMaxPartialWord) return std::nullopt;
   size_t begins = last.start(n, text.size());
   // The space before a word goes to the word, and other spaces do not.
   if (text.substr(0, begins).ends_with(' ')) --begins;
-  if (begins < text.size()) return TypedWord{text.substr(0, begins), text.substr(begins)};
-  return TypedWord{text, {}, !text.empty() && !ends_in_space(text)};
+  if (begins < text.size()) return PartialWord{text.substr(0, begins), text.substr(begins)};
+  return PartialWord{text, {}, !text.empty() && !ends_in_space(text)};
 }
 
 ReadWord read_word(std::string_view data) {

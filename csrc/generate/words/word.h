@@ -10,10 +10,11 @@
 
 namespace gpt2edge {
 
-constexpr size_t kMaxTyped = 64;  // letters; what is longer is no word that anybody would complete
+constexpr size_t kMaxPartialWord =
+    64;  // letters; what is longer is no word that anybody would complete
 
 // Where a text stops: what comes before the word, and what there is of it. Both view the text.
-struct TypedWord {
+struct PartialWord {
   std::string_view context;
   // What the rest begins with: " wea", " " where a word with a space before it is to come, nothing
   // where there is nothing yet.
@@ -21,7 +22,7 @@ struct TypedWord {
   bool may_space = false;  // a space may come first
 
   // None for a text that ends in a word too long to be one.
-  static std::optional<TypedWord> at_end_of(std::string_view text);
+  static std::optional<PartialWord> at_end_of(std::string_view text);
 };
 
 struct ReadWord {

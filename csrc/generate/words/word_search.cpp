@@ -10,7 +10,8 @@ namespace gpt2edge {
 namespace {
 
 constexpr size_t kMaxChildren = 256;  // of one node: more than can be looked into
-constexpr double kUnsettled = 0.01;   // the share of what is typed that its probability may lack
+constexpr double kPrefixTolerance =
+    0.01;  // the share of what is typed that its probability may lack
 constexpr double kNegligible =
     0.001;  // words less probable are not looked for, if there are others
 
@@ -34,33 +35,33 @@ void erase(std::vector<SearchNode>& nodes, const std::vector<int32_t>& path) {
 
 }  // namespace
 
-bool WordSearch::Queued::operator<(const Queued& other) const {
+bool WordSearch::QueueEntry::operator<(const QueueEntry& other) const {
   return probability != other.probability ? probability < other.probability : number > other.number;
 }
 
-WordSearch::WordSearch(WordVocabulary& vocabulary, const TypedWord& typed, size_t k,
+WordSearch::WordSearch(WordVocabulary& vocabulary, const PartialWord& partial, size_t k,
                        size_t max_path)
     : vocabulary_(vocabulary),
-      typed_(typed),
+      partial_(partial),
       k_(k),
       max_path_(max_path),
-      typed_probability_(typed.prefix.empty() ? 1 : 0) {}
+      prefix_probability_(partial.prefix.empty() ? 1 : 0) {}
 
 std::vector<SearchNode> WordSearch::best(size_t n) {
-  double bound = least();
+  double bound = min_probability();
   std::vector<SearchNode> beyond;
-  std::copy_if(waiting_.begin(), waiting_.end(), std::back_inserter(beyond),
+  std::copy_if(pending_.begin(), pending_.end(), std::back_inserter(beyond),
                [=](const SearchNode& node) { return node.probability > bound; });
   for (SearchNode node; beyond.size() < n && next_open(bound, node);) {
-    waiting_.push_back(node);
+    pending_.push_back(node);
     beyond.push_back(std::move(node));
-    bound = least();  // some words are complete when they are read
+    bound = min_probability();  // some words are complete when they are read
   }
   double left_out = 0;
-  for (const SearchNode& node : inside_) left_out += node.probability;
-  const bool is_settled = left_out <= kUnsettled * typed_probability_;
+  for (const SearchNode& node : within_prefix_) left_out += node.probability;
+  const bool is_settled = left_out <= kPrefixTolerance * prefix_probability_;
   std::vector<SearchNode> inside;
-  std::copy_if(inside_.begin(), inside_.end(), std::back_inserter(inside),
+  std::copy_if(within_prefix_.begin(), within_prefix_.end(), std::back_inserter(inside),
                [=](const SearchNode& node) { return node.probability > bound || !is_settled; });
   // Inside, probabilities are of much that is not typed: they would leave nothing to the rest.
   keep_most_probable(std::max(n / 2, n - std::min(n, inside.size())), beyond);
@@ -69,25 +70,25 @@ std::vector<SearchNode> WordSearch::best(size_t n) {
   return beyond;
 }
 
-void WordSearch::look_along(std::span<const int32_t> path, Followings following) {
+void WordSearch::expand_path(std::span<const int32_t> path, Distributions following) {
   std::vector<SearchNode> nodes(1);
   for (size_t i = 0; i < path.size(); ++i) {
     const double share = following[i]->probability(path[i]);
     nodes.push_back(child(nodes[i], path[i], nodes[i].probability * share));
   }
-  look_into(nodes, following);
+  expand(nodes, following);
 }
 
-void WordSearch::look_into(std::span<const SearchNode> nodes, Followings following) {
+void WordSearch::expand(std::span<const SearchNode> nodes, Distributions following) {
   std::vector<Children> found;
   for (size_t i = 0; i < nodes.size(); ++i) {
     const SearchNode& node = nodes[i];
-    seen_.insert(node.path);
-    erase(inside_, node.path);
-    erase(waiting_, node.path);
-    const bool is_inside = node.data.size() < typed_.prefix.size();
-    found.push_back(is_inside ? look_inside(node, *following[i])
-                              : look_beyond(node, *following[i]));
+    expanded_.insert(node.path);
+    erase(within_prefix_, node.path);
+    erase(pending_, node.path);
+    const bool is_inside = node.data.size() < partial_.prefix.size();
+    found.push_back(is_inside ? expand_prefix(node, *following[i])
+                              : expand_word(node, *following[i]));
   }
   // Now that the words are known that end here, most children are out of the question.
   for (Children& children : found) add_children(std::move(children));
@@ -101,27 +102,27 @@ std::vector<WordSuggestion> WordSearch::suggestions() const {
   std::vector<WordSuggestion> found;
   for (const auto& [data, probability] : best) {
     found.push_back({std::string(without_space(data)),
-                     std::string(data.substr(typed_.prefix.size())),
-                     std::min(1.0, probability / typed_probability_)});
+                     std::string(data.substr(partial_.prefix.size())),
+                     std::min(1.0, probability / prefix_probability_)});
   }
   return found;
 }
 
-WordSearch::Children WordSearch::look_inside(const SearchNode& node,
-                                             const Distribution& following) {
-  const std::string_view rest = typed_.prefix.substr(node.data.size());
+WordSearch::Children WordSearch::expand_prefix(const SearchNode& node,
+                                               const Distribution& following) {
+  const std::string_view rest = partial_.prefix.substr(node.data.size());
   for (const int32_t token : vocabulary_.proper_beginnings(rest)) {
     SearchNode longer = child(node, token, node.probability * following.probability(token));
-    if (is_new(longer)) inside_.push_back(std::move(longer));
+    if (is_new(longer)) within_prefix_.push_back(std::move(longer));
   }
   Children whole = children_of(node, vocabulary_.beginning_with(rest), following);
-  typed_probability_ += node.probability * whole.share;
+  prefix_probability_ += node.probability * whole.share;
   return whole;
 }
 
-WordSearch::Children WordSearch::look_beyond(const SearchNode& node,
+WordSearch::Children WordSearch::expand_word(const SearchNode& node,
                                              const Distribution& following) {
-  const bool may_space = typed_.may_space && node.data.empty();
+  const bool may_space = partial_.may_space && node.data.empty();
   const auto continuing = vocabulary_.continuing(without_space(node.data), may_space);
   Children longer = children_of(node, *continuing, following);
   const size_t n_word = read_after_space(node.data).n;
@@ -137,7 +138,7 @@ WordSearch::Children WordSearch::children_of(const SearchNode& node,
   for (size_t i = 0; i < tokens.size(); ++i) weights[i] = following.weight(tokens[i]);
   Children children{node, sum_of(weights) / following.total(), {}, {}};
   const double scale = node.probability / following.total();
-  const double bound = least();
+  const double bound = min_probability();
   if (bound >= scale) return children;  // no weight is above 1
   std::vector<Candidate> best;
   select_best({weights}, kMaxChildren, best, static_cast<float>(bound / scale));
@@ -149,13 +150,13 @@ WordSearch::Children WordSearch::children_of(const SearchNode& node,
 }
 
 void WordSearch::add_word(std::string_view data, double probability) {
-  if (data.empty() || data.size() < typed_.prefix.size() || !(probability > 0)) return;
+  if (data.empty() || data.size() < partial_.prefix.size() || !(probability > 0)) return;
   words_[std::string(data)] += probability;
 }
 
 void WordSearch::add_children(Children children) {
   // What is no better than k words already is out.
-  const double bound = least();
+  const double bound = min_probability();
   const auto end = std::find_if(children.probabilities.begin(), children.probabilities.end(),
                                 [=](double probability) { return !(probability > bound); });
   children.probabilities.erase(end, children.probabilities.end());
@@ -172,7 +173,7 @@ void WordSearch::enqueue(std::shared_ptr<const Children> children, size_t index)
 // The most probable node that is not complete, if it is more probable than `bound`.
 bool WordSearch::next_open(double bound, SearchNode& node) {
   while (!queue_.empty() && queue_.top().probability > bound) {
-    const Queued next = queue_.top();
+    const QueueEntry next = queue_.top();
     queue_.pop();
     if (next.index + 1 < next.children->probabilities.size()) {
       enqueue(next.children, next.index + 1);
@@ -190,7 +191,7 @@ bool WordSearch::next_open(double bound, SearchNode& node) {
 
 bool WordSearch::is_new(const SearchNode& node) const {
   const bool can_be_computed = node.path.size() <= max_path_ && node.probability > 0;
-  return can_be_computed && !seen_.contains(node.path);
+  return can_be_computed && !expanded_.contains(node.path);
 }
 
 SearchNode WordSearch::child(const SearchNode& node, int32_t token, double probability) const {
@@ -201,13 +202,13 @@ SearchNode WordSearch::child(const SearchNode& node, int32_t token, double proba
 }
 
 // What a word must exceed to be among the best k, and worth looking for.
-double WordSearch::least() const {
+double WordSearch::min_probability() const {
   if (words_.size() < k_) return 0;
   std::vector<double> probabilities;
   for (const auto& [word, probability] : words_) probabilities.push_back(probability);
   const auto kth = probabilities.begin() + static_cast<std::ptrdiff_t>(k_ - 1);
   std::nth_element(probabilities.begin(), kth, probabilities.end(), std::greater<>());
-  return std::max(*kth, kNegligible * typed_probability_);
+  return std::max(*kth, kNegligible * prefix_probability_);
 }
 
 }  // namespace gpt2edge

@@ -39,24 +39,24 @@ struct SearchNode {
 
 // Nodes are found a batch at a time, for the caller to ask the model about. Those whose bytes are
 // not yet all that is typed are `inside`: they are looked into also to know the probability of what
-// is typed.
+// is partial.
 class WordSearch {
  public:
-  using Followings = std::span<const Distribution* const>;
+  using Distributions = std::span<const Distribution* const>;
 
   // For the best k words by paths of up to max_path tokens. What `typed` views, and the vocabulary,
   // outlive the search.
-  WordSearch(WordVocabulary& vocabulary, const TypedWord& typed, size_t k, size_t max_path);
+  WordSearch(WordVocabulary& vocabulary, const PartialWord& partial, size_t k, size_t max_path);
 
   // The nodes to look into next, up to n; none when the words are found.
   std::vector<SearchNode> best(size_t n);
 
   // Takes in what follows the root, and what follows each token of a path from there: one more.
   // Throws std::invalid_argument for a token that is none.
-  void look_along(std::span<const int32_t> path, Followings following);
+  void expand_path(std::span<const int32_t> path, Distributions following);
 
   // Takes in what follows some nodes.
-  void look_into(std::span<const SearchNode> nodes, Followings following);
+  void expand(std::span<const SearchNode> nodes, Distributions following);
 
   // The best k words so far, the most probable first.
   std::vector<WordSuggestion> suggestions() const;
@@ -70,16 +70,16 @@ class WordSearch {
     std::vector<double> probabilities;
   };
   // The next child of a node.
-  struct Queued {
+  struct QueueEntry {
     double probability;
     int64_t number;  // settles ties
     std::shared_ptr<const Children> children;
     size_t index;
-    bool operator<(const Queued& other) const;
+    bool operator<(const QueueEntry& other) const;
   };
 
-  Children look_inside(const SearchNode& node, const Distribution& following);
-  Children look_beyond(const SearchNode& node, const Distribution& following);
+  Children expand_prefix(const SearchNode& node, const Distribution& following);
+  Children expand_word(const SearchNode& node, const Distribution& following);
   Children children_of(const SearchNode& node, std::span<const int32_t> tokens,
                        const Distribution& following);
   void add_word(std::string_view data, double probability);
@@ -88,18 +88,18 @@ class WordSearch {
   bool next_open(double bound, SearchNode& node);
   bool is_new(const SearchNode& node) const;
   SearchNode child(const SearchNode& node, int32_t token, double probability) const;
-  double least() const;
+  double min_probability() const;
 
   WordVocabulary& vocabulary_;
-  TypedWord typed_;
+  PartialWord partial_;
   size_t k_, max_path_;
   std::map<std::string, double, std::less<>> words_;  // by their bytes after the context
-  double typed_probability_;
-  std::priority_queue<Queued> queue_;
+  double prefix_probability_;
+  std::priority_queue<QueueEntry> queue_;
   int64_t n_queued_ = 0;
-  std::vector<SearchNode> inside_;
-  std::vector<SearchNode> waiting_;  // taken from the queue
-  std::set<std::vector<int32_t>> seen_;
+  std::vector<SearchNode> within_prefix_;
+  std::vector<SearchNode> pending_;  // taken from the queue
+  std::set<std::vector<int32_t>> expanded_;
   std::vector<float> weights_;  // of some tokens; reused
 };
 

@@ -8,7 +8,7 @@
 namespace gpt2edge {
 namespace {
 
-constexpr size_t kMaxKnown = 64;
+constexpr size_t kMaxCached = 64;
 
 unsigned first_byte(std::string_view text) { return static_cast<unsigned char>(text.front()); }
 
@@ -71,10 +71,10 @@ std::shared_ptr<const WordVocabulary::Tokens> WordVocabulary::continuing(std::st
   std::string what_counts(n > 0 ? 1 : 0, 'a');
   what_counts += data.substr(n);
   const std::pair key(std::move(what_counts), may_space);
-  if (const auto* known = known_.find(key)) return *known;
+  if (const auto* known = cache_.find(key)) return *known;
   auto found = std::make_shared<const Tokens>(find_continuing(key.first, may_space));
-  known_.put(key, found);
-  known_.shrink(kMaxKnown);
+  cache_.put(key, found);
+  cache_.shrink(kMaxCached);
   return found;
 }
 

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/recently_used.h"
+#include "base/lru_cache.h"
 #include "formats/tokenizer_tables.h"
 
 namespace gpt2edge {
@@ -43,7 +43,7 @@ class WordVocabulary {
   std::shared_ptr<const TokenizerTables> tables_;
   Tokens tokens_;
   std::array<size_t, 257> first_with_byte_{};  // places in tokens_, and the end
-  RecentlyUsed<std::pair<std::string, bool>, std::shared_ptr<const Tokens>> known_;
+  LruCache<std::pair<std::string, bool>, std::shared_ptr<const Tokens>> cache_;
 };
 
 }  // namespace gpt2edge

@@ -1,4 +1,4 @@
-#include "generate/drafting/draft_pace.h"
+#include "generate/drafting/draft_schedule.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,19 +7,19 @@
 namespace gpt2edge {
 namespace {
 
-constexpr double kWeight = 0.15;   // of the newest figure in its mean
-constexpr int kLongestRest = 128;  // passes without drafts before the next attempt
-constexpr int kPasses = 4;         // for which a choice stands: making it takes time, too
+constexpr double kWeight = 0.15;  // of the newest figure in its mean
+constexpr int kMaxPause = 128;    // passes without drafts before the next attempt
+constexpr int kPasses = 4;        // for which a choice stands: making it takes time, too
 
 }  // namespace
 
-int DraftPace::n_draft() {
+int DraftSchedule::n_draft() {
   if (n_left_ == 0) choose();
   --n_left_;
   return std::max(n_, min_);
 }
 
-void DraftPace::choose() {
+void DraftSchedule::choose() {
   if (!pass_s_.contains(0)) {
     n_ = 0;
     n_left_ = 1;  // the plain pass is what all others are measured by
@@ -34,25 +34,25 @@ void DraftPace::choose() {
   if (best > 0) {
     n_ = best;
     n_left_ = kPasses;
-    rest_ = 2;
+    pause_ = 2;
   } else if (n_ > 0) {
     n_ = 0;
-    n_left_ = rest_;
-    rest_ = std::min(4 * rest_, kLongestRest);
-    is_behind_ = true;
+    n_left_ = pause_;
+    pause_ = std::min(4 * pause_, kMaxPause);
+    includes_prefill_ = true;
   } else {
     n_ = std::min(2, max_);
     n_left_ = 1;
   }
 }
 
-void DraftPace::note_draft(int n, double seconds) {
+void DraftSchedule::record_draft(int n, double seconds) {
   const double each = seconds / n;
-  if (!is_behind_) draft_s_ = mean(draft_s_ > 0 ? draft_s_ : each, each);
-  is_behind_ = false;
+  if (!includes_prefill_) draft_s_ = mean(draft_s_ > 0 ? draft_s_ : each, each);
+  includes_prefill_ = false;
 }
 
-void DraftPace::note_pass(int n_draft, int n_accepted, double seconds) {
+void DraftSchedule::record_pass(int n_draft, int n_accepted, double seconds) {
   const auto [known, is_new] = pass_s_.try_emplace(n_draft, seconds);
   if (!is_new) known->second = mean(known->second, seconds);
   for (int i = 0; i < std::min(n_accepted + 1, n_draft); ++i) {
@@ -61,9 +61,9 @@ void DraftPace::note_pass(int n_draft, int n_accepted, double seconds) {
   if (n_draft > 0 && n_accepted == 0) n_left_ = 0;  // a good time to choose again
 }
 
-double DraftPace::mean(double mean, double value) { return mean + kWeight * (value - mean); }
+double DraftSchedule::mean(double mean, double value) { return mean + kWeight * (value - mean); }
 
-double DraftPace::tokens_per_s(int n) const {
+double DraftSchedule::tokens_per_s(int n) const {
   const double accepted = std::min(accepted_, 0.999);
   // The first token that is rejected still gives one.
   const double tokens = (1 - std::pow(accepted, n + 1)) / (1 - accepted);
@@ -71,7 +71,7 @@ double DraftPace::tokens_per_s(int n) const {
 }
 
 // Seconds of a pass with n draft tokens: as measured, or in line with the nearest that were.
-double DraftPace::pass_s(int n) const {
+double DraftSchedule::pass_s(int n) const {
   const auto above = pass_s_.lower_bound(n);
   if (above != pass_s_.end() && above->first == n) return above->second;
   const auto below = std::prev(above);

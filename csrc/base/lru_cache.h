@@ -10,7 +10,7 @@ namespace gpt2edge {
 
 // Values stay where they are in memory until they are dropped.
 template <typename Key, typename Value>
-class RecentlyUsed {
+class LruCache {
  public:
   bool contains(const Key& key) const { return entries_.contains(key); }
 
