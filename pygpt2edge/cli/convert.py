@@ -23,8 +23,11 @@ if TYPE_CHECKING:
               help="Type of the matrices; norms, biases and positions stay f32.")  # fmt: skip
 @click.option("--allow-requantize", is_flag=True,
               help="Convert a GGUF that is quantized already; both errors add up.")  # fmt: skip
-@click.option("--scale-search", is_flag=True,
-              help="q8_0, q4_0: search the best scale of each block; slower, closer.")  # fmt: skip
+@click.option("--rounding", type=click.Choice(("search", "reference")), default="search",
+              show_default=True,
+              help="How scales are chosen: for the least error, or (q8_0, q4_0) as ggml does.")  # fmt: skip
+@click.option("--calibration", metavar="STATS", type=click.Path(),
+              help="Round by what `calibrate`, or llama.cpp's imatrix, found in a text.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace OUT if it exists.")
 @click.option("-t", "--threads", metavar="N", type=number(int, 1, MAX_THREADS),
               help="Threads that quantize.  [default: all CPUs]")  # fmt: skip
@@ -35,7 +38,8 @@ def command(
     out: str,
     type_: str,
     allow_requantize: bool,
-    scale_search: bool,
+    rounding: str,
+    calibration: str | None,
     force: bool,
     threads: int | None,
     revision: str | None,
@@ -68,7 +72,8 @@ def command(
             out,
             type_,
             allow_requantize=allow_requantize,
-            scale_search=scale_search,
+            rounding=rounding,
+            calibration=calibration,
             n_threads=threads,
             progress=progress,
             revision=revision,
