@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _HEAD, _EMBEDDING = "output.weight", "token_embd.weight"
-# Of the diagonal's mean, added to it: what a sample says too surely is believed a little less.
-_DAMPING = 0.01
+# Of the diagonal's mean, added to it: what a sample says too surely is believed a little less. A
+# head that is the embedding too is read in all directions alike: half of it counts so.
+_DAMPING, _HEAD_DAMPING = 0.01, 1.0
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,9 @@ class Calibration:
         moments = self._read(f"{name}.in_products", n_in, n_in) / np.float32(count)
         if mean is not None:  # the bias takes the mean's error: the rest is around it
             moments -= np.outer(mean, mean)
-        weights, matrix = _core.factor_second_moments(moments, _DAMPING)
+        weights, matrix = _core.factor_second_moments(
+            moments, _DAMPING if has_bias else _HEAD_DAMPING
+        )
         return RoundingGuide(weights, matrix, mean)
 
     def _read(self, name: str, n_rows: int, n_in: int) -> NDArray[np.float32]:

@@ -83,6 +83,7 @@ def convert(
     type: str = "q8_0",
     *,
     allow_requantize: bool = False,
+    embedding_type: str | None = None,
     rounding: str = "search",
     calibration: str | Path | None = None,
     n_threads: int | None = None,
@@ -97,6 +98,7 @@ def convert(
       out: the file to write; replaced if it exists. It appears only when it is whole.
       type: one of OUTPUT_TYPES, such as "q8_0" or "iq4_nl", for the matrices. Norms, biases and
         positions stay f32; a matrix whose rows do not divide into the type's blocks becomes f16.
+      embedding_type: of the embedding and the head, if another; they weigh most in small models.
       allow_requantize: convert from a GGUF that is quantized already.
       rounding: "search" finds the scales of each block that give the smallest squared error;
         "reference" makes q8_0 and q4_0 bit for bit as ggml's reference quantizers do.
@@ -121,13 +123,14 @@ def convert(
 
     started = time.monotonic()
     _check_rounding(rounding)
+    output_type(embedding_type or type)
     output_type(type)  # before a download of gigabytes
     out = Path(os.path.realpath(out))
     path, name = _locate(source, revision)
     statistics = None if calibration is None else Calibration(Path(calibration))
     checkpoint = open_checkpoint(path)
     name = checkpoint.carried_metadata.get("general.name", name)
-    plan = plan_conversion(checkpoint, type, allow_requantize, rounding)
+    plan = plan_conversion(checkpoint, type, allow_requantize, rounding, embedding_type)
     vocabulary = checkpoint.read_vocabulary()
     if path.is_file() and out.exists() and out.samefile(path):
         raise ValueError(f"{out}: is the source itself; give the output another name")

@@ -96,10 +96,15 @@ class ConversionPlan:
 
 
 def plan_conversion(
-    checkpoint: Checkpoint, type_name: str, allow_requantize: bool, rounding: str = "search"
+    checkpoint: Checkpoint,
+    type_name: str,
+    allow_requantize: bool,
+    rounding: str = "search",
+    embedding_type: str | None = None,
 ) -> ConversionPlan:
     """Chooses the types. Raises UnsupportedError for a quantized source without leave."""
     kind = output_type(type_name)
+    embedding_kind = output_type(embedding_type or type_name)
     if checkpoint.quantized_types and not allow_requantize:
         raise UnsupportedError(
             f"{checkpoint.path}: is quantized already ({', '.join(checkpoint.quantized_types)}), "
@@ -109,12 +114,13 @@ def plan_conversion(
     warnings = list(checkpoint.warnings)
     tensors = []
     for spec, source in checkpoint.tensors:
-        tensor_type = kind if spec.is_quantized else OUTPUT_TYPES["f32"]
+        wanted = kind if spec.layer >= 0 else embedding_kind
+        tensor_type = wanted if spec.is_quantized else OUTPUT_TYPES["f32"]
         if row_shape(spec.shape)[1] % tensor_type.block_size != 0:
             tensor_type = OUTPUT_TYPES["f16"]
             warnings.append(
                 f"{spec.gguf_name} is stored as f16: its rows of {spec.shape[1]} do not divide "
-                f"into blocks of {kind.block_size}"
+                f"into blocks of {wanted.block_size}"
             )
         n_scaled, scale = _query_scale(checkpoint, spec)
         tensors.append(TensorPlan(spec, source, tensor_type, n_scaled, scale, rounding))
