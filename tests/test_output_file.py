@@ -66,8 +66,8 @@ def test_disk_that_fills_up_while_writing(tmp_path, data, monkeypatch, failing_w
 
     quantize = gguf_writer.quantize_tensors
 
-    def fill_up(plans, n_threads):
-        for number, item in enumerate(quantize(plans, n_threads), 1):
+    def fill_up(*arguments):
+        for number, item in enumerate(quantize(*arguments), 1):
             if number == failing_write:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             yield item

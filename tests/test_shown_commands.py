@@ -108,7 +108,7 @@ def parse_and_stop(path: Path, arguments: list[str]) -> None:
 
 def check_python(words: list[str]) -> None:
     if words[0] == "-m":
-        assert words[1] in ("build", "pygpt2edge", "venv"), words
+        assert words[1] in ("build", "pygpt2edge", "pygpt2edge.config", "venv"), words
         return
     path, arguments = ROOT / words[0], words[1:]
     assert path.is_file(), f"{path} does not exist"

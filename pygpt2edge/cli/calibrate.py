@@ -20,7 +20,7 @@ from pygpt2edge.cli.output import note, print_json, progress_bar
                  "feedback."),
 )  # fmt: skip
 def command(run: Run, file: str, out: str, max_tokens: int, no_products: bool) -> None:
-    """Measure what goes into a model's matrices while it reads the text in FILE ("-": stdin).
+    """Measure the inputs of a model's matrices over a text.
 
     The model is an f32 or f16 file or a checkpoint with --type f32. `convert --calibration` rounds
     its weights by it, so that the outputs change little. The text should be of the kind that the

@@ -19,6 +19,7 @@ COMMANDS = [
     "generate",
     "suggest",
     "convert",
+    "calibrate",
     "inspect",
     "rank",
     "tokenize",
