@@ -276,6 +276,8 @@ class Session:
         """A copy of those that follow the last token: (n_vocab)."""
     def logits_after(self, n: int) -> NDArray[np.float32]:
         """The same after the first n tokens. Raises ValueError where they were not kept."""
+    def top_logprobs(self, chosen: int, n_top: int) -> tuple[float, list[tuple[int, float]]]:
+        """`top_logprobs` of the logits that follow the last token, without the copy."""
     def sample(self, sampler: Sampler, n: int | None = None) -> int:
         """sampler.sample(self.logits_after(n)), without the copy; n None means all tokens."""
     @property
@@ -555,9 +557,6 @@ class Suggester:
 
 def character_class(code: int) -> str:
     """ "letter", "mark", "number", "space" or "other": what kind of character a code point is."""
-
-def unicode_version() -> str:
-    """The version of Unicode that `character_class` is of, such as "14.0.0"."""
 
 def memory_estimate(
     path: str, n_ctx: int = 0, kv_type: str = "", n_threads: int = 0

@@ -6,6 +6,8 @@ argument ``ValueError``, and too little memory ``MemoryError``, as elsewhere in 
 
 from __future__ import annotations
 
+from importlib import import_module
+
 
 class Gpt2EdgeError(Exception):
     """The base of this package's own exceptions."""
@@ -25,3 +27,15 @@ class ContextLengthError(Gpt2EdgeError, ValueError):
 
 class MissingDependencyError(Gpt2EdgeError, ImportError):
     """A feature needs a package that is not installed; the message says which."""
+
+
+def require(package: str, what: str) -> None:
+    """Raises MissingDependencyError where a package that something needs was left out."""
+    try:
+        import_module(package)
+    except ImportError as error:
+        raise MissingDependencyError(not_installed(package, what)) from error
+
+
+def not_installed(package: str, what: str) -> str:
+    return f"{what} needs {package}, which is not installed: pip install {package}"

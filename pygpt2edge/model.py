@@ -171,8 +171,9 @@ class GPT2(LoadedModel):
         the context slides and its next window has begun within the prompt does each text compute
         the part in that window by itself.
 
-        >>> [text.seed for text in GPT2().generate("It is", n=3, seed=5, max_tokens=1)]
-        [5, 6, 7]
+        Examples:
+          >>> [text.seed for text in GPT2().generate("It is", n=3, seed=5, max_tokens=1)]
+          [5, 6, 7]
         """
         resolved_params = resolved("generate", params, options)
         if n is None and is_one_prompt(prompt):

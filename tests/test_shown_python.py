@@ -50,4 +50,5 @@ def test_examples_of_docstrings_run(capsys: pytest.CaptureFixture[str]) -> None:
     examples = [each for each in examples_of_docstrings() if each.examples]
     assert len(examples) >= 5
     for each in examples:
+        assert "Examples:\n" in (each.docstring or ""), f"{each.name}: the site needs the heading"
         assert doctest.DocTestRunner().run(each).failed == 0, capsys.readouterr().out

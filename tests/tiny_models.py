@@ -123,7 +123,9 @@ def byte_vocabulary(n_vocab: int) -> tuple[list[str], list[int]]:
     return tokens, types
 
 
-def write_gguf(path: Path, model: TinyModel, weights: Weights, type: str = "f32") -> Path:
+def write_gguf(
+    path: Path, model: TinyModel, weights: Weights, type: str = "f32", merges: tuple[str, ...] = ()
+) -> Path:
     """Writes the model with its matrices in `type`. Types this package does not write are made by
     the gguf package's own quantizers."""
     writer = gguf.GGUFWriter(path, "gpt2")
@@ -140,7 +142,7 @@ def write_gguf(path: Path, model: TinyModel, weights: Weights, type: str = "f32"
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(tokens)
     writer.add_token_types(types)
-    writer.add_token_merges([])
+    writer.add_token_merges(merges)
     writer.add_bos_token_id(model.n_vocab - 1)
     writer.add_eos_token_id(model.n_vocab - 1)
     quantized = gguf.GGMLQuantizationType[type.upper()]

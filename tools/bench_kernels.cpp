@@ -113,8 +113,8 @@ struct Activations {
   QuantizedRows quantized;
 };
 
-void bench_matmul(const Bench& bench, WeightForm form, const char* name, int n_in, int n_rows) {
-  const PanelLayout layout = panel_layout(form, n_in);
+void bench_matmul(const Bench& bench, TensorType type, const char* name, int n_in, int n_rows) {
+  const PanelLayout layout = panel_layout(type, n_in);
   const size_t target = n_rows >= kManyRows ? size_t{30} << 20 : size_t{300} << 20;
   const int n_panels = static_cast<int>(target / layout.panel_bytes) / kBlockPanels * kBlockPanels;
   const AlignedBuffer weights = draw_weights(layout, n_panels);
@@ -230,15 +230,19 @@ int main(int argc, char** argv) {
               "share");
   for (const int n_rows : rows) {
     for (const int width : {768, 1024, 1280, 1600, 3072, 6400}) {
-      bench_matmul(bench, WeightForm::kInt8, "matmul int8", width, n_rows);
-      bench_matmul(bench, WeightForm::kInt4, "matmul int4", width, n_rows);
+      bench_matmul(bench, TensorType::Q8_0, "matmul int8", width, n_rows);
+      bench_matmul(bench, TensorType::Q4_0, "matmul int4", width, n_rows);
+      bench_matmul(bench, TensorType::IQ4_NL, "matmul table4", width, n_rows);
       if (width % 256 == 0) {
-        bench_matmul(bench, WeightForm::kInt4Super, "matmul int4 super", width, n_rows);
-        bench_matmul(bench, WeightForm::kInt6Super, "matmul int6 super", width, n_rows);
+        bench_matmul(bench, TensorType::Q4_K, "matmul int4 super", width, n_rows);
+        bench_matmul(bench, TensorType::Q6_K, "matmul int6 super", width, n_rows);
+        bench_matmul(bench, TensorType::Q3_K, "matmul int3 super", width, n_rows);
+        bench_matmul(bench, TensorType::Q2_K, "matmul int2 super", width, n_rows);
+        bench_matmul(bench, TensorType::IQ4_XS, "matmul table4 super", width, n_rows);
       }
-      bench_matmul(bench, WeightForm::kF16, "matmul f16", width, n_rows);
-      bench_matmul(bench, WeightForm::kBF16, "matmul bf16", width, n_rows);
-      bench_matmul(bench, WeightForm::kF32, "matmul f32", width, n_rows);
+      bench_matmul(bench, TensorType::F16, "matmul f16", width, n_rows);
+      bench_matmul(bench, TensorType::BF16, "matmul bf16", width, n_rows);
+      bench_matmul(bench, TensorType::F32, "matmul f32", width, n_rows);
     }
     for (const int width : {768, 1024, 1280, 1600}) {
       bench_attention(bench, CacheType::kF16, "attention f16", width, n_rows);

@@ -33,7 +33,6 @@ HEADER = f"""\
 
 namespace gpt2edge::unicode_tables {{
 
-inline constexpr char kVersion[] = "{unicodedata.unidata_version}";
 inline constexpr uint32_t kLastCode = 0x{LAST_CODE:X};
 inline constexpr int kClassBits = {CLASS_BITS};
 inline constexpr uint32_t kClassMask = {(1 << CLASS_BITS) - 1};

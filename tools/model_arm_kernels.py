@@ -38,10 +38,11 @@ CORES = {
     ),
 }  # fmt: skip
 
-# form: bytes of a block of 16 rows. The last two are what the two before become for many rows.
+# form: bytes of a block of 16 rows. For many rows the others become Int8 or one of the last four.
 FORMS = {
-    "Int8": 544, "Int4": 288, "Int4Super": 296, "Int6Super": 424, "Int8Affine": 640,
-    "Int8Halves": 640,
+    "Int8": 544, "Int4": 288, "Int4Super": 296, "Int6Super": 424, "Int3Super": 232,
+    "Int2Super": 200, "Table4": 288, "Table4Super": 280, "Table4Halves": 384, "Int8Affine": 640,
+    "Int8Float": 576, "Int8Halves": 640, "Int8AffineHalves": 768,
 }  # fmt: skip
 BLOCK = 16 * 32
 

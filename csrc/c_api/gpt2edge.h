@@ -304,9 +304,9 @@ typedef struct gpt2edge_token_logprob {
   float logprob; /* natural logarithm */
 } gpt2edge_token_logprob;
 
-/* A step of a text. `text` is whole characters, followed by a null character that does not count.
- * It may be empty: what could be part of a stop string or of a character waits for the next token.
- * The last piece of a text may have no token. */
+/* A step of a text. `text` is whole characters, as far as the model writes UTF-8, followed by a
+ * null character that does not count. It may be empty: what could be part of a stop string or of a
+ * character waits for the next token. The last piece of a text may have no token. */
 typedef struct gpt2edge_piece {
   size_t size;
   const char* text;

@@ -7,8 +7,9 @@
 namespace gpt2edge::c_api {
 
 uintptr_t next_handle() {
-  static std::atomic<uintptr_t> last{1};
-  return last.fetch_add(2) + 2;
+  // Times an odd number: no two are equal, and small numbers and neighbours of a handle are none.
+  static std::atomic<uintptr_t> count{0};
+  return static_cast<uintptr_t>((count.fetch_add(1) + 1) * UINT64_C(0x9E3779B97F4A7C15));
 }
 
 void throw_bad_handle(const void* handle, const char* kind) {

@@ -16,7 +16,7 @@ class HandleError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// The next handle of any kind. Odd, so that none is the address of an object by chance.
+// The next handle of any kind.
 uintptr_t next_handle();
 [[noreturn]] void throw_bad_handle(const void* handle, const char* kind);
 

@@ -124,8 +124,9 @@ gpt2edge_status gpt2edge_text_open_tokens(gpt2edge_model* model, const int32_t* 
                                           gpt2edge_text** text) {
   return guarded([&] {
     auto& out = required(text, "the place for the text");
+    const auto loaded = Models::get(model);
     const auto tokens = array_of(prompt, n_prompt, "the prompt");
-    out = begun(*Models::get(model), {tokens.begin(), tokens.end()}, read_text_options(options));
+    out = begun(*loaded, {tokens.begin(), tokens.end()}, read_text_options(options));
   });
 }
 

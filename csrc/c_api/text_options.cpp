@@ -137,6 +137,10 @@ GivenTextOptions read_text_options(const gpt2edge_text_options* pointer) {
   out.text.ignore_eos = given.ignore_eos != 0;
   out.text.max_time = unless_none(given.max_time, "max_time");
   out.text.context_overflow = overflow_of(given.context_overflow);
+  if (given.keep < -1) {
+    throw std::invalid_argument(
+        message("keep is ", given.keep, "; give 0 or more, or -1 for the whole prompt"));
+  }
   out.keeps_prompt = given.keep == -1;
   out.text.keep = out.keeps_prompt ? 0 : given.keep;
   out.text.discard = unless_none(given.discard, "discard");

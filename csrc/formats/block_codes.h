@@ -9,15 +9,16 @@
 
 namespace gpt2edge {
 
-// 32 numbers of one row.
+// 32 numbers of one row. Scales and minima are those of numbers 0..15 and 16..31, which differ in
+// types with sub-blocks of 16 only.
 struct BlockCodes {
   int8_t code[32];
-  float scale[2];  // of numbers 0..15 and 16..31; different in Q6_K only
-  float min;
+  float scale[2], min[2];
   bool has_min;
-  // In the K types scale[h] is d * sub_scale[h] and min is -(dmin * sub_min).
-  uint16_t d, dmin;  // half floats
-  int8_t sub_scale[2], sub_min;
+  // In blocks of 256 numbers that have several scales, scale[h] is factor * sub_scale[h] and min[h]
+  // is -(min_factor * sub_min[h]). The K types' factors are the half floats d and dmin.
+  float factor, min_factor;
+  int8_t sub_scale[2], sub_min[2];
 };
 
 // Decodes numbers 32 b .. 32 b + 31 of a row of an integer type (Q...).

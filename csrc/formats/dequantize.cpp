@@ -25,7 +25,7 @@ void from_codes(const BlockCodes& block, float* out) {
   }
   // Adding a min of 0 would turn -0 into 0, which the reference does not.
   if (!block.has_min) return;
-  for (int i = 0; i < 32; ++i) out[i] += block.min;
+  for (int i = 0; i < 32; ++i) out[i] += block.min[i / 16];
 }
 
 }  // namespace

@@ -12,22 +12,25 @@
 //                     8 bits: [step s = 0..7][row r][j = 0..3]   the code of input 4s + j
 //                     4 bits: [step s = 0..3][row r][j = 0..3]   low half:  input 4s + j
 //                                                                high half: input 16 + 4s + j
-//                     6 bits: their low 4 bits likewise, then the high 2:
-//                             [half h = 0, 1][row r][j = 0..3]   bits 2s, 2s + 1: input 16h + 4s +
-//                             j
+//                     2 bits: [half h = 0, 1][row r][j = 0..3]   bits 2s, 2s + 1: input 16h + 4s +
+//                                                                j
+//                     6 bits: their low 4 bits like 4 bits, then the high 2 like 2 bits
+//                     3 bits: their low 2 bits like 2 bits, then the high bit:
+//                             [row r][j = 0..3]                  bit s: input 4s + j
 //
 // A unit is two blocks where scales are half floats, so that 64 bytes of scales come before the
 // codes they belong to; eight in the super forms, whose scales are
 //
 //                   [row r]           half floats: d
 //                   [row r]           half floats: dmin (zero when there are no minima)
-//                   [block][2][row r] bytes: the scale and the min, or the two halves' scales
+//                   [block][k][row r] bytes: scale and min, or the two halves' scales, or both,
+//                                     scales first
 //
-// and one block otherwise. Everything is aligned to 64 bytes, and a matrix is read from its first
-// byte to its last without a jump, which the hardware prefetcher follows. A 64-byte load has 4
-// inputs of each of 16 rows; 4 bytes of the activations, broadcast over the vector, are multiplied
-// by all of them: the operands of the dot instructions of x86 and Arm. The last panel is padded
-// with rows of zeros.
+// (in kTable4Super a float d and the scale), and one block otherwise. Everything is aligned to 64
+// bytes, and a matrix is read from its first byte to its last without a jump, which the hardware
+// prefetcher follows. A 64-byte load has 4 inputs of each of 16 rows; 4 bytes of the activations,
+// broadcast over the vector, are multiplied by all of them: the operands of the dot instructions of
+// x86 and Arm. The last panel is padded with rows of zeros.
 //
 // This header is included by kernel sources: plain structs and declarations only.
 #pragma once
@@ -64,6 +67,13 @@
 #define GPT2EDGE_PREFETCH_L2(p) __builtin_prefetch(p, 0, 2)
 #endif
 
+// GPT2EDGE_INLINE_LAMBDA: GPT2EDGE_INLINE for a lambda, written after its parameters.
+#if defined(_MSC_VER) && !defined(__clang__)
+#define GPT2EDGE_INLINE_LAMBDA
+#else
+#define GPT2EDGE_INLINE_LAMBDA __attribute__((always_inline))
+#endif
+
 // GPT2EDGE_UNROLL: before a short loop over arrays that must stay in registers, which compilers for
 // Arm achieve only for unrolled loops. On x86 it is not needed, and made decoding 5% slower.
 #if defined(__aarch64__) && defined(__clang__)
@@ -82,7 +92,10 @@ struct TwoSums {
 };
 
 constexpr int kPanelRows = 16;
-constexpr int kBlockInputs = 32;                         // inputs that share an activation scale
+constexpr int kBlockInputs = 32;  // inputs that share an activation scale
+// Bytes of a panel for a block whose codes became 8-bit ones, with two scales and two minima: the
+// most that a matmul's scratch has for one.
+constexpr size_t kUnpackedBlockBytes = 768;
 constexpr int kBlockPanels = kBlockInputs / kPanelRows;  // whose outputs are such a block
 
 // How a panel stores weights, and the value of each. Every file type maps to one of these without
@@ -92,11 +105,19 @@ enum class WeightForm : uint8_t {
   kF16,
   kBF16,
   kInt8,        // scale (f16, per 32) * code            Q8_0, Q5_0
-  kInt4,        // scale (f16, per 32) * (code - 8)      Q4_0
+  kInt4,        // scale (f16, per 32) * (code - 8)      Q4_0, TQ1_0, TQ2_0, Q1_0, Q2_0
   kInt8Affine,  // scale (f32, per 32) * code + min      Q4_1, Q5_1, Q5_K
   kInt4Super,   // d * scale * code - dmin * min         Q4_K: d, dmin f16 per 256, the rest u8 per
                 // 32
   kInt6Super,   // d * scale * (code - 32)               Q6_K: d f16 per 256, scale s8 per 16
+  kInt3Super,   // d * scale * (code - 4)                Q3_K: likewise
+  kInt2Super,   // d * scale * code - dmin * min         Q2_K: d, dmin f16 per 256, the rest u8 per
+                // 16
+  // Codes of four bits that choose from the type's table (formats/code_tables.h):
+  kTable4,        // scale (f16, per 32) * table[code]     IQ4_NL
+  kTable4Super,   // d * scale * table[code]               IQ4_XS, IQ3_S, IQ3_XXS, IQ2_XXS, IQ1_S:
+                  // d f32 per 256, scale s8 per 32
+  kTable4Halves,  // scale (f32, per 16) * table[code]     IQ2_XS, IQ2_S, IQ1_M, MXFP4, NVFP4
 };
 
 struct PanelLayout {
@@ -110,6 +131,7 @@ struct PanelLayout {
   size_t codes_offset;   // in a unit
   size_t code_bytes;     // of a block
   size_t unit_bytes;
+  const int8_t* table;  // that codes choose from; null in forms without
 };
 
 // A view of a packed matrix.
@@ -125,7 +147,7 @@ struct PackedMatrix {
 
 bool is_float(WeightForm form);
 WeightForm form_of(TensorType type);
-PanelLayout panel_layout(WeightForm form, int n_in);
+PanelLayout panel_layout(TensorType type, int n_in);
 // Bytes of MatmulArgs::scratch for rows of n_in inputs.
 size_t matmul_scratch(int n_in);
 int panel_count(int n_out);

@@ -59,7 +59,8 @@ class Plan {
 
   void add_matrix(const std::string& name, int n_out, int n_in) {
     const TensorInfo& tensor = checked(name, n_out, n_in);
-    const auto layout = kernels::panel_layout(kernels::form_of(tensor.type), n_in);
+    refuse_scale_of(name);
+    const auto layout = kernels::panel_layout(tensor.type, n_in);
     place(name, {&tensor, true, layout, n_out, n_in, bytes_},
           layout.panel_bytes * kernels::panel_count(n_out));
   }
@@ -89,6 +90,15 @@ class Plan {
                                 "]: the file is damaged or was converted wrongly"));
     }
     return tensor;
+  }
+
+  // Where a file has one, llama.cpp multiplies a matrix's outputs by it (as for NVFP4).
+  void refuse_scale_of(const std::string& name) {
+    const std::string scale = name.substr(0, name.rfind('.')) + ".scale";
+    if (file_.find_tensor(scale) == nullptr) return;
+    throw UnsupportedError(message(file_.path(), ": tensor ", scale, " scales ", name,
+                                   ", which this program does not do: convert the original model "
+                                   "to q8_0 or q4_0"));
   }
 
   static std::string text(const std::vector<uint64_t>& shape) {

@@ -23,17 +23,22 @@ namespace {
 using Floats = py::array_t<float, py::array::c_style>;
 using Bytes = py::array_t<uint8_t, py::array::c_style>;
 
+std::string lower_case(std::string name) {
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return name;
+}
+
 TensorType type_named(const std::string& name) {
-  std::string upper = name;
-  std::transform(upper.begin(), upper.end(), upper.begin(),
-                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-  for (uint32_t id = 0; id <= static_cast<uint32_t>(TensorType::BF16); ++id) {
+  std::string known;
+  for (uint32_t id = 0; id < kTypeIds; ++id) {
     const TypeTraits* traits = type_traits(id);
-    if (traits != nullptr && upper == traits->name) return static_cast<TensorType>(id);
+    if (traits == nullptr) continue;
+    const std::string its_name = lower_case(traits->name);
+    if (lower_case(name) == its_name) return static_cast<TensorType>(id);
+    known += (known.empty() ? "" : ", ") + its_name;
   }
-  throw py::value_error("no tensor type is named \"" + name +
-                        "\": expected f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_k, q5_k or "
-                        "q6_k");
+  throw py::value_error("no tensor type is named \"" + name + "\": expected one of " + known);
 }
 
 GgufFile open_file(const std::filesystem::path& path) {

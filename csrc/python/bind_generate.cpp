@@ -56,14 +56,6 @@ void bind_sampler(py::module_& m) {
   m.def("random_uniform", &random_uniform, py::arg("seed"), py::arg("draw"), py::arg("stream") = 0);
 }
 
-std::pair<float, std::vector<std::pair<int32_t, float>>> top_logprobs(const LogitsArray& logits,
-                                                                      int32_t chosen, int n_top) {
-  const TopLogprobs result = log_softmax_top(view(logits), chosen, n_top);
-  std::vector<std::pair<int32_t, float>> top;
-  for (const TokenLogprob& t : result.top) top.emplace_back(t.token, t.logprob);
-  return {result.chosen, std::move(top)};
-}
-
 std::vector<std::string> as_strings(const std::vector<py::bytes>& list) {
   return {list.begin(), list.end()};
 }
@@ -90,11 +82,22 @@ void bind_stop_matcher(py::module_& m) {
 
 }  // namespace
 
+TopOfRow top_logprobs(const Logits& logits, int32_t chosen, int n_top) {
+  const TopLogprobs result = log_softmax_top(logits.all, chosen, n_top);
+  std::vector<std::pair<int32_t, float>> top;
+  for (const TokenLogprob& t : result.top) top.emplace_back(t.token, t.logprob);
+  return {result.chosen, std::move(top)};
+}
+
 void bind_generate(py::module_& m) {
   bind_sampler(m);
   bind_stop_matcher(m);
-  m.def("top_logprobs", &top_logprobs, py::arg("logits").noconvert(), py::arg("chosen"),
-        py::arg("n_top"));
+  m.def(
+      "top_logprobs",
+      [](const LogitsArray& logits, int32_t chosen, int n_top) {
+        return top_logprobs({view(logits)}, chosen, n_top);
+      },
+      py::arg("logits").noconvert(), py::arg("chosen"), py::arg("n_top"));
 }
 
 }  // namespace gpt2edge::python

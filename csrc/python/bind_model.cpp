@@ -61,6 +61,7 @@ Logits logits_of(const Sequence& sequence, std::optional<int> n) {
 }
 
 py::array_t<float> logits_after(const Sequence& sequence, std::optional<int> n) {
+  require_numpy();
   const auto logits = logits_of(sequence, n).all;
   return py::array_t<float>(static_cast<py::ssize_t>(logits.size()), logits.data());
 }
@@ -72,6 +73,7 @@ void append(Sequence& sequence, const Tokens& tokens, int n_logits) {
 }
 
 py::array_t<float> append_all_logits(Sequence& sequence, const Tokens& tokens) {
+  require_numpy();
   const auto n_rows = static_cast<py::ssize_t>(tokens.size());
   py::array_t<float> logits({n_rows, py::ssize_t{sequence.model().config().n_vocab}});
   const Sequence::Part part{&sequence, tokens, 1, logits.mutable_data()};
@@ -164,6 +166,10 @@ Interrupt check_signals() {
   };
 }
 
+void require_numpy() {
+  py::module_::import("pygpt2edge.errors").attr("require")("numpy", "an array of numbers");
+}
+
 kernels::CacheType cache_type(const std::string& name) {
   for (const auto& [known, type] : kCacheTypes) {
     if (name == known) return type;
@@ -215,6 +221,12 @@ void bind_model(py::module_& m) {
       .def_property_readonly(
           "logits", [](const Sequence& sequence) { return logits_after(sequence, std::nullopt); })
       .def("logits_after", &logits_after, py::arg("n"))
+      .def(
+          "top_logprobs",
+          [](const Sequence& sequence, int32_t chosen, int n_top) {
+            return top_logprobs(logits_of(sequence, std::nullopt), chosen, n_top);
+          },
+          py::arg("chosen"), py::arg("n_top"))
       // The GIL stays held, as by Sampler.sample.
       .def(
           "sample",

@@ -46,8 +46,9 @@ void clear(Suggester& suggester) {
 
 void bind_suggest(py::module_& m) {
   py::class_<Suggester>(m, "Suggester")
-      .def(py::init(&make_suggester), py::arg("model"), py::arg("tokenizer"), py::arg("n_ctx"),
-           py::arg("kv_type"), py::arg("max_passes"))
+      .def(py::init(&make_suggester), py::arg("model").none(false),
+           py::arg("tokenizer").none(false), py::arg("n_ctx"), py::arg("kv_type"),
+           py::arg("max_passes"))
       .def("suggest", &suggest, py::arg("text"), py::arg("k"))
       .def("clear", &clear);
 }

@@ -101,7 +101,7 @@ void bind_tokenizer_tables(py::module_& m) {
 void bind_tokenizer(py::module_& m) {
   bind_tokenizer_tables(m);
   py::class_<Tokenizer, std::shared_ptr<Tokenizer>>(m, "Tokenizer")
-      .def(py::init<std::shared_ptr<TokenizerTables>>(), py::arg("tables"),
+      .def(py::init<std::shared_ptr<TokenizerTables>>(), py::arg("tables").none(false),
            py::call_guard<py::gil_scoped_release>())
       .def("encode", &encode, py::arg("text"), py::arg("allow_special") = false);
 }

@@ -1,4 +1,4 @@
-// The core's idea of characters, to be compared with Python's.
+// The core's idea of characters, to be compared with tiktoken's.
 #include "python/bindings.h"
 #include "tokenize/unicode_classes.h"
 
@@ -25,9 +25,6 @@ const char* class_name(uint32_t code) {
 
 }  // namespace
 
-void bind_unicode(py::module_& m) {
-  m.def("character_class", &class_name, py::arg("code"));
-  m.def("unicode_version", &unicode_version);
-}
+void bind_unicode(py::module_& m) { m.def("character_class", &class_name, py::arg("code")); }
 
 }  // namespace gpt2edge::python

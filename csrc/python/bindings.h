@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "generate/window.h"
@@ -21,6 +22,13 @@ Interrupt check_signals();
 
 // By their names: "int8", "f16", "f32". Raises ValueError for another.
 kernels::CacheType cache_type(const std::string& name);
+
+// The log-probability of a token, and the most likely tokens with theirs.
+using TopOfRow = std::pair<float, std::vector<std::pair<int32_t, float>>>;
+TopOfRow top_logprobs(const Logits& logits, int32_t chosen, int n_top);
+
+// What returns arrays calls it. Raises MissingDependencyError where numpy was left out.
+void require_numpy();
 
 // One noun each: bind_<noun>.cpp.
 void bind_formats(pybind11::module_& m);

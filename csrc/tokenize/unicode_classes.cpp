@@ -40,6 +40,4 @@ CharacterClass detail::class_by_table(char32_t code) {
   return code < kBasicPlane ? basic[code] : class_by_search(code);
 }
 
-const char* unicode_version() { return unicode_tables::kVersion; }
-
 }  // namespace gpt2edge

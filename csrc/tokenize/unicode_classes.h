@@ -31,7 +31,4 @@ inline CharacterClass character_class(char32_t code) {
   return code < 0x80 ? detail::ascii_class(code) : detail::class_by_table(code);
 }
 
-// The version of Unicode that this is of, such as "14.0.0".
-const char* unicode_version();
-
 }  // namespace gpt2edge

@@ -5,7 +5,6 @@
 
 namespace gpt2edge::unicode_tables {
 
-inline constexpr char kVersion[] = "16.0.0";
 inline constexpr uint32_t kLastCode = 0x10FFFF;
 inline constexpr int kClassBits = 3;
 inline constexpr uint32_t kClassMask = 7;

@@ -12,7 +12,12 @@ from functools import partial
 from importlib import import_module
 from typing import NoReturn
 
-import click
+try:
+    import click
+except ModuleNotFoundError:
+    sys.exit(
+        "pygpt2edge: error: the command line needs click, which is not installed: pip install click"
+    )
 
 from pygpt2edge import __version__
 from pygpt2edge.cli import output

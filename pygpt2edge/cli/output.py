@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 import click
 
-from pygpt2edge.errors import Gpt2EdgeError
+from pygpt2edge.errors import Gpt2EdgeError, not_installed
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 
@@ -41,7 +41,7 @@ def exit_status(command: Callable[[], int | None]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("pygpt2edge: interrupted", err=True)
         return INTERRUPTED
-    except (Gpt2EdgeError, OSError, ValueError, MemoryError) as error:
+    except (Gpt2EdgeError, OSError, ValueError, MemoryError, ModuleNotFoundError) as error:
         if os.environ.get("PYGPT2EDGE_DEBUG", "") not in ("", "0"):
             raise
         return _failed(explain(error))
@@ -64,6 +64,8 @@ def explain(error: BaseException) -> str:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     elif isinstance(error, MemoryError):
         text = str(error) or "not enough memory"
+    elif isinstance(error, ModuleNotFoundError) and error.name is not None:
+        text = not_installed(error.name.split(".")[0], "this command")
     else:
         text = str(error) or type(error).__name__
     return " ".join(text.splitlines())

@@ -32,7 +32,7 @@ def cflags() -> str:
 
 
 def libs() -> str:
-    """The options that link a program with the shared library, with its path for run time."""
+    """The options that link a program with the shared library, and let it find that at run time."""
     folder = _quoted(library_dir())
     found_at_run_time = "" if sys.platform == "win32" else f" -Wl,-rpath,{folder}"
     return f"-L{folder} -lgpt2edge{found_at_run_time}"

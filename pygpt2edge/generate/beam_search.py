@@ -150,7 +150,7 @@ class BeamSearch:
         found = [
             (-(beam.logprob + logprob), token, rank)
             for rank, beam in enumerate(self._beams)
-            for token, logprob in _core.top_logprobs(beam.session.logits, 0, n)[1]
+            for token, logprob in beam.session.top_logprobs(0, n)[1]
         ]
         best = heapq.nsmallest(n, found)
         return [(self._beams[rank], token, -loss) for loss, token, rank in best]

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pygpt2edge import _core
 from pygpt2edge.errors import ContextLengthError
 from pygpt2edge.generate.common_prefix import n_common
 from pygpt2edge.inspect.scoring import logprobs
@@ -103,10 +102,7 @@ def _scores(
     """How probable each token of each end is, after a context that all share."""
     shared = model.session()
     shared.append(context)
-    logits = shared.logits
-    first = {
-        token: _core.top_logprobs(logits, token, 0)[0] for token in {end[0] for end in ends if end}
-    }
+    first = {token: shared.top_logprobs(token, 0)[0] for token in {end[0] for end in ends if end}}
     parts = ((shared.fork(), end[:-1], end[1:]) for end in ends)
     for end, rest in zip(ends, logprobs(parts), strict=True):
         yield [first[end[0]], *rest] if end else []

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pygpt2edge import _core
+from pygpt2edge.errors import require
 from pygpt2edge.loaded_model import LoadedModel
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ Part = tuple[_core.Session, Sequence[int], Sequence[int]]
 
 def score(model: LoadedModel, text: str | Sequence[int]) -> NDArray[np.float32]:
     """See `GPT2.score`."""
+    require("numpy", "an array of numbers")
     import numpy as np  # so late: what ranks texts needs none
 
     tokens = model.encoded(text)

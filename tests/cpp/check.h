@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 
 namespace check {
 inline std::atomic<int> n_checks = 0;
@@ -17,6 +18,18 @@ inline bool that(bool holds, const char* what, const char* file, int line) {
 
 // Under emulation a program takes a hundred times as long: there it looks at fewer cases.
 inline bool is_quick() { return std::getenv("CHECK_QUICK") != nullptr; }
+
+// Whether an action throws that kind of error, and no other.
+template <typename Error, typename Action>
+bool throws(const Action& action) {
+  try {
+    action();
+  } catch (const Error&) {
+    return true;
+  } catch (const std::exception&) {
+  }
+  return false;
+}
 
 inline int done() {
   std::printf("%d passed, %d failed\n", n_checks.load() - n_failures.load(), n_failures.load());

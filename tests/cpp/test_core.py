@@ -51,6 +51,12 @@ def test_reading_program_says_what_it_accepts(build: Path, tmp_path: Path) -> No
     assert said == f"{demo}: accepted\n{tmp_path / 'bad.gguf'}: refused\n"
 
 
+def test_tokenizing_program_says_how_many_tokens_there_are(build: Path, tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(b" the new york city \xff")
+    said = run(build / "tests" / "cpp" / "fuzz_tokenizer", tmp_path / "text")
+    assert said == f"{tmp_path / 'text'}: 7 tokens\n"
+
+
 @pytest.mark.skipif(shutil.which("nm") is None, reason="needs nm of binutils")
 def test_each_kernel_object_exports_its_table_and_nothing_else(build: Path) -> None:
     objects = list(build.glob("csrc/CMakeFiles/kernels_*.dir/**/*.o"))

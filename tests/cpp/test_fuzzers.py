@@ -1,5 +1,5 @@
-"""The fuzzer of the GGUF reader builds, and finds nothing in a few seconds. Needs Clang and its
-runtime libraries (Debian: clang and libclang-rt-dev)."""
+"""The fuzzers build, and find nothing in a few seconds. Needs Clang and its runtime libraries
+(Debian: clang and libclang-rt-dev)."""
 
 from __future__ import annotations
 
@@ -59,21 +59,41 @@ def seed(path: Path) -> None:
     writer.close()
 
 
-def test_gguf_fuzzer_finds_nothing(tmp_path: Path) -> None:
-    skip_without_fuzzer(tmp_path)
-    build, corpus = tmp_path / "build", tmp_path / "corpus"
-    configured = configure(build, "clang++")
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("fuzz")
+    skip_without_fuzzer(folder)
+    configured = configure(folder / "build", "clang++")
     assert configured.returncode == 0, configured.stderr
-    built = run("cmake", "--build", build, "--target", "fuzz_gguf")
+    return folder / "build"
+
+
+def fuzz(build: Path, name: str, folder: Path, longest: int) -> None:
+    """Builds a fuzzer and runs it, from the inputs in `folder`/corpus on."""
+    built = run("cmake", "--build", build, "--target", name)
     assert built.returncode == 0, built.stdout
-    corpus.mkdir()
-    seed(corpus / "sound.gguf")
-    size = (corpus / "sound.gguf").stat().st_size
-    options = ["-seed=1", f"-max_total_time={SECONDS}", f"-max_len={2 * size}"]
-    fuzzer = build / "tests" / "cpp" / "fuzz_gguf"
-    done = run(fuzzer, *options, f"-artifact_prefix={tmp_path}/", corpus, TMPDIR=str(tmp_path))
+    options = ["-seed=1", f"-max_total_time={SECONDS}", f"-max_len={longest}"]
+    options.append(f"-artifact_prefix={folder}/")
+    fuzzer = build / "tests" / "cpp" / name
+    done = run(fuzzer, *options, folder / "corpus", TMPDIR=str(folder))
     assert done.returncode == 0, done.stderr
     assert re.search(r"^Done [1-9]\d* runs", done.stderr, re.M), done.stderr
+
+
+def test_gguf_fuzzer_finds_nothing(build: Path, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    seed(corpus / "sound.gguf")
+    fuzz(build, "fuzz_gguf", tmp_path, 2 * (corpus / "sound.gguf").stat().st_size)
+
+
+def test_tokenizer_fuzzer_finds_nothing(build: Path, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    (corpus / "text").write_bytes(
+        "the new york city we'll\u3000 <|end|> \u00e9".encode() + b"\xe2\x80"
+    )
+    fuzz(build, "fuzz_tokenizer", tmp_path, 500)
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")

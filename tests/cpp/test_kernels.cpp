@@ -50,7 +50,7 @@ struct Matrix {
   const std::byte* row(int r) const { return bytes.data() + row_size() * static_cast<size_t>(r); }
 };
 
-// Offsets, in a block, of the half floats that must be ordinary numbers.
+// Where a block has its half floats, which must be ordinary numbers.
 std::vector<size_t> half_offsets(TensorType type) {
   switch (type) {
     case TensorType::Q4_1:
@@ -58,10 +58,33 @@ std::vector<size_t> half_offsets(TensorType type) {
     case TensorType::Q4_K:
     case TensorType::Q5_K:
       return {0, 2};
+    case TensorType::Q2_K:
+      return {80, 82};
+    case TensorType::Q3_K:
+      return {108};
     case TensorType::Q6_K:
       return {208};
+    case TensorType::TQ1_0:
+      return {52};
+    case TensorType::TQ2_0:
+      return {64};
+    case TensorType::IQ1_M:
+    case TensorType::MXFP4:
+    case TensorType::NVFP4:
+      return {};
     default:
       return {0};
+  }
+}
+
+// And what else is not a code.
+void draw_other_scales(TensorType type, std::byte* block) {
+  if (type == TensorType::MXFP4) block[0] = static_cast<std::byte>(118 + generator() % 8);
+  if (type != TensorType::IQ1_M) return;
+  const uint16_t d = float_to_half(uniform(-2, 2) * 0.02f);
+  for (int part = 0; part < 4; ++part) {  // four bits each, the top ones of every other byte
+    std::byte& high = block[49 + 2 * part];
+    high = (high & std::byte{15}) | static_cast<std::byte>((d >> 4 * part & 15) << 4);
   }
 }
 
@@ -86,6 +109,7 @@ Matrix random_matrix(TensorType type, int n_out, int n_in) {
       const uint16_t bits = type == TensorType::BF16 ? float_to_bfloat16(x) : float_to_half(x);
       std::memcpy(&m.bytes[i + offset], &bits, 2);
     }
+    draw_other_scales(type, &m.bytes[i]);
   }
   return m;
 }
@@ -97,7 +121,7 @@ struct Packed {
 
 Packed pack(const Matrix& m, int code_bias) {
   Packed p;
-  const PanelLayout layout = panel_layout(form_of(m.type), m.n_in);
+  const PanelLayout layout = panel_layout(m.type, m.n_in);
   const int n_panels = panel_count(m.n_out);
   p.storage.resize(layout.panel_bytes * static_cast<size_t>(n_panels) + 64);
   auto* base = p.storage.data();
@@ -161,8 +185,12 @@ DecodedBlock decode_simple(TensorType type, const std::byte* block) {
     std::memcpy(&fifth, rest, 4);
     rest += 4;
   }
+  constexpr int kTable[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                              1,    13,   25,  38,  53,  69,  89,  113};
   for (int i = 0; i < 32; ++i) {
-    if (type == TensorType::Q8_0) {
+    if (type == TensorType::IQ4_NL) {
+      d.code[i] = kTable[byte_at(rest + i % 16) >> (i / 16 * 4) & 15];
+    } else if (type == TensorType::Q8_0) {
       d.code[i] = static_cast<int8_t>(byte_at(rest + i));
     } else {
       const int nibble = byte_at(rest + i % 16) >> (i / 16 * 4) & 15;
@@ -311,7 +339,7 @@ void test_matmuls(const KernelTable& table) {
   for (const TensorType type : {F32, F16, BF16}) {
     for (const int n_rows : {1, 2, 3, 5, 8, 9}) test_matmul(table, type, 33, 50, n_rows);
   }
-  for (const TensorType type : {Q8_0, Q4_0, Q5_0, Q4_1, Q5_1}) {
+  for (const TensorType type : {Q8_0, Q4_0, Q5_0, Q4_1, Q5_1, IQ4_NL}) {
     for (const int n_rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 17}) {
       test_matmul(table, type, 40, 96, n_rows);
     }
@@ -387,12 +415,14 @@ void test_maxima(const KernelTable& table) {
   }
 }
 
-// The K types have no short naive form: the scalar table is their oracle, and their sum is checked
-// against the dequantized weights.
-void test_k_types(const KernelTable& table, int n_rows) {
+// Types with scales of scales have no short naive form: the scalar table is their oracle, and their
+// sum is checked against the dequantized weights.
+void test_nested_types(const KernelTable& table, int n_rows) {
   using enum TensorType;
-  for (const TensorType type : {Q4_K, Q5_K, Q6_K}) {
-    const int n_in = 512, n_out = 40;
+  for (const TensorType type : {Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS, IQ2_S,
+                                IQ3_XXS, IQ3_S, IQ4_XS, TQ1_0, TQ2_0, MXFP4, NVFP4, Q1_0, Q2_0}) {
+    // Blocks of 32 may be odd in number.
+    const int n_in = type == MXFP4 ? 96 : type == NVFP4 || type == Q2_0 ? 192 : 512, n_out = 40;
     const Matrix m = random_matrix(type, n_out, n_in);
     Activations a(n_rows, n_in);
     const auto stride = static_cast<size_t>(a.stride);
@@ -712,7 +742,7 @@ int main() {
     test_matmul_to_codes(*table, Epilogue::kBias);
     test_matmul_to_codes(*table, Epilogue::kGeluTanh);
     test_maxima(*table);
-    for (const int n_rows : {1, 5, 13, 32, 38}) test_k_types(*table, n_rows);
+    for (const int n_rows : {1, 5, 13, 32, 38}) test_nested_types(*table, n_rows);
     test_elementary(*table);
     test_layer_norm(*table);
     test_limits(*table);

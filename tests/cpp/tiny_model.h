@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "check.h"
 #include "formats/gguf.h"
 #include "formats/tokenizer_tables.h"
 #include "generate/sequence.h"
@@ -207,15 +208,6 @@ inline std::vector<float> fresh_logits(const std::shared_ptr<Model>& model,
   return copy_of(sequence.logits_after(sequence.length()).all);
 }
 
-template <typename Error, typename Action>
-bool throws(const Action& action) {
-  try {
-    action();
-  } catch (const Error&) {
-    return true;
-  } catch (const std::exception&) {
-  }
-  return false;
-}
+using check::throws;
 
 }  // namespace gpt2edge::test

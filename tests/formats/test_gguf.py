@@ -17,7 +17,7 @@ from pygpt2edge import FormatError, UnsupportedError, _core
 
 MODEL = MODELS["narrow-heads"]
 QUANTIZABLE = ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"]
-SUPER_BLOCKS = ["Q4_K", "Q5_K", "Q6_K"]
+SUPER_BLOCKS = ["Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ3_S", "IQ4_XS"]
 
 Fill = Callable[[GGUFWriter], None]
 

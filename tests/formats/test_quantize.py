@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from pygpt2edge import _core
 
-READABLE = ["F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"]
+READABLE = ["F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K",
+            "Q6_K", "IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ4_NL",
+            "IQ4_XS", "TQ1_0", "TQ2_0", "MXFP4", "NVFP4"]  # fmt: skip
 WRITABLE = ["f16", "bf16", "q8_0", "q4_0"]
 LARGEST_HALF = 65504.0
 
@@ -127,6 +129,20 @@ def test_dequantizes_as_the_reference(type: str) -> None:
     assert np.array_equal(found, expected, equal_nan=True)
 
 
+def test_types_of_one_and_two_bits() -> None:
+    """Which the reference does not dequantize: 128 signs or 64 codes -1 .. 2, and a half float."""
+    random = np.random.default_rng(6)
+    scales = random.standard_normal((5, 4, 1)).astype(np.float16)
+    bits = random.integers(0, 256, (5, 4, 16), dtype=np.uint8)
+    blocks = np.concatenate([scales.view(np.uint8), bits], axis=2).reshape(5, -1)
+    signs = np.unpackbits(bits, axis=2, bitorder="little")
+    expected = scales.astype(np.float32) * (2 * signs.astype(np.float32) - 1)
+    assert np.array_equal(_core.dequantize(blocks, "q1_0", 512), expected.reshape(5, 512))
+    codes = bits[..., None] >> np.array([0, 2, 4, 6], np.uint8) & 3
+    expected = scales.astype(np.float32) * (codes.reshape(5, 4, 64).astype(np.float32) - 1)
+    assert np.array_equal(_core.dequantize(blocks, "q2_0", 256), expected.reshape(5, 256))
+
+
 def block_errors(values: NDArray[np.float32], blocks: NDArray[np.uint8], type: str) -> NDArray[Any]:
     """The sum of squared errors of each block of 32."""
     restored = _core.dequantize(blocks, type, values.shape[1]).astype(np.float64)
@@ -213,7 +229,7 @@ def test_wrong_arguments() -> None:
     values = np.zeros((2, 40), np.float32)
     with pytest.raises(ValueError, match="rows have 40 numbers, expected a multiple of 32"):
         _core.quantize(values, "q8_0")
-    with pytest.raises(ValueError, match='named "q9": expected f32'):
+    with pytest.raises(ValueError, match='named "q9": expected one of f32, f16'):
         _core.quantize(values, "q9")
     with pytest.raises(ValueError, match="choose f32, f16, bf16, q8_0 or q4_0"):
         _core.quantize(np.zeros((1, 256), np.float32), "q6_k")

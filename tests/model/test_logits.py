@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import gguf
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tiny_models import MODELS, TinyModel, draw_weights, some_tokens, write_gguf
+from small_logits import dequantized_copy, logits_of
+from tiny_models import MODELS, draw_weights, some_tokens, write_gguf
 
 from pygpt2edge import _core
 
@@ -16,10 +16,6 @@ GOLDEN = Path(__file__).parents[1] / "data" / "model"
 TYPES = ["f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q4_k", "q5_k", "q6_k"]
 
 NAMES = [pytest.param(n, marks=pytest.mark.slow) if n == "xl-width" else n for n in MODELS]
-
-
-def logits_of(path: Path, tokens: NDArray[np.int32], kv_type: str = "f32") -> NDArray[np.float32]:
-    return _core.Session(_core.Model(str(path), 2), 0, kv_type).append_all_logits(tokens)
 
 
 def kl_divergence(reference: NDArray[np.float32], other: NDArray[np.float32]) -> float:
@@ -49,20 +45,6 @@ def test_an_int8_cache_costs_little(name: str, tmp_path: Path) -> None:
     tokens = some_tokens(model, min(model.n_ctx, 100))
     exact = logits_of(path, tokens, "f32")
     assert 0 < kl_divergence(exact, logits_of(path, tokens, "int8")) < 2e-3
-
-
-def dequantized_copy(path: Path, copy: Path, model: TinyModel) -> Path:
-    """An f32 file of the numbers that a quantized one stands for."""
-    weights = draw_weights(model)
-    file = _core.GgufFile(str(path))
-    names = {tensor.name: tensor.shape for tensor in file.tensors}
-    restored = {n: file.read_rows(n, 0, s[0] if len(s) == 2 else 1) for n, s in names.items()}
-    write_gguf(copy, model, weights)  # the metadata; then every matrix in place
-    reader = gguf.GGUFReader(copy, "r+")
-    for tensor in reader.tensors:
-        tensor.data[...] = restored[tensor.name].reshape(tensor.data.shape)
-    reader.data.flush()
-    return copy
 
 
 @pytest.mark.parametrize("type", TYPES)

@@ -1,32 +1,34 @@
-"""The core's classes of characters, and those that Python has."""
+"""The core's classes of characters are those that tiktoken's regular expressions have."""
 
 from __future__ import annotations
 
 import sys
-import unicodedata
 
-import pytest
+import tiktoken
 
 from pygpt2edge import _core
 
-SAME_VERSION = pytest.mark.skipif(
-    unicodedata.unidata_version != _core.unicode_version(),
-    reason=f"the core has Unicode {_core.unicode_version()}, this Python has "
-    f"{unicodedata.unidata_version}",
-)
-NAMES = {"L": "letter", "M": "mark", "N": "number"}
+CLASSES = {"letter": r"\p{L}", "mark": r"\p{M}", "number": r"\p{N}", "space": r"\s"}
 
 
-@SAME_VERSION
+def having(expression: str) -> set[int]:
+    """The code points that have a class: text that a pattern does not match leaves no tokens."""
+    encoding = tiktoken.Encoding(
+        "class",
+        pat_str=expression,
+        mergeable_ranks={bytes([b]): b for b in range(256)},
+        special_tokens={},
+    )
+    codes = (code for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000)
+    return {code for code in codes if encoding.encode_ordinary(chr(code))}
+
+
 def test_all_code_points() -> None:
+    expected = {name: having(expression) for name, expression in CLASSES.items()}
+    found: dict[str, set[int]] = {name: set() for name in [*CLASSES, "other"]}
     for code in range(sys.maxunicode + 1):
-        character = chr(code)
-        # Python counts the separators of files, groups, records and units as space.
-        is_space = character.isspace() and not "\x1c" <= character <= "\x1f"
-        category = unicodedata.category(character)[0]
-        found = _core.character_class(code)
-        assert found == ("space" if is_space else NAMES.get(category, "other")), hex(code)
-        assert (found in ("letter", "number")) == character.isalnum(), hex(code)
+        found[_core.character_class(code)].add(code)
+    assert {name: found[name] for name in CLASSES} == expected
 
 
 def test_what_is_no_code_point() -> None:

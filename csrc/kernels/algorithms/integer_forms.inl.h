@@ -11,24 +11,35 @@ namespace {
 // panel, and to the activations of the rows.
 struct Block {
   const uint8_t *unit, *scales, *codes;
-  size_t panel_bytes;  // to the same block of the next panel
-  const int8_t* x;     // [step][T][4]
+  const uint8_t* table;  // of the codes, with code_bias added
+  size_t panel_bytes;    // to the same block of the next panel
+  const int8_t* x;       // [step][T][4]
   const float* x_scales;
   const int32_t *sums, *starts8, *starts4;
   const float* scaled_sums;
 };
 
+// A layout's table with code_bias added, where it has one.
+struct CodeTable {
+  explicit GPT2EDGE_INLINE CodeTable(const PanelLayout& layout) {
+    if (layout.table == nullptr) return;
+    for (int i = 0; i < 16; ++i) code[i] = static_cast<uint8_t>(layout.table[i] + Isa::kCodeBias);
+  }
+  uint8_t code[16];
+};
+
 // ---- codes ----
 
-// load() is load s of those that cover a part of a block: `low` are the codes of the part's step s
-// and, where two codes share a byte, `high` those of the step kHighStep further on.
+// load() is load s of those that cover a part of a block, for the panel at `at`: `low` are the
+// codes of the part's step s and, where two codes share a byte, `high` those of the step kHighStep
+// further on.
 struct Codes8 {
   using Bits = Isa::Bits8;
   static constexpr size_t kBytes = 512;  // of a block
   static constexpr int kHighStep = 0;
   template <typename Rows, int Part, typename Codes>
-  static GPT2EDGE_INLINE void load(const uint8_t* block, int s, Codes& low, Codes&) {
-    low = Rows::load(block + 64 * (4 * Part + s));
+  static GPT2EDGE_INLINE void load(const Block& block, size_t at, int s, Codes& low, Codes&) {
+    low = Rows::load(block.codes + at + 64 * (4 * Part + s));
   }
 };
 
@@ -37,8 +48,60 @@ struct Codes4 {
   static constexpr size_t kBytes = 256;
   static constexpr int kHighStep = 4;
   template <typename Rows, int Part, typename Codes>
-  static GPT2EDGE_INLINE void load(const uint8_t* block, int s, Codes& low, Codes& high) {
-    Rows::load(block + 64 * s, low, high);
+  static GPT2EDGE_INLINE void load(const Block& block, size_t at, int s, Codes& low, Codes& high) {
+    Rows::load(block.codes + at + 64 * s, low, high);
+  }
+};
+
+// Codes of four bits that are indices into the type's table.
+struct TableCodes4 {
+  using Bits = Isa::TableBits4;
+  static constexpr size_t kBytes = 256;
+  static constexpr int kHighStep = 4;
+  template <typename Rows, int Part, typename Codes>
+  static GPT2EDGE_INLINE void load(const Block& block, size_t at, int s, Codes& low, Codes& high) {
+    Rows::load(block.codes + at + 64 * s, low, high, Isa::load_table(block.table));
+  }
+};
+
+// The same, a half of the block at a time.
+struct TableCodes4Halves {
+  using Bits = Isa::TableBits4;
+  static constexpr size_t kBytes = 256;
+  static constexpr int kHighStep = 0;
+  template <typename Rows, int Part, typename Codes>
+  static GPT2EDGE_INLINE void load(const Block& block, size_t at, int s, Codes& low, Codes&) {
+    const Isa::Table table = Isa::load_table(block.table);
+    low = Rows::gather(s, [&](int step) GPT2EDGE_INLINE_LAMBDA {
+      return Bits::load(block.codes + at + 64 * step, 4 * Part, table);
+    });
+  }
+};
+
+// Each half has one load.
+struct Codes2 {
+  using Bits = Isa::Bits2;
+  static constexpr size_t kBytes = 128;
+  static constexpr int kHighStep = 0;
+  template <typename Rows, int Part, typename Codes>
+  static GPT2EDGE_INLINE void load(const Block& block, size_t at, int s, Codes& low, Codes&) {
+    const uint8_t* pairs = block.codes + at + 64 * Part;
+    low = Rows::gather(
+        s, [&](int step) GPT2EDGE_INLINE_LAMBDA { return Bits::load(pairs, 2 * step); });
+  }
+};
+
+// Each half has one load of low bits; after them is one load of the high bits of both.
+struct Codes3 {
+  using Bits = Isa::Bits3;
+  static constexpr size_t kBytes = 192;
+  static constexpr int kHighStep = 0;
+  template <typename Rows, int Part, typename Codes>
+  static GPT2EDGE_INLINE void load(const Block& block, size_t at, int s, Codes& low, Codes&) {
+    const uint8_t* codes = block.codes + at;
+    low = Rows::gather(s, [&](int step) GPT2EDGE_INLINE_LAMBDA {
+      return Bits::load(codes + 64 * Part, 2 * step, codes + 128, 4 * Part + step);
+    });
   }
 };
 
@@ -48,8 +111,11 @@ struct Codes6 {
   static constexpr size_t kBytes = 384;
   static constexpr int kHighStep = 0;
   template <typename Rows, int Part, typename Codes>
-  static GPT2EDGE_INLINE void load(const uint8_t* block, int s, Codes& low, Codes&) {
-    low = Rows::load(block + 64 * s, 4 * Part, block + 256 + 64 * Part, 2 * s);
+  static GPT2EDGE_INLINE void load(const Block& block, size_t at, int s, Codes& low, Codes&) {
+    const uint8_t* codes = block.codes + at;
+    low = Rows::gather(s, [&](int step) GPT2EDGE_INLINE_LAMBDA {
+      return Bits::load(codes + 64 * step, 4 * Part, codes + 256 + 64 * Part, 2 * step);
+    });
   }
 };
 
@@ -85,8 +151,8 @@ struct ZeroStarts {
 // ---- scales ----
 
 // kScalesOffset is the offset of the first block's scales in a unit, kScaleBytes their size for one
-// block. A block has kParts parts, each with a scale(); a min() is that of the whole block. `at` is
-// the offset of the panel.
+// block. A block has kParts parts, each with a scale() and, where kHasMin, a min(). `at` is the
+// offset of the panel.
 struct F16Scales {
   static constexpr int kUnitBlocks = 2, kParts = 1;
   static constexpr size_t kScalesOffset = 0, kScaleBytes = 32;
@@ -96,21 +162,28 @@ struct F16Scales {
   }
 };
 
-// Two vectors of floats a block.
+// N vectors of floats a block.
+template <int N>
 struct F32Scales {
   static constexpr int kUnitBlocks = 1;
-  static constexpr size_t kScalesOffset = 0, kScaleBytes = 128;
+  static constexpr size_t kScalesOffset = 0, kScaleBytes = 64 * N;
   static GPT2EDGE_INLINE Isa::Floats load(const Block& block, int index, size_t at) {
     return Isa::load(reinterpret_cast<const float*>(block.scales + 64 * index + at));
   }
 };
 
-// Two vectors of bytes a block, each multiplied by a factor of the unit.
+// N vectors of bytes a block, each multiplied by a factor of the unit.
+template <int N>
 struct SuperScales {
   static constexpr int kUnitBlocks = 8;
-  static constexpr size_t kScalesOffset = 64, kScaleBytes = 32;
+  static constexpr size_t kScalesOffset = 64, kScaleBytes = 16 * N;
   static GPT2EDGE_INLINE Isa::Floats factor(const Block& block, int index, size_t at) {
     return Isa::load_f16(block.unit + 32 * index + at);
+  }
+  // minus a factor times steps
+  static GPT2EDGE_INLINE Isa::Floats min(const Block& block, int index, size_t at) {
+    const Isa::Floats steps = Isa::load_u8(block.scales + 16 * index + at);
+    return Isa::sub(Isa::broadcast(0.0f), Isa::mul(factor(block, 1, at), steps));
   }
 };
 
@@ -126,7 +199,7 @@ struct Int4 : F16Scales {
   using Starts = CountedStarts<&Block::starts4>;
 };
 
-struct Int8Affine : F32Scales {
+struct Int8Affine : F32Scales<2> {
   using Codes = Codes8;
   using Starts = CountedStarts<&Block::starts8>;
   static constexpr int kParts = 1;
@@ -134,14 +207,23 @@ struct Int8Affine : F32Scales {
   static GPT2EDGE_INLINE Isa::Floats scale(const Block& block, int, size_t at) {
     return load(block, 0, at);
   }
-  static GPT2EDGE_INLINE Isa::Floats min(const Block& block, size_t at) {
+  static GPT2EDGE_INLINE Isa::Floats min(const Block& block, int, size_t at) {
     return load(block, 1, at);
   }
 };
 
-// A scale for each half of a block, where Int8Affine has scale and min. Only kInt6Super is unpacked
-// to it: no file has it.
-struct Int8Halves : F32Scales {
+// One, two and four floats a block: only what other forms are unpacked to, no file has them.
+struct Int8Float : F32Scales<1> {
+  using Codes = Codes8;
+  using Starts = CountedStarts<&Block::starts8>;
+  static constexpr int kParts = 1;
+  static constexpr bool kHasMin = false;
+  static GPT2EDGE_INLINE Isa::Floats scale(const Block& block, int, size_t at) {
+    return load(block, 0, at);
+  }
+};
+
+struct Int8Halves : F32Scales<2> {
   using Codes = Codes8;
   using Starts = HalfStarts<Isa::kCodeBias>;
   static constexpr int kParts = 2;
@@ -151,7 +233,20 @@ struct Int8Halves : F32Scales {
   }
 };
 
-struct Int4Super : SuperScales {
+struct Int8AffineHalves : F32Scales<4> {
+  using Codes = Codes8;
+  using Starts = HalfStarts<Isa::kCodeBias>;
+  static constexpr int kParts = 2;
+  static constexpr bool kHasMin = true;
+  static GPT2EDGE_INLINE Isa::Floats scale(const Block& block, int half, size_t at) {
+    return load(block, half, at);
+  }
+  static GPT2EDGE_INLINE Isa::Floats min(const Block& block, int half, size_t at) {
+    return load(block, 2 + half, at);
+  }
+};
+
+struct Int4Super : SuperScales<2> {
   using Codes = Codes4;
   using Starts = ZeroStarts;
   static constexpr int kParts = 1;
@@ -159,19 +254,63 @@ struct Int4Super : SuperScales {
   static GPT2EDGE_INLINE Isa::Floats scale(const Block& block, int, size_t at) {
     return Isa::mul(factor(block, 0, at), Isa::load_u8(block.scales + at));
   }
-  static GPT2EDGE_INLINE Isa::Floats min(const Block& block, size_t at) {
-    const Isa::Floats steps = Isa::load_u8(block.scales + 16 + at);
-    return Isa::sub(Isa::broadcast(0.0f), Isa::mul(factor(block, 1, at), steps));
+  static GPT2EDGE_INLINE Isa::Floats min(const Block& block, int, size_t at) {
+    return SuperScales::min(block, 1, at);
   }
 };
 
-struct Int6Super : SuperScales {
-  using Codes = Codes6;
-  using Starts = HalfStarts<32>;
+// A signed scale for each half, of codes that are stored with Offset added.
+template <typename StoredCodes, int Offset>
+struct SignedHalves : SuperScales<2> {
+  using Codes = StoredCodes;
+  using Starts = HalfStarts<Offset>;
   static constexpr int kParts = 2;
   static constexpr bool kHasMin = false;
   static GPT2EDGE_INLINE Isa::Floats scale(const Block& block, int half, size_t at) {
     return Isa::mul(factor(block, 0, at), Isa::load_s8(block.scales + 16 * half + at));
+  }
+};
+using Int6Super = SignedHalves<Codes6, 32>;
+using Int3Super = SignedHalves<Codes3, 4>;
+
+struct Int2Super : SuperScales<4> {
+  using Codes = Codes2;
+  using Starts = ZeroStarts;
+  static constexpr int kParts = 2;
+  static constexpr bool kHasMin = true;
+  static GPT2EDGE_INLINE Isa::Floats scale(const Block& block, int half, size_t at) {
+    return Isa::mul(factor(block, 0, at), Isa::load_u8(block.scales + 16 * half + at));
+  }
+  static GPT2EDGE_INLINE Isa::Floats min(const Block& block, int half, size_t at) {
+    return SuperScales::min(block, 2 + half, at);
+  }
+};
+
+struct Table4 : F16Scales {
+  using Codes = TableCodes4;
+  using Starts = CountedStarts<&Block::starts8>;
+};
+
+// One vector of signed bytes a block, multiplied by a vector of floats of the unit.
+struct Table4Super {
+  using Codes = TableCodes4;
+  using Starts = CountedStarts<&Block::starts8>;
+  static constexpr int kUnitBlocks = 8, kParts = 1;
+  static constexpr size_t kScalesOffset = 64, kScaleBytes = 16;
+  static constexpr bool kHasMin = false;
+  static GPT2EDGE_INLINE Isa::Floats scale(const Block& block, int, size_t at) {
+    const Isa::Floats factor = Isa::load(reinterpret_cast<const float*>(block.unit + at));
+    return Isa::mul(factor, Isa::load_s8(block.scales + at));
+  }
+};
+
+struct Table4Halves : F32Scales<2> {
+  using Codes = TableCodes4Halves;
+  using Starts = HalfStarts<Isa::kCodeBias>;
+  static constexpr int kParts = 2;
+  static constexpr bool kHasMin = false;
+  static GPT2EDGE_INLINE Isa::Floats scale(const Block& block, int half, size_t at) {
+    return load(block, half, at);
   }
 };
 

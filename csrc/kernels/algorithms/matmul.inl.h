@@ -187,6 +187,16 @@ void matmul(const MatmulArgs& args) {
       return all_panels_of_codes<UnpackedInt4Super>(args, Isa::kUnpackRows4);
     case WeightForm::kInt6Super:
       return all_panels_of_codes<UnpackedInt6Super>(args, Isa::kUnpackRows6);
+    case WeightForm::kInt3Super:
+      return all_panels_of_codes<UnpackedInt3Super>(args, Isa::kUnpackRows4);
+    case WeightForm::kInt2Super:
+      return all_panels_of_codes<UnpackedInt2Super>(args, Isa::kUnpackRows4);
+    case WeightForm::kTable4:
+      return all_panels_of_codes<UnpackedTable4>(args, Isa::kUnpackRowsTable);
+    case WeightForm::kTable4Super:
+      return all_panels_of_codes<UnpackedTable4Super>(args, Isa::kUnpackRowsTable);
+    case WeightForm::kTable4Halves:
+      return all_panels_of_codes<UnpackedTable4Halves>(args, Isa::kUnpackRowsTable);
   }
 }
 

@@ -93,7 +93,7 @@ GPT2EDGE_INLINE void dot_codes(const Block& block, const int32_t* starts, Isa::F
     typename Rows::Codes low[P], high[P];
     GPT2EDGE_UNROLL
     for (int p = 0; p < P; ++p) {
-      Codes::template load<Rows, Part>(block.codes + block.panel_bytes * p, s, low[p], high[p]);
+      Codes::template load<Rows, Part>(block, block.panel_bytes * p, s, low[p], high[p]);
     }
     Rows::step(dots, low, x + 4 * T * s);
     if constexpr (Codes::kHighStep > 0) {
@@ -121,17 +121,26 @@ GPT2EDGE_INLINE void add_part(const Block& block, Isa::Floats (*sum)[T]) {
   }
 }
 
-// sum += min * sum of the activations
-template <typename Form, int P, int T>
+// sum += min * sum of the activations, for part Part of a block.
+template <typename Form, int Part, int P, int T>
 GPT2EDGE_INLINE void add_minima(const Block& block, Isa::Floats (*sum)[T]) {
   GPT2EDGE_UNROLL
   for (int p = 0; p < P; ++p) {
-    const Isa::Floats weights = Form::min(block, block.panel_bytes * p);
+    const Isa::Floats weights = Form::min(block, Part, block.panel_bytes * p);
     GPT2EDGE_UNROLL
     for (int t = 0; t < T; ++t) {
-      sum[p][t] = Isa::fma(weights, Isa::broadcast(block.scaled_sums[t]), sum[p][t]);
+      const float inputs = Form::kParts == 1
+                               ? block.scaled_sums[t]
+                               : static_cast<float>(block.sums[T * Part + t]) * block.x_scales[t];
+      sum[p][t] = Isa::fma(weights, Isa::broadcast(inputs), sum[p][t]);
     }
   }
+}
+
+template <typename Form, int Part, int P, int T>
+GPT2EDGE_INLINE void accumulate_part(const Block& block, Isa::Floats (*sum)[T]) {
+  add_part<Form, Part, P, T>(block, sum);
+  if constexpr (Form::kHasMin) add_minima<Form, Part, P, T>(block, sum);
 }
 
 template <typename Form>
@@ -149,9 +158,11 @@ struct IntegerTile {
     const int n_blocks = layout.n_in / kBlockInputs;
     const size_t first = static_cast<size_t>(row) * n_blocks;
     const QuantizedRows& rows = args.quantized;
+    const CodeTable table(layout);
     Block block = {nullptr,
                    nullptr,
                    nullptr,
+                   table.code,
                    layout.panel_bytes,
                    rows.codes + first * kBlockInputs,
                    rows.scales + first,
@@ -167,9 +178,8 @@ struct IntegerTile {
       block.scales = unit + Form::kScalesOffset + Form::kScaleBytes * i;
       block.codes = unit + kCodesOffset + Form::Codes::kBytes * i;
       prefetcher.prefetch<P, Form::Codes::kBytes>(block.codes, layout.panel_bytes);
-      add_part<Form, 0, P, T>(block, sum);
-      if constexpr (Form::kParts == 2) add_part<Form, 1, P, T>(block, sum);
-      if constexpr (Form::kHasMin) add_minima<Form, P, T>(block, sum);
+      accumulate_part<Form, 0, P, T>(block, sum);
+      if constexpr (Form::kParts == 2) accumulate_part<Form, 1, P, T>(block, sum);
       if (i == Form::kUnitBlocks - 1) unit += kUnitBytes;
       block.x += kBlockInputs * T;
       block.x_scales += T;

@@ -125,6 +125,48 @@ struct Avx2Lanes : X86Lanes {
     return {codes6_half(low, low_shift, high, high_shift),
             codes6_half(low + 32, low_shift, high + 32, high_shift)};
   }
+
+  static __m256i bits_of(const uint8_t* p, int shift, char mask) {
+    return _mm256_and_si256(_mm256_srli_epi16(load_32(p), shift), _mm256_set1_epi8(mask));
+  }
+  static Ints load_codes2(const uint8_t* p, int shift) {
+    return {bits_of(p, shift, 3), bits_of(p + 32, shift, 3)};
+  }
+  static __m256i codes3_half(const uint8_t* low, int low_shift, const uint8_t* high,
+                             int high_shift) {
+    return _mm256_or_si256(bits_of(low, low_shift, 3),
+                           _mm256_slli_epi16(bits_of(high, high_shift, 1), 2));
+  }
+  static Ints load_codes3(const uint8_t* low, int low_shift, const uint8_t* high, int high_shift) {
+    return {codes3_half(low, low_shift, high, high_shift),
+            codes3_half(low + 32, low_shift, high + 32, high_shift)};
+  }
+
+  using Table = __m256i;  // 16 codes, repeated
+  static Table load_table(const uint8_t* table) {
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
+  }
+  static Ints look_up(Table table, Ints indices) {
+    return {_mm256_shuffle_epi8(table, indices.low), _mm256_shuffle_epi8(table, indices.high)};
+  }
+  static void load_table_codes4(const uint8_t* p, Table table, Ints& low, Ints& high) {
+    load_codes4(p, low, high);
+    low = look_up(table, low);
+    high = look_up(table, high);
+  }
+  static Ints load_table_codes4(const uint8_t* p, int shift, Table table) {
+    return look_up(table, {bits_of(p, shift, 15), bits_of(p + 32, shift, 15)});
+  }
+  static void store_64(uint8_t* p, Ints a) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.low);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 32), a.high);
+  }
+  static void unpack_codes4(const uint8_t* p, Table table, uint8_t* low, uint8_t* high) {
+    Ints codes[2];
+    load_table_codes4(p, table, codes[0], codes[1]);
+    store_64(low, codes[0]);
+    store_64(high, codes[1]);
+  }
 };
 
 }  // namespace

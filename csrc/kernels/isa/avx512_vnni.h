@@ -15,10 +15,11 @@ namespace {
 
 struct Isa : X86Lanes {
   static constexpr int kCodeBias = 128;
-  static constexpr int kMaxTokens = 6;                        // rows of a matmul's tile
-  static constexpr int kMaxPanels = 2;                        // by which it goes at once
-  static constexpr int kUnpackRows4 = 32, kUnpackRows6 = 32;  // that codes are unpacked for first
-  static constexpr int kQueries = 8;                          // rows of attention's tile
+  static constexpr int kMaxTokens = 6;  // rows of a matmul's tile
+  static constexpr int kMaxPanels = 2;  // by which it goes at once
+  // Rows that codes are unpacked for first.
+  static constexpr int kUnpackRows4 = 32, kUnpackRows6 = 32, kUnpackRowsTable = 32;
+  static constexpr int kQueries = 8;  // rows of attention's tile
 
   using Floats = __m512;
 
@@ -78,6 +79,9 @@ struct Isa : X86Lanes {
   using Inputs = __m512i;  // four, repeated
   static Inputs load_inputs(const int8_t* x) { return _mm512_set1_epi32(four_inputs(x)); }
 
+  using Table = __m512i;  // 16 codes, repeated
+  static Table load_table(const uint8_t* table) { return _mm512_broadcast_i32x4(load_16(table)); }
+
   struct Bits8 {
     using Dot = __m512i;
     using Codes = __m512i;
@@ -105,6 +109,37 @@ struct Isa : X86Lanes {
                              _mm512_and_si512(two, _mm512_set1_epi8(48)));
     }
   };
+
+  static __m512i bits_of(const uint8_t* p, unsigned shift, char mask) {
+    return _mm512_and_si512(_mm512_srli_epi16(_mm512_loadu_si512(p), shift),
+                            _mm512_set1_epi8(mask));
+  }
+  struct Bits2 : Bits8 {
+    static Codes load(const uint8_t* p, unsigned shift) { return bits_of(p, shift, 3); }
+  };
+  struct Bits3 : Bits8 {
+    static Codes load(const uint8_t* low, unsigned low_shift, const uint8_t* high,
+                      unsigned high_shift) {
+      return _mm512_or_si512(bits_of(low, low_shift, 3),
+                             _mm512_slli_epi16(bits_of(high, high_shift, 1), 2));
+    }
+  };
+  struct TableBits4 : Bits8 {
+    static Codes load(const uint8_t* p, unsigned shift, Table table) {
+      return _mm512_shuffle_epi8(table, bits_of(p, shift, 15));
+    }
+    static void load(const uint8_t* p, Codes& low, Codes& high, Table table) {
+      Bits4::load(p, low, high);
+      low = _mm512_shuffle_epi8(table, low);
+      high = _mm512_shuffle_epi8(table, high);
+    }
+  };
+  static void unpack_codes4(const uint8_t* p, Table table, uint8_t* low, uint8_t* high) {
+    __m512i codes[2];
+    TableBits4::load(p, codes[0], codes[1], table);
+    _mm512_storeu_si512(low, codes[0]);
+    _mm512_storeu_si512(high, codes[1]);
+  }
 
   template <typename Bits, int T>
   using Rows = RowByRow<Isa, Bits, T>;

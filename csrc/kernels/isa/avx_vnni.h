@@ -13,8 +13,9 @@ struct Isa : Avx2Lanes {
   static constexpr int kCodeBias = 128;
   static constexpr int kMaxTokens = 4;  // rows of a matmul's tile: 8 of the 16 registers are sums
   static constexpr int kMaxPanels = 1;  // by which it goes at once
-  static constexpr int kUnpackRows4 = 24, kUnpackRows6 = 24;  // that codes are unpacked for first
-  static constexpr int kQueries = 4;                          // rows of attention's tile
+  // Rows that codes are unpacked for first.
+  static constexpr int kUnpackRows4 = 24, kUnpackRows6 = 24, kUnpackRowsTable = 24;
+  static constexpr int kQueries = 4;  // rows of attention's tile
 
   static __m256i dot_fours(__m256i sum, __m256i codes, __m256i x) {
 #if defined(GPT2EDGE_EVEX_VNNI)
@@ -42,6 +43,23 @@ struct Isa : Avx2Lanes {
   struct Bits6 : Bits8 {
     static Codes load(const uint8_t* low, int low_shift, const uint8_t* high, int high_shift) {
       return load_codes6(low, low_shift, high, high_shift);
+    }
+  };
+
+  struct Bits2 : Bits8 {
+    static Codes load(const uint8_t* p, int shift) { return load_codes2(p, shift); }
+  };
+  struct Bits3 : Bits8 {
+    static Codes load(const uint8_t* low, int low_shift, const uint8_t* high, int high_shift) {
+      return load_codes3(low, low_shift, high, high_shift);
+    }
+  };
+  struct TableBits4 : Bits8 {
+    static Codes load(const uint8_t* p, int shift, Table table) {
+      return load_table_codes4(p, shift, table);
+    }
+    static void load(const uint8_t* p, Codes& low, Codes& high, Table table) {
+      load_table_codes4(p, table, low, high);
     }
   };
 

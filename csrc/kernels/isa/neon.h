@@ -2,7 +2,8 @@
 //
 // Bytes are multiplied into 16 bits and added in pairs there:
 //   8- and 6-bit codes: a pair is at most 2 * 128 * 127 = 32512, below 2^15, and widened at once.
-//   4-bit codes: 0..15; the eight steps of a block come to at most 8 * 15 * 127 = 15240 a product
+//   codes of up to 4 bits: 0..15; the eight steps of a block come to at most 8 * 15 * 127 = 15240 a
+//   product
 //                and twice that a pair, so that they are widened once.
 #pragma once
 
@@ -16,7 +17,7 @@ struct Isa : NeonLanes {
   static constexpr int kMaxTokens = 2;  // rows of a matmul's tile: 24 of the 32 registers are sums
   static constexpr int kMaxPanels = 1;  // by which it goes at once
   // Rows that codes are unpacked for first; 4-bit codes multiply faster as they are.
-  static constexpr int kUnpackRows4 = 1 << 30, kUnpackRows6 = 24;
+  static constexpr int kUnpackRows4 = 1 << 30, kUnpackRows6 = 24, kUnpackRowsTable = 24;
   static constexpr int kQueries = 2;  // rows of attention's tile
 
   struct Bits8 : SignedCodes {
@@ -61,7 +62,10 @@ struct Isa : NeonLanes {
     }
   };
 
+  using Bits2 = TwoBitsOf<Bits4>;
+  using Bits3 = ThreeBitsOf<Bits4>;
   using Bits6 = SixBitsOf<Bits8>;
+  using TableBits4 = TableBitsOf<Bits8>;
 
   template <typename Bits, int T>
   using Rows = RowByRow<Isa, Bits, T>;

@@ -21,7 +21,10 @@ struct NeonDotLanes : NeonLanes {
     static void load(const uint8_t* p, Codes& low, Codes& high) { load_codes4(p, low, high); }
     static Dot start(int32_t start) { return from(start); }
   };
+  using Bits2 = TwoBitsOf<Bits4>;
+  using Bits3 = ThreeBitsOf<Bits4>;
   using Bits6 = SixBitsOf<Bits8>;
+  using TableBits4 = TableBitsOf<Bits8>;
 };
 
 }  // namespace

@@ -42,8 +42,9 @@ struct ByElement : RowByRow<NeonDotLanes, Bits, T> {
 struct Isa : NeonDotLanes {
   static constexpr int kMaxTokens = 3;  // rows of a matmul's tile: 24 of the 32 registers are sums
   static constexpr int kMaxPanels = 1;  // by which it goes at once
-  static constexpr int kUnpackRows4 = 24, kUnpackRows6 = 24;  // that codes are unpacked for first
-  static constexpr int kQueries = 4;                          // rows of attention's tile
+  // Rows that codes are unpacked for first.
+  static constexpr int kUnpackRows4 = 24, kUnpackRows6 = 24, kUnpackRowsTable = 24;
+  static constexpr int kQueries = 4;  // rows of attention's tile
 
   template <typename Bits, int T>
   using Rows = std::conditional_t<T == 1, RowByRow<NeonDotLanes, Bits, T>, ByElement<Bits, T>>;

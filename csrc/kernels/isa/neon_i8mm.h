@@ -40,16 +40,17 @@ struct Pairs {
     return r;
   }
   static Codes load(const uint8_t* p) { return zip(Bits::load(p), Bits::load(p + 64)); }
-  static void load(const uint8_t* p, Codes& low, Codes& high) {
+  template <typename... Table>
+  static void load(const uint8_t* p, Codes& low, Codes& high, const Table&... table) {
     typename Bits::Codes first_low, first_high, second_low, second_high;
-    Bits::load(p, first_low, first_high);
-    Bits::load(p + 64, second_low, second_high);
+    Bits::load(p, first_low, first_high, table...);
+    Bits::load(p + 64, second_low, second_high, table...);
     low = zip(first_low, second_low);
     high = zip(first_high, second_high);
   }
-  static Codes load(const uint8_t* low, int low_shift, const uint8_t* high, int high_shift) {
-    return zip(Bits::load(low, low_shift, high, high_shift),
-               Bits::load(low + 64, low_shift, high, high_shift + 2));
+  template <typename Load>
+  static GPT2EDGE_INLINE Codes gather(int s, Load load) {
+    return zip(load(s), load(s + 1));
   }
 
   static bool alone(int pair) { return 2 * pair + 1 == T; }
@@ -105,10 +106,11 @@ struct Pairs {
 };
 
 struct Isa : NeonDotLanes {
-  static constexpr int kMaxTokens = 4;                        // rows of a matmul's tile
-  static constexpr int kMaxPanels = 1;                        // by which it goes at once
-  static constexpr int kUnpackRows4 = 24, kUnpackRows6 = 24;  // that codes are unpacked for first
-  static constexpr int kQueries = 4;                          // rows of attention's tile
+  static constexpr int kMaxTokens = 4;  // rows of a matmul's tile
+  static constexpr int kMaxPanels = 1;  // by which it goes at once
+  // Rows that codes are unpacked for first.
+  static constexpr int kUnpackRows4 = 24, kUnpackRows6 = 24, kUnpackRowsTable = 24;
+  static constexpr int kQueries = 4;  // rows of attention's tile
 
   template <typename Bits, int T>
   using Rows = std::conditional_t<T == 1, RowByRow<NeonDotLanes, Bits, T>, Pairs<Bits, T>>;

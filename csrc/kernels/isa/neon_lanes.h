@@ -184,7 +184,57 @@ struct NeonLanes {
     return r;
   }
 
-  // Bits8 without its step(), and Bits6 on top of Bits8.
+  // Bits from `shift` on, in each byte.
+  static uint8x16_t bits_of(const uint8_t* p, int shift, uint8_t mask) {
+    const int8x16_t right = vdupq_n_s8(static_cast<int8_t>(-shift));
+    return vandq_u8(vshlq_u8(vld1q_u8(p), right), vdupq_n_u8(mask));
+  }
+  static Codes load_codes2(const uint8_t* p, int shift) {
+    Codes r;
+    GPT2EDGE_UNROLL
+    for (int i = 0; i < 4; ++i) r.part[i] = codes(bits_of(p + 16 * i, shift, 3));
+    return r;
+  }
+  static Codes load_codes3(const uint8_t* low, int low_shift, const uint8_t* high, int high_shift) {
+    Codes r;
+    GPT2EDGE_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      r.part[i] = codes(
+          vorrq_u8(bits_of(low + 16 * i, low_shift, 3), bits_of(high + 16 * i, high_shift - 2, 4)));
+    }
+    return r;
+  }
+
+  using Table = int8x16_t;  // 16 codes
+  static Table load_table(const uint8_t* table) { return codes(vld1q_u8(table)); }
+  static int8x16_t look_up(Table table, int8x16_t indices) {
+    return vqtbl1q_s8(table, vreinterpretq_u8_s8(indices));
+  }
+  static Codes load_table_codes4(const uint8_t* p, int shift, Table table) {
+    Codes r;
+    GPT2EDGE_UNROLL
+    for (int i = 0; i < 4; ++i) r.part[i] = look_up(table, codes(bits_of(p + 16 * i, shift, 15)));
+    return r;
+  }
+  static void load_table_codes4(const uint8_t* p, Table table, Codes& low, Codes& high) {
+    load_codes4(p, low, high);
+    GPT2EDGE_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      low.part[i] = look_up(table, low.part[i]);
+      high.part[i] = look_up(table, high.part[i]);
+    }
+  }
+  static void unpack_codes4(const uint8_t* p, Table table, uint8_t* low, uint8_t* high) {
+    Codes parts[2];
+    load_table_codes4(p, table, parts[0], parts[1]);
+    GPT2EDGE_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      vst1q_u8(low + 16 * i, vreinterpretq_u8_s8(parts[0].part[i]));
+      vst1q_u8(high + 16 * i, vreinterpretq_u8_s8(parts[1].part[i]));
+    }
+  }
+
+  // Bits8 without its step(), and the others on top of Bits8 or Bits4.
   struct SignedCodes {
     using Dot = Ints;
     using Codes = NeonLanes::Codes;
@@ -199,6 +249,25 @@ struct NeonLanes {
       return load_codes6(low, low_shift, high, high_shift);
     }
     static Ints start(int32_t start) { return from(start); }
+  };
+  template <typename Bits4>
+  struct TwoBitsOf : Bits4 {
+    static Codes load(const uint8_t* p, int shift) { return load_codes2(p, shift); }
+  };
+  template <typename Bits4>
+  struct ThreeBitsOf : Bits4 {
+    static Codes load(const uint8_t* low, int low_shift, const uint8_t* high, int high_shift) {
+      return load_codes3(low, low_shift, high, high_shift);
+    }
+  };
+  template <typename Bits8>
+  struct TableBitsOf : Bits8 {
+    static Codes load(const uint8_t* p, int shift, Table table) {
+      return load_table_codes4(p, shift, table);
+    }
+    static void load(const uint8_t* p, Codes& low, Codes& high, Table table) {
+      load_table_codes4(p, table, low, high);
+    }
   };
 };
 

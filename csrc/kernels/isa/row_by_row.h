@@ -7,7 +7,8 @@
 namespace gpt2edge::kernels {
 namespace {
 
-// Each instruction set has Bits8, Bits4 and Bits6 for codes of 8, 4 and 6 bits: load() unpacks the
+// Each instruction set has Bits8, Bits6, Bits4, Bits3 and Bits2 for codes of so many bits, and
+// TableBits4 for codes of 4 bits that are indices into a table of 8-bit codes: load() unpacks the
 // codes of a step, start() begins a dot product, step() adds four inputs, finish() converts the sum
 // to floats. The initial value subtracts the offset of unsigned codes; finish() gets it too, since
 // some instruction sets can use it only there. finish() is for sums of a block, finish_long() for
@@ -22,6 +23,11 @@ struct RowByRow : Bits {
     typename Bits::Dot row[T];
   };
 
+  // The codes of steps s .. s + kSteps - 1, of each of which `load` has the codes.
+  template <typename Load>
+  static GPT2EDGE_INLINE typename Bits::Codes gather(int s, Load load) {
+    return load(s);
+  }
   static GPT2EDGE_INLINE Dots start(const int32_t* starts) {
     Dots dots;
     GPT2EDGE_UNROLL

@@ -20,6 +20,7 @@ struct Isa {
   static constexpr int kMaxPanels = 1;  // by which it goes at once
   // Codes multiply as fast as they are, or faster.
   static constexpr int kUnpackRows4 = 1 << 30, kUnpackRows6 = 1 << 30;
+  static constexpr int kUnpackRowsTable = 1 << 30;
   static constexpr int kQueries = 2;  // rows of attention's tile
 
   struct Floats {
@@ -132,6 +133,15 @@ struct Isa {
     return sums;
   }
 
+  using Table = const uint8_t*;  // of 16 codes
+  static Table load_table(const uint8_t* table) { return table; }
+  static void unpack_codes4(const uint8_t* p, Table table, uint8_t* low, uint8_t* high) {
+    for (int i = 0; i < 64; ++i) {
+      low[i] = table[p[i] & 15];
+      high[i] = table[p[i] >> 4];
+    }
+  }
+
   using Inputs = const int8_t*;
   static Inputs load_inputs(const int8_t* x) { return x; }
 
@@ -177,6 +187,23 @@ struct Isa {
       }
     }
   };
+  struct Bits2 : FromStart {
+    static Codes load(const uint8_t* p, int shift) {
+      Codes r;
+      for (int i = 0; i < 64; ++i) r.code[i] = static_cast<int8_t>(p[i] >> shift & 3);
+      return r;
+    }
+  };
+  struct Bits3 : FromStart {
+    static Codes load(const uint8_t* low, int low_shift, const uint8_t* high, int high_shift) {
+      Codes r;
+      for (int i = 0; i < 64; ++i) {
+        const int code = (low[i] >> low_shift & 3) | (high[i] >> high_shift & 1) << 2;
+        r.code[i] = static_cast<int8_t>(code);
+      }
+      return r;
+    }
+  };
   struct Bits6 : FromStart {
     static Codes load(const uint8_t* low, int low_shift, const uint8_t* high, int high_shift) {
       Codes r;
@@ -185,6 +212,18 @@ struct Isa {
         r.code[i] = static_cast<int8_t>(code);
       }
       return r;
+    }
+  };
+
+  struct TableBits4 : Bits8 {
+    static Codes load(const uint8_t* p, int shift, Table table) {
+      Codes r;
+      for (int i = 0; i < 64; ++i) r.code[i] = static_cast<int8_t>(table[p[i] >> shift & 15]);
+      return r;
+    }
+    static void load(const uint8_t* p, Codes& low, Codes& high, Table table) {
+      low = load(p, 0, table);
+      high = load(p, 4, table);
     }
   };
 
