@@ -58,17 +58,62 @@ class GgufFile:
         """The tensor will not be read again soon: its pages may be dropped."""
 
 def quantize(
-    values: NDArray[np.float32], type: str, n_threads: int = 0, scale_search: bool = False
+    values: NDArray[np.float32],
+    type: str,
+    n_threads: int = 0,
+    rounding: str = "search",
+    weights: NDArray[np.float32] | None = None,
 ) -> NDArray[np.uint8]:
-    """Rows (n_rows, n_in) to "f32", "f16", "bf16", "q8_0" or "q4_0": (n_rows, bytes of a row).
+    """Rows (n_rows, n_in) to a type that can be written: (n_rows, bytes of a row).
 
-    Bit for bit as ggml's reference quantizers (ggml-quants.c), unless scale_search asks for the
-    scale that errs least in each block of q8_0 or q4_0, which takes longer. n_threads 0 means one
-    per core. Raises ValueError, naming row and column, for a number that the type cannot hold.
+    rounding "search" chooses the scales of each block for the least squared error, in which
+    `weights` (n_in) say what a column counts; "reference" makes q8_0 and q4_0 bit for bit as ggml's
+    reference quantizers (ggml-quants.c) do. n_threads 0 means one per core. Raises ValueError,
+    naming row and column, for a number that the type cannot hold.
     """
+
+def factor_second_moments(
+    moments: NDArray[np.float32], damping: float, n_threads: int = 0
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What quantize_with_feedback wants, of the mean products (n_in, n_in) of a matrix's inputs:
+    weights (n_in) and matrix (n_in, n_in). `damping` times the mean of the diagonal is added to it.
+    """
+
+def quantize_with_feedback(
+    values: NDArray[np.float32],
+    type: str,
+    weights: NDArray[np.float32],
+    matrix: NDArray[np.float32],
+    n_threads: int = 0,
+) -> NDArray[np.uint8]:
+    """As quantize, each column making up for the errors of those before it."""
 
 def dequantize(blocks: NDArray[np.uint8], type: str, n_in: int) -> NDArray[np.float32]:
     """The way back, for every readable type: float32 (n_rows, n_in)."""
+
+class MatrixInputs:
+    """Sums over the inputs of one matrix, which `name` tells by its GGUF name."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def sums(self) -> NDArray[np.float32]: ...
+    @property
+    def squares(self) -> NDArray[np.float32]: ...
+    def products(self) -> NDArray[np.float32] | None:
+        """(n_in, n_in), or None where they were not wanted."""
+
+class InputStatistics:
+    """What goes into the matrices of a model of floats while it reads."""
+
+    def __init__(self, model: Model, with_products: bool) -> None: ...
+    def read(self, tokens: Sequence[int]) -> None:
+        """A text from the model's first position on, no longer than its context."""
+
+    @property
+    def inputs(self) -> list[MatrixInputs]: ...
 
 def crc32c(buffer: Any, crc: int = 0) -> int:
     """The CRC-32C (Castagnoli) of a buffer, going on from `crc`."""

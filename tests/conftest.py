@@ -55,3 +55,27 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
         )  # fmt: skip
 
     return run
+
+
+@pytest.fixture(scope="session")
+def native_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The core, the C library, the program and the C++ tests, built by the system's compiler with
+    warnings as errors: minutes, once in a run."""
+    folder = tmp_path_factory.mktemp("build")
+    options = [f"-DGPT2EDGE_{o}" for o in ("PYTHON=OFF", "TESTS=ON", "TOOLS=ON", "WERROR=ON")]
+    for command in (
+        ["cmake", "-G", "Ninja", "-S", str(_ROOT), "-B", str(folder), *options],
+        ["cmake", "--build", str(folder)],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def installed_library(native_build: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `cmake --install` has put the C library, its header and the program."""
+    prefix = tmp_path_factory.mktemp("installed")
+    command = ["cmake", "--install", str(native_build), "--prefix", str(prefix)]
+    subprocess.run(command, check=True, capture_output=True)
+    return prefix

@@ -27,9 +27,12 @@ tomllib = pytest.importorskip("tomllib", reason="needs Python 3.11")
 # Programs of examples that are not run here, and why. Their arguments are looked at.
 NOT_RUN = {
     "build/": "tests/cpp builds and runs such programs",
+    "./app": "tests/c_api compiles and runs the programs of docs/embedding.md",
     "bash": ".ci/run is what runs the tests",
+    "cc": "as ./app",
     "cmake": "tests/cpp builds with these options",
     "ct2-transformers-converter": "of another project",
+    "gpt2edge": "tests/program runs the program's commands",
     "mkdocs": "tests/test_site.py builds the site",
     "optimum-cli": "of another project",
     "pip": ".ci/run installs by the commands of README.md",
@@ -168,6 +171,15 @@ def check_tool(extra: str, name: str) -> Callable[[list[str]], None]:
     return check
 
 
+def check_program_without_python(words: list[str]) -> None:
+    source = ROOT / "csrc" / "program" / f"{words[0]}.cpp"
+    assert source.is_file(), f"there is no command {words[0]}"
+    text = source.read_text(encoding="utf-8")
+    for word in words[1:]:
+        if re.match(r"--?[a-z]", word):
+            assert re.search(rf'["\s,]{word}[",]', text), f"{words[0]} has no {word}"
+
+
 def check_bash(words: list[str]) -> None:
     # A source distribution has no pipeline.
     assert (ROOT / words[0]).is_file() or not (ROOT / ".ci").exists(), words[0]
@@ -182,12 +194,13 @@ CHECKS: dict[str, Callable[[list[str]], None]] = {
     **dict.fromkeys(["python", "python3"], check_python),
     "pip": check_pip,
     "cmake": check_cmake,
+    "gpt2edge": check_program_without_python,
     "pytest": check_pytest,
     "qemu-aarch64": check_qemu,
     "bash": check_bash,
     **{name: check_tool("dev", name) for name in ("ruff", "mypy", "pre-commit")},
     "mkdocs": check_tool("docs", "mkdocs"),
-    **dict.fromkeys([*OTHERS, *SHELL], fine),
+    **dict.fromkeys([*OTHERS, *SHELL, "./app", "cc"], fine),
 }
 
 
@@ -255,7 +268,7 @@ def test_code_blocks_are_of_known_kinds() -> None:
     for path in markdown():
         text = path.read_text(encoding="utf-8")
         opened = re.findall(r"^```(.*)\n(?:.*\n)*?^```$", text, re.M)
-        assert set(opened) <= {"console", "python", "text"}, path
+        assert set(opened) <= {"c", "console", "python", "text"}, path
         assert len(re.findall("```", text)) == 2 * len(opened), f"{path}: a block is indented"
 
 
@@ -275,6 +288,8 @@ def test_code_blocks_are_of_known_kinds() -> None:
         "pytest tests/no_such_test.py",
         "pytest -m no_such_marker",
         "no-such-program",
+        "gpt2edge no-such-command",
+        "gpt2edge generate --no-such-option x",
     ],
 )
 def test_wrong_commands_are_found(text: str) -> None:

@@ -62,7 +62,7 @@ def test_nothing_is_fetched_from_other_hosts(site: Path) -> None:
 @pytest.mark.parametrize(
     ("page", "texts"),
     [
-        ("reference/gpt2.html", ["pygpt2edge.GPT2.stream", "pygpt2edge.GPT2.memory"]),
+        ("reference/gpt2.html", ["pygpt2edge.GPT2.stream", "LoadedModel.memory"]),
         ("reference/results.html", ["pygpt2edge.Completion", "finish_reason"]),
         ("reference/core.html", ["pygpt2edge._core.Session.append"]),
         ("reference/convert.html", ["pygpt2edge.convert.convert", "bits_per_weight"]),

@@ -2,9 +2,9 @@
 
     python tools/make_code_grids.py
 
-It needs clang-format. A grid is data: the points that blocks of those types choose from (ggml's
-ggml-common.h has them as bytes). A point of four or eight numbers becomes one of 16 bits, of which
-each number takes three or two: its place among the sizes in csrc/formats/code_tables.h.
+It needs clang-format. A grid is data: the points that codes of those types are indices of, which
+ggml has as bytes. A point of four or eight numbers becomes an integer of 16 bits, of which each
+number takes three or two: its index among the sizes in csrc/formats/code_tables.h.
 """
 
 from __future__ import annotations

@@ -2,7 +2,9 @@
 
 #include <cstring>
 
-#include "formats/block_decoders.h"
+#include "formats/grid_blocks.inl.h"
+#include "formats/simple_blocks.inl.h"
+#include "formats/super_blocks.inl.h"
 
 namespace gpt2edge {
 namespace {
@@ -14,7 +16,7 @@ void decode_in_row(const std::byte* row, size_t b, BlockCodes& out) {
   std::memcpy(&block, row + sizeof(Block) * (b / kParts), sizeof block);
   out.has_min = false;
   out.min[0] = out.min[1] = 0.0f;
-  block_decoders::decode(block, static_cast<int>(b % kParts), out);
+  decode(block, static_cast<int>(b % kParts), out);
 }
 
 }  // namespace

@@ -9,15 +9,16 @@
 
 namespace gpt2edge {
 
-// 32 numbers of one row. Scales and minima are those of numbers 0..15 and 16..31, which differ in
-// types with sub-blocks of 16 only.
+// 32 numbers of one row. Codes are indices where the type has a table (code_tables.h). Scales and
+// minima are those of numbers 0..15 and 16..31, which differ in types with sub-blocks of 16 only.
 struct BlockCodes {
   int8_t code[32];
   float scale[2], min[2];
   bool has_min;
   // In blocks of 256 numbers that have several scales, scale[h] is factor * sub_scale[h] and min[h]
-  // is -(min_factor * sub_min[h]). The K types' factors are the half floats d and dmin.
-  float factor, min_factor;
+  // is -(dmin * sub_min[h]). In the K types factor is d; d and dmin are half floats.
+  float factor;
+  uint16_t d, dmin;
   int8_t sub_scale[2], sub_min[2];
 };
 

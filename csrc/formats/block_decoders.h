@@ -1,5 +1,6 @@
-// How each type's blocks are read, for block_codes.cpp alone: decode(block, i, out) decodes the
-// block's numbers 32 i .. 32 i + 31.
+// What the decoders of blocks share, which block_codes.cpp includes: simple_blocks.inl.h those of
+// 32, 64 or 128 numbers, super_blocks.inl.h those of 256, grid_blocks.inl.h those of 256 that are
+// points of a grid. decode(block, i, out) decodes the block's numbers 32 i .. 32 i + 31.
 #pragma once
 
 #include <cstring>
@@ -7,42 +8,10 @@
 #include "base/half.h"
 #include "formats/block_codes.h"
 
-namespace gpt2edge::block_decoders {
+namespace gpt2edge {
+namespace {
 
-// 32, 64 or 128 numbers (simple_blocks.cpp)
-void decode(const BlockQ8_0& block, int i, BlockCodes& out);
-void decode(const BlockQ4_0& block, int i, BlockCodes& out);
-void decode(const BlockQ4_1& block, int i, BlockCodes& out);
-void decode(const BlockQ5_0& block, int i, BlockCodes& out);
-void decode(const BlockQ5_1& block, int i, BlockCodes& out);
-void decode(const BlockIQ4_NL& block, int i, BlockCodes& out);
-void decode(const BlockMXFP4& block, int i, BlockCodes& out);
-void decode(const BlockNVFP4& block, int i, BlockCodes& out);
-void decode(const BlockQ1_0& block, int i, BlockCodes& out);
-void decode(const BlockQ2_0& block, int i, BlockCodes& out);
-
-// 256 numbers (super_blocks.cpp)
-void decode(const BlockQ2_K& block, int i, BlockCodes& out);
-void decode(const BlockQ3_K& block, int i, BlockCodes& out);
-void decode(const BlockQ4_K& block, int i, BlockCodes& out);
-void decode(const BlockQ5_K& block, int i, BlockCodes& out);
-void decode(const BlockQ6_K& block, int i, BlockCodes& out);
-void decode(const BlockIQ4_XS& block, int i, BlockCodes& out);
-void decode(const BlockTQ1_0& block, int i, BlockCodes& out);
-void decode(const BlockTQ2_0& block, int i, BlockCodes& out);
-
-// 256 numbers that are points of a grid (grid_blocks.cpp)
-void decode(const BlockIQ1_S& block, int i, BlockCodes& out);
-void decode(const BlockIQ1_M& block, int i, BlockCodes& out);
-void decode(const BlockIQ2_XXS& block, int i, BlockCodes& out);
-void decode(const BlockIQ2_XS& block, int i, BlockCodes& out);
-void decode(const BlockIQ2_S& block, int i, BlockCodes& out);
-void decode(const BlockIQ3_XXS& block, int i, BlockCodes& out);
-void decode(const BlockIQ3_S& block, int i, BlockCodes& out);
-
-// ---- what they share ----
-
-inline int8_t code(int value) { return static_cast<int8_t>(value); }
+int8_t code(int value) { return static_cast<int8_t>(value); }
 
 template <typename Word = uint32_t>
 Word word_at(const uint8_t* p) {
@@ -51,31 +20,37 @@ Word word_at(const uint8_t* p) {
   return word;
 }
 
-inline void set_scale(BlockCodes& out, float scale) { out.scale[0] = out.scale[1] = scale; }
+void set_scale(BlockCodes& out, float scale) { out.scale[0] = out.scale[1] = scale; }
 
 // Of numbers 16 h .. 16 h + 15: factor * scale.
-inline void set_sub_scale(BlockCodes& out, float factor, int h, int scale) {
+void set_sub_scale(BlockCodes& out, float factor, int h, int scale) {
   out.factor = factor;
   out.sub_scale[h] = code(scale);
   out.scale[h] = factor * static_cast<float>(scale);
 }
 
-// Likewise -(factor * min).
-inline void set_sub_min(BlockCodes& out, float factor, int h, int min) {
-  out.has_min = true;
-  out.min_factor = factor;
-  out.sub_min[h] = code(min);
-  out.min[h] = -(factor * static_cast<float>(min));
+// Likewise d * scale, d a half float.
+void set_half_scale(BlockCodes& out, uint16_t d, int h, int scale) {
+  out.d = d;
+  set_sub_scale(out, half_to_float(d), h, scale);
 }
 
-// The codes' nibbles: numbers first .. first + n - 1 in the low halves of n bytes, the next n in
-// the high ones. `to_code` makes a code of each.
-template <typename ToCode>
-void set_from_nibbles(BlockCodes& out, const uint8_t* nibbles, int first, int n, ToCode to_code) {
+// And -(dmin * min).
+void set_half_min(BlockCodes& out, uint16_t dmin, int h, int min) {
+  out.has_min = true;
+  out.dmin = dmin;
+  out.sub_min[h] = code(min);
+  out.min[h] = -(half_to_float(dmin) * static_cast<float>(min));
+}
+
+// Codes from nibbles: numbers first .. first + n - 1 in the low halves of n bytes, the next n in
+// the high ones; `offset` is what they are stored with.
+void set_from_nibbles(BlockCodes& out, const uint8_t* nibbles, int first, int n, int offset = 0) {
   for (int i = 0; i < n; ++i) {
-    out.code[first + i] = code(to_code(nibbles[i] & 15));
-    out.code[first + i + n] = code(to_code(nibbles[i] >> 4));
+    out.code[first + i] = code((nibbles[i] & 15) - offset);
+    out.code[first + i + n] = code((nibbles[i] >> 4) - offset);
   }
 }
 
-}  // namespace gpt2edge::block_decoders
+}  // namespace
+}  // namespace gpt2edge

@@ -1,5 +1,5 @@
-// The numbers that four-bit codes stand for, in the types where a code chooses from a table (ggml's
-// kvalues of ggml-common.h) or from the numbers that a grid's points are made of.
+// The values of four-bit codes that are indices into a table: ggml's kvalues, and for types whose
+// numbers are points of a grid the numbers that such points are made of.
 #pragma once
 
 #include <cstdint>
@@ -14,18 +14,7 @@ constexpr int kTableCodes = 16;
 constexpr int8_t kIQ4Table[kTableCodes] = {-127, -104, -83, -65, -49, -35, -22, -10,
                                            1,    13,   25,  38,  53,  69,  89,  113};
 
-// Floats of four bits, E2M1, times two.
-constexpr int8_t kFP4Table[kTableCodes] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
-
-// The sizes of a grid point's numbers, which have signs of their own; and those of IQ1, eight times
-// -1, 0 or 1, to which delta is added as 1 or -1.
-constexpr int8_t kIQ2Sizes[4] = {8, 25, 43, 0};
-constexpr int8_t kIQ3XXSSizes[8] = {4, 12, 20, 28, 36, 44, 52, 62};
-constexpr int8_t kIQ3SSizes[8] = {1, 3, 5, 7, 9, 11, 13, 15};
-constexpr int8_t kIQ1Sizes[4] = {-8, 0, 8, 0};
-
-// All numbers that the codes of a type can be, or null for the types that have no such table: of
-// those, codes are computed with.
+// A type's table, or null for the types whose codes are numbers themselves.
 const int8_t* code_table(TensorType type);
 
 }  // namespace gpt2edge

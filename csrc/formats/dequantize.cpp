@@ -4,6 +4,7 @@
 
 #include "base/half.h"
 #include "formats/block_codes.h"
+#include "formats/code_tables.h"
 
 namespace gpt2edge {
 namespace {
@@ -17,10 +18,11 @@ void from_16_bits(const std::byte* in, float* out, size_t n) {
   }
 }
 
-void from_codes(const BlockCodes& block, float* out) {
+void from_codes(const BlockCodes& block, const int8_t* table, float* out) {
   for (int h = 0; h < 2; ++h) {
     for (int i = 16 * h; i < 16 * h + 16; ++i) {
-      out[i] = block.scale[h] * static_cast<float>(block.code[i]);
+      const int8_t code = table == nullptr ? block.code[i] : table[block.code[i]];
+      out[i] = block.scale[h] * static_cast<float>(code);
     }
   }
   // Adding a min of 0 would turn -0 into 0, which the reference does not.
@@ -38,10 +40,11 @@ void dequantize_row(TensorType type, const std::byte* in, float* out, size_t n) 
   } else if (type == TensorType::BF16) {
     from_16_bits<bfloat16_to_float>(in, out, n);
   } else {
+    const int8_t* table = code_table(type);
     BlockCodes block;
     for (size_t b = 0; b < n / 32; ++b) {
       decode_block(type, in, b, block);
-      from_codes(block, out + 32 * b);
+      from_codes(block, table, out + 32 * b);
     }
   }
 }

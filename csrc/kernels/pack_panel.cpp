@@ -2,7 +2,6 @@
 
 #include "base/half.h"
 #include "formats/block_codes.h"
-#include "formats/code_tables.h"
 #include "kernels/panel_forms.h"
 
 namespace gpt2edge::kernels {
@@ -98,31 +97,11 @@ void put_third_bits(const int8_t* code, uint8_t* to) {
   put_four(to, bits);
 }
 
-// The index of each byte in a table, 0 for those that are not in it.
-struct TableIndices {
-  explicit TableIndices(const int8_t* table) {
-    for (int i = kTableCodes - 1; table != nullptr && i >= 0; --i) {
-      of[static_cast<uint8_t>(table[i])] = static_cast<int8_t>(i);
-    }
-  }
-  int8_t of[256] = {};
-};
-
-// Codes with the form's offset added, or their indices in the table.
-void stored_codes(const PanelLayout& layout, const int8_t* code, const TableIndices& indices,
-                  int8_t* stored) {
-  const int offset = code_offset(layout.form);
-  for (int i = 0; i < kBlockInputs; ++i) {
-    stored[i] = layout.table != nullptr ? indices.of[static_cast<uint8_t>(code[i])]
-                                        : static_cast<int8_t>(code[i] + offset);
-  }
-}
-
-void put_codes(const PanelLayout& layout, const BlockCodes& c, const TableIndices& indices,
-               uint32_t flips, uint8_t* to) {
+void put_codes(const PanelLayout& layout, const BlockCodes& c, uint32_t flips, uint8_t* to) {
   if (has_codes8(layout.form)) return put_codes8(c.code, flips, to);
   int8_t code[kBlockInputs];
-  stored_codes(layout, c.code, indices, code);
+  const int offset = code_offset(layout.form);
+  for (int i = 0; i < kBlockInputs; ++i) code[i] = static_cast<int8_t>(c.code[i] + offset);
   if (layout.form == WeightForm::kInt2Super || layout.form == WeightForm::kInt3Super) {
     put_pairs_of_bits(code, 0, to);
     if (layout.form == WeightForm::kInt3Super) put_third_bits(code, to + 128);
@@ -135,8 +114,8 @@ void put_codes(const PanelLayout& layout, const BlockCodes& c, const TableIndice
 void put_super_scales(const PanelLayout& layout, const BlockCodes& c, const BlockPlace& place,
                       int r, uint8_t* panel) {
   const bool has_min = has_minima(layout.form);
-  put_half(panel + place.unit + 2 * r, float_to_half(c.factor));
-  put_half(panel + place.unit + 32 + 2 * r, has_min ? float_to_half(c.min_factor) : uint16_t{0});
+  put_half(panel + place.unit + 2 * r, c.d);
+  put_half(panel + place.unit + 32 + 2 * r, has_min ? c.dmin : uint16_t{0});
   const int n_scales = layout.form == WeightForm::kInt4Super ? 1 : 2;
   uint8_t* to = panel + place.scales + r;
   for (int h = 0; h < n_scales; ++h) {
@@ -169,7 +148,6 @@ void pack_codes(const PanelLayout& layout, TensorType type, const std::byte* row
                 uint32_t flips, uint8_t* panel) {
   const int n_blocks = layout.n_in / kBlockInputs;
   const size_t row_size = row_bytes(type, static_cast<size_t>(layout.n_in));
-  const TableIndices indices(layout.table);
   for (int r = 0; r < kPanelRows; ++r) {
     for (int b = 0; b < n_blocks; ++b) {
       const BlockPlace place(layout, b);
@@ -178,7 +156,7 @@ void pack_codes(const PanelLayout& layout, TensorType type, const std::byte* row
         decode_block(type, rows + row_size * static_cast<size_t>(r), static_cast<size_t>(b), c);
       }
       put_scales(layout, c, place, r, panel);
-      put_codes(layout, c, indices, flips, panel + place.codes + 4 * r);
+      put_codes(layout, c, flips, panel + place.codes + 4 * r);
     }
   }
 }

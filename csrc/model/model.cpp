@@ -268,6 +268,7 @@ void Model::matmul(const Linear& linear, const Input& input, int n_rows, Epilogu
   args.weights = linear.weight;
   args.values = prepare(input, n_rows, linear.weight.layout);
   args.values_stride = input.stride;
+  if (observer_ != nullptr) observer_->see(linear, args.values, input.stride, n_rows, pool_);
   args.quantized = input.codes != nullptr ? *input.codes : workspace_.quantized;
   args.n_rows = n_rows;
   args.bias = linear.bias;

@@ -15,6 +15,7 @@
 #include "base/thread_pool.h"
 #include "kernels/kernel_table.h"
 #include "model/config.h"
+#include "model/input_observer.h"
 #include "model/kv_cache.h"
 #include "model/memory_needs.h"
 #include "model/weights.h"
@@ -73,11 +74,26 @@ class Model {
   // Runs job(0) .. job(n - 1) on all threads, between passes. A job may not throw.
   void run_jobs(int n, const std::function<void(int)>& job);
 
+  // While it lives, the observer sees the inputs of every pass.
+  class Observation {
+   public:
+    Observation(Model& model, InputObserver& observer) : model_(model) {
+      model_.observer_ = &observer;
+    }
+    ~Observation() { model_.observer_ = nullptr; }
+    Observation(const Observation&) = delete;
+    Observation& operator=(const Observation&) = delete;
+
+   private:
+    Model& model_;
+  };
+
   const std::string& path() const { return path_; }
   std::string file_name() const { return path_.substr(path_.find_last_of("/\\") + 1); }
   // Tells models apart, whatever their files are called (fingerprint.h).
   uint64_t fingerprint() const { return fingerprint_; }
   const Config& config() const { return config_; }
+  const Weights& weights() const { return weights_; }
   const kernels::KernelTable& kernels() const { return kernels_; }
   int n_threads() const { return pool_.n_threads(); }
   size_t weight_bytes() const { return weights_.bytes(); }
@@ -140,6 +156,7 @@ class Model {
   ThreadPool pool_;
   Weights weights_;
   Workspace workspace_;
+  InputObserver* observer_ = nullptr;
   std::vector<Run> runs_;  // of the rows in work
 };
 

@@ -5,13 +5,17 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <future>
+#include <optional>
 
 #include "base/error.h"
 #include "base/thread_count.h"
 #include "formats/dequantize.h"
 #include "formats/gguf.h"
 #include "python/bindings.h"
+#include "quantize/code_grid.h"
+#include "quantize/error_feedback.h"
 #include "quantize/quantize.h"
 
 namespace py = pybind11;
@@ -153,7 +157,7 @@ Bytes raw_rows(const GgufFile& file, const std::string& name, int64_t first_row,
 template <typename Body>
 void in_slices(size_t n, size_t n_threads, const Body& body) {
   const auto policy = n_threads > 1 ? std::launch::async : std::launch::deferred;
-  const size_t share = (n + n_threads - 1) / n_threads;
+  const size_t share = std::max<size_t>(1, (n + n_threads - 1) / n_threads);
   std::vector<std::future<void>> slices;
   for (size_t first = 0; first < n; first += share) {
     slices.push_back(std::async(policy, body, first, std::min(n, first + share)));
@@ -161,30 +165,98 @@ void in_slices(size_t n, size_t n_threads, const Body& body) {
   for (auto& slice : slices) slice.get();
 }
 
-Bytes quantize(const Floats& values, const std::string& type_name, int n_threads,
-               bool scale_search) {
+int slice_count(int n_threads) {
   constexpr int kMostThreads = 256;
-  if (values.ndim() != 2) {
-    throw py::value_error(message("values has ", values.ndim(),
-                                  " dimensions, expected 2: (n_rows, "
-                                  "n_in)"));
-  }
   if (n_threads < 0) throw py::value_error("n_threads is negative: expected 0 (all cores) or more");
-  const TensorType type = type_named(type_name);
-  const auto n_rows = static_cast<size_t>(values.shape(0));
-  const auto n_in = static_cast<size_t>(values.shape(1));
-  check_quantizable(type, n_in);
-  const size_t row = row_bytes(type, n_in);
-  Bytes out({n_rows, row});
+  return std::min(n_threads > 0 ? n_threads : default_thread_count(), kMostThreads);
+}
+
+// The rows and what becomes of them, checked against each other.
+struct Quantization {
+  TensorType type;
+  size_t n_rows, n_in;
+  int n_slices;
+
+  Quantization(const Floats& values, const std::string& type_name, int n_threads)
+      : type(type_named(type_name)), n_slices(slice_count(n_threads)) {
+    if (values.ndim() != 2) {
+      throw py::value_error(
+          message("values has ", values.ndim(), " dimensions, expected 2: (n_rows, n_in)"));
+    }
+    n_rows = static_cast<size_t>(values.shape(0));
+    n_in = static_cast<size_t>(values.shape(1));
+    check_quantizable(type, n_in);
+  }
+
+  void check_weights(const Floats& weights) const {
+    if (weights.ndim() == 1 && static_cast<size_t>(weights.shape(0)) == n_in) return;
+    throw py::value_error(message("weights must be one for each of the ", n_in, " columns"));
+  }
+
+  // Calls quantize_slice(first row, number of rows, where they go).
+  template <typename Slice>
+  Bytes in_slices_of_rows(const Slice& quantize_slice) const {
+    const size_t row = row_bytes(type, n_in);
+    Bytes out({n_rows, row});
+    auto* to = reinterpret_cast<std::byte*>(out.mutable_data());
+    const py::gil_scoped_release unlocked;
+    in_slices(n_rows, static_cast<size_t>(n_slices), [&](size_t first, size_t last) {
+      quantize_slice(first, last - first, to + first * row);
+    });
+    return out;
+  }
+};
+
+Bytes quantize(const Floats& values, const std::string& type_name, int n_threads,
+               const std::string& rounding, const std::optional<Floats>& weights) {
+  const Quantization work(values, type_name, n_threads);
+  if (rounding != "search" && rounding != "reference") {
+    throw py::value_error("rounding is \"" + rounding + "\", expected \"search\" or \"reference\"");
+  }
+  if (weights) work.check_weights(*weights);
+  const Rounding how = rounding == "search" ? Rounding::kSearch : Rounding::kReference;
   const float* from = values.data();
-  auto* to = reinterpret_cast<std::byte*>(out.mutable_data());
-  const Scales scales = scale_search ? Scales::kSearch : Scales::kReference;
-  const int n = std::min(n_threads > 0 ? n_threads : default_thread_count(), kMostThreads);
-  const py::gil_scoped_release unlocked;
-  in_slices(n_rows, static_cast<size_t>(n), [=](size_t first, size_t last) {
-    quantize_rows(type, from + first * n_in, last - first, n_in, to + first * row, first, scales);
+  const float* each = weights ? weights->data() : nullptr;
+  return work.in_slices_of_rows([&](size_t first, size_t n, std::byte* out) {
+    quantize_rows(work.type, from + first * work.n_in, n, work.n_in, out, first, how, each);
   });
-  return out;
+}
+
+Bytes quantize_with_feedback(const Floats& values, const std::string& type_name,
+                             const Floats& weights, const Floats& matrix, int n_threads) {
+  const Quantization work(values, type_name, n_threads);
+  if (code_set(work.type) == nullptr) {
+    throw py::value_error(type_name + " has no scales to choose: quantize without feedback");
+  }
+  work.check_weights(weights);
+  if (matrix.ndim() != 2 || static_cast<size_t>(matrix.shape(0)) != work.n_in ||
+      matrix.shape(0) != matrix.shape(1)) {
+    throw py::value_error(message("the matrix must be (", work.n_in, ", ", work.n_in, ")"));
+  }
+  const float* from = values.data();
+  const ErrorFeedback feedback{weights.data(), matrix.data()};
+  return work.in_slices_of_rows([&](size_t first, size_t n, std::byte* out) {
+    quantize_rows_with_feedback(work.type, from + first * work.n_in, n, work.n_in, feedback, out,
+                                first);
+  });
+}
+
+py::tuple factor_second_moments(const Floats& moments, float damping, int n_threads) {
+  if (moments.ndim() != 2 || moments.shape(0) != moments.shape(1)) {
+    throw py::value_error("moments must be a square matrix");
+  }
+  const auto n = static_cast<size_t>(moments.shape(0));
+  const auto n_slices = static_cast<size_t>(slice_count(n_threads));
+  Floats weights(moments.shape(0)), matrix({n, n});
+  std::copy_n(moments.data(), n * n, matrix.mutable_data());
+  float* to = matrix.mutable_data();
+  float* diagonal = weights.mutable_data();
+  {
+    const py::gil_scoped_release unlocked;
+    factor_moments(to, n, damping, diagonal,
+                   [=](size_t n_items, const auto& part) { in_slices(n_items, n_slices, part); });
+  }
+  return py::make_tuple(weights, matrix);
 }
 
 Floats dequantize(const Bytes& blocks, const std::string& type_name, size_t n_in) {
@@ -242,7 +314,11 @@ void bind_formats(py::module_& m) {
           py::arg("name"));
 
   m.def("quantize", &quantize, py::arg("values"), py::arg("type"), py::arg("n_threads") = 0,
-        py::arg("scale_search") = false);
+        py::arg("rounding") = "search", py::arg("weights") = std::nullopt);
+  m.def("quantize_with_feedback", &quantize_with_feedback, py::arg("values"), py::arg("type"),
+        py::arg("weights"), py::arg("matrix"), py::arg("n_threads") = 0);
+  m.def("factor_second_moments", &factor_second_moments, py::arg("moments"), py::arg("damping"),
+        py::arg("n_threads") = 0);
   m.def("dequantize", &dequantize, py::arg("blocks"), py::arg("type"), py::arg("n_in"));
 }
 

@@ -85,6 +85,7 @@ py::array_t<float> append_all_logits(Sequence& sequence, const Tokens& tokens) {
 // (layers, heads, tokens, positions)
 py::array_t<float> append_attention(Sequence& sequence, const Tokens& tokens,
                                     const std::vector<int32_t>& layers) {
+  require_numpy();
   const Config& config = sequence.model().config();
   sequence.check(tokens);
   const int n_rows = static_cast<int>(tokens.size()), n_positions = sequence.length() + n_rows;

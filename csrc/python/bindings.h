@@ -32,6 +32,7 @@ void require_numpy();
 
 // One noun each: bind_<noun>.cpp.
 void bind_formats(pybind11::module_& m);
+void bind_calibrate(pybind11::module_& m);
 void bind_checksum(pybind11::module_& m);
 void bind_generate(pybind11::module_& m);
 void bind_machine(pybind11::module_& m);

@@ -3,10 +3,12 @@
 #include <cmath>
 #include <cstring>
 #include <stdexcept>
+#include <vector>
 
 #include "base/error.h"
 #include "base/half.h"
-#include "quantize/scale_search.h"
+#include "formats/dequantize.h"
+#include "quantize/code_grid.h"
 
 namespace gpt2edge {
 namespace {
@@ -91,20 +93,14 @@ void to_q4_0(const float* x, size_t n, std::byte* out) {
   }
 }
 
-// The largest magnitude that a type holds. With a scale it is the scale that must not overflow.
+// The largest magnitude that a type holds. With scales it is the scale that must not overflow.
 float largest_storable(TensorType type) {
-  switch (type) {
-    case TensorType::F16:
-      return kLargestHalf;
-    case TensorType::BF16:
-      return float_of_bits(0x7F7F0000u);
-    case TensorType::Q8_0:
-      return kLargestHalf * 127.0f;
-    case TensorType::Q4_0:
-      return kLargestHalf * 8.0f;
-    default:
-      return float_of_bits(0x7F7FFFFFu);
-  }
+  if (type == TensorType::F16) return kLargestHalf;
+  if (type == TensorType::BF16) return float_of_bits(0x7F7F0000u);
+  const CodeSet* set = code_set(type);
+  if (set == nullptr) return float_of_bits(0x7F7FFFFFu);
+  const int level = set->lowest < 0 ? -set->lowest : set->highest;
+  return kLargestHalf * static_cast<float>(level);
 }
 
 void check_row(TensorType type, const float* x, size_t row, size_t n) {
@@ -132,22 +128,60 @@ void quantize_row(TensorType type, const float* x, size_t n, std::byte* out) {
     case TensorType::Q4_0:
       return to_q4_0(x, n, out);
     default:
-      return;  // check_quantizable refused it
+      return;  // has no reference here: has_reference() is asked first
+  }
+}
+
+float weighted_error(TensorType type, const float* x, const float* weights, size_t n,
+                     const std::byte* block) {
+  float restored[kLargestBlock], sum = 0.0f;
+  dequantize_row(type, block, restored, n);
+  for (size_t i = 0; i < n; ++i) {
+    const float error = x[i] - restored[i];
+    sum += weights[i] * (error * error);
+  }
+  return sum;
+}
+
+// A block with searched scales, unless the reference's errs less.
+void search_block(TensorType type, const float* x, const float* weights, std::byte* out) {
+  const CodeSet& set = *code_set(type);
+  const CodeGrid grid = fit_grid(set, x, weights);
+  int8_t levels[kLargestBlock];
+  for (int i = 0; i < set.block; ++i) levels[i] = static_cast<int8_t>(grid.nearest(i, x[i]));
+  pack_block(type, grid, levels, out);
+  if (!has_reference(type)) return;
+  const auto n = static_cast<size_t>(set.block);
+  std::byte reference[sizeof(BlockQ8_0)];
+  quantize_row(type, x, n, reference);
+  const float error = weighted_error(type, x, weights, n, out);
+  if (weighted_error(type, x, weights, n, reference) <= error) {
+    std::memcpy(out, reference, row_bytes(type, n));
+  }
+}
+
+void search_row(TensorType type, const float* x, const float* weights, size_t n, std::byte* out) {
+  const auto block = static_cast<size_t>(code_set(type)->block);
+  for (size_t i = 0; i < n; i += block) {
+    search_block(type, x + i, weights + i, out + row_bytes(type, i));
   }
 }
 
 }  // namespace
 
-bool can_quantize_to(TensorType type) {
+bool has_reference(TensorType type) {
   return type == TensorType::F32 || type == TensorType::F16 || type == TensorType::BF16 ||
          type == TensorType::Q8_0 || type == TensorType::Q4_0;
 }
 
+bool can_quantize_to(TensorType type) { return has_reference(type) || code_set(type) != nullptr; }
+
 void check_quantizable(TensorType type, size_t n_in) {
   const TypeTraits& traits = *type_traits(static_cast<uint32_t>(type));
   if (!can_quantize_to(type)) {
-    throw std::invalid_argument(
-        message("cannot quantize to ", traits.name, ": choose f32, f16, bf16, q8_0 or q4_0"));
+    throw std::invalid_argument(message("cannot quantize to ", traits.name,
+                                        ": choose f32, f16, bf16, q8_0, q6_k, q5_k, q5_0, q4_k, "
+                                        "q4_0, iq4_nl, iq4_xs or q3_k"));
   }
   if (n_in % static_cast<size_t>(traits.block_size) != 0) {
     throw std::invalid_argument(message("rows have ", n_in, " numbers, expected a multiple of ",
@@ -155,19 +189,26 @@ void check_quantizable(TensorType type, size_t n_in) {
   }
 }
 
+void check_rows(TensorType type, const float* values, size_t n_rows, size_t n_in,
+                size_t first_row) {
+  for (size_t row = 0; row < n_rows; ++row) {
+    check_row(type, values + row * n_in, first_row + row, n_in);
+  }
+}
+
 void quantize_rows(TensorType type, const float* values, size_t n_rows, size_t n_in, std::byte* out,
-                   size_t first_row, Scales scales) {
+                   size_t first_row, Rounding rounding, const float* weights) {
   check_quantizable(type, n_in);
-  const auto block_size = static_cast<size_t>(type_traits(static_cast<uint32_t>(type))->block_size);
+  const bool by_reference =
+      code_set(type) == nullptr || (rounding == Rounding::kReference && has_reference(type));
+  const std::vector<float> ones(weights == nullptr && !by_reference ? n_in : 0, 1.0f);
+  if (weights == nullptr) weights = ones.data();
   const size_t row_size = row_bytes(type, n_in);
   for (size_t row = 0; row < n_rows; ++row) {
     const float* x = values + row * n_in;
-    std::byte* to = out + row * row_size;
     check_row(type, x, first_row + row, n_in);
-    quantize_row(type, x, n_in, to);
-    if (scales == Scales::kReference || block_size == 1) continue;
-    for (size_t i = 0; i < n_in; i += block_size)
-      improve_scale(type, x + i, to + row_bytes(type, i));
+    std::byte* to = out + row * row_size;
+    by_reference ? quantize_row(type, x, n_in, to) : search_row(type, x, weights, n_in, to);
   }
 }
 

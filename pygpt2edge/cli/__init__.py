@@ -28,6 +28,7 @@ _MODULES = {
     "generate": "generate",
     "suggest": "suggest",
     "convert": "convert",
+    "calibrate": "calibrate",
     "inspect": "inspect",
     "rank": "rank",
     "tokenize": "tokenize",

@@ -21,10 +21,15 @@ if TYPE_CHECKING:
 @click.option("--type", "type_", type=click.Choice(TYPES, case_sensitive=False), default="q8_0",
               show_default=True,
               help="Type of the matrices; norms, biases and positions stay f32.")  # fmt: skip
+@click.option("--embedding-type", type=click.Choice(TYPES, case_sensitive=False),
+              help="Type of the embedding and the head.  [default: that of --type]")  # fmt: skip
 @click.option("--allow-requantize", is_flag=True,
               help="Convert a GGUF that is quantized already; both errors add up.")  # fmt: skip
-@click.option("--scale-search", is_flag=True,
-              help="q8_0, q4_0: search the best scale of each block; slower, closer.")  # fmt: skip
+@click.option("--rounding", type=click.Choice(("search", "reference")), default="search",
+              show_default=True,
+              help="Scales of the least error, or ggml's for q8_0, q4_0.")  # fmt: skip
+@click.option("--calibration", metavar="STATS", type=click.Path(),
+              help="Statistics of `calibrate` or llama.cpp's imatrix to round by.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace OUT if it exists.")
 @click.option("-t", "--threads", metavar="N", type=number(int, 1, MAX_THREADS),
               help="Threads that quantize.  [default: all CPUs]")  # fmt: skip
@@ -35,7 +40,9 @@ def command(
     out: str,
     type_: str,
     allow_requantize: bool,
-    scale_search: bool,
+    embedding_type: str | None,
+    rounding: str,
+    calibration: str | None,
     force: bool,
     threads: int | None,
     revision: str | None,
@@ -68,7 +75,9 @@ def command(
             out,
             type_,
             allow_requantize=allow_requantize,
-            scale_search=scale_search,
+            embedding_type=embedding_type,
+            rounding=rounding,
+            calibration=calibration,
             n_threads=threads,
             progress=progress,
             revision=revision,

@@ -21,7 +21,20 @@ Function = Callable[..., Any]
 Decorator = Callable[[Function], Function]
 
 # convert.OUTPUT_TYPES, written out so that --help need not load the converter.
-TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0")
+TYPES = (
+    "f32",
+    "f16",
+    "bf16",
+    "q8_0",
+    "q6_k",
+    "q5_k",
+    "q5_0",
+    "q4_k",
+    "iq4_nl",
+    "q4_0",
+    "iq4_xs",
+    "q3_k",
+)
 KV_TYPES = ("int8", "f16", "f32")
 MAX_THREADS = 1024
 

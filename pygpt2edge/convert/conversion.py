@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pygpt2edge.convert.calibration import Calibration
 from pygpt2edge.convert.checkpoint import (
     Checkpoint,
     StoredEntry,
@@ -18,6 +19,8 @@ from pygpt2edge.convert.hub import fetch_checkpoint, hub_name
 from pygpt2edge.convert.model_config import ModelConfig
 from pygpt2edge.convert.plan import output_type, plan_conversion
 from pygpt2edge.output_file import check_target, replaced_when_whole
+
+ROUNDINGS = ("search", "reference")
 
 Progress = Callable[[int, int, str], None]
 
@@ -80,7 +83,9 @@ def convert(
     type: str = "q8_0",
     *,
     allow_requantize: bool = False,
-    scale_search: bool = False,
+    embedding_type: str | None = None,
+    rounding: str = "search",
+    calibration: str | Path | None = None,
     n_threads: int | None = None,
     progress: Progress | None = None,
     revision: str | None = None,
@@ -91,12 +96,15 @@ def convert(
       source: a Hugging Face folder or the weights' file in it, an OpenAI folder, a GGUF file, or
         a hub name such as "openai-community/gpt2" (which needs the [hub] extra).
       out: the file to write; replaced if it exists. It appears only when it is whole.
-      type: "f32", "f16", "bf16", "q8_0" or "q4_0", for the matrices. Norms, biases and positions
-        stay f32; a matrix whose rows do not divide into the type's blocks becomes f16.
+      type: one of OUTPUT_TYPES, such as "q8_0" or "iq4_nl", for the matrices. Norms, biases and
+        positions stay f32; a matrix whose rows do not divide into the type's blocks becomes f16.
+      embedding_type: of the embedding and the head, if another; they weigh most in small models.
       allow_requantize: convert from a GGUF that is quantized already.
-      scale_search: for q8_0 and q4_0, search each block's scale for the smallest squared error,
-        instead of taking ggml's reference. Slower to convert, closer to the original; the file is
-        of the same type and as fast.
+      rounding: "search" finds the scales of each block that give the smallest squared error;
+        "reference" makes q8_0 and q4_0 bit for bit as ggml's reference quantizers do.
+      calibration: a file that `calibrate` or llama.cpp's imatrix wrote for this model. Errors are
+        then weighted by what the matrices' inputs were; from ours, every column also makes up for
+        the errors of those before it, and biases for what the outputs lose on average.
       n_threads: default, the CPUs this process may use. The bytes do not depend on it.
       progress: called with (bytes done, bytes in all, tensor's name) after every piece.
       revision: branch, tag or commit, for a hub name.
@@ -114,12 +122,15 @@ def convert(
     from pygpt2edge.convert.gguf_writer import append_tensors, write_head
 
     started = time.monotonic()
+    _check_rounding(rounding)
+    output_type(embedding_type or type)
     output_type(type)  # before a download of gigabytes
     out = Path(os.path.realpath(out))
     path, name = _locate(source, revision)
+    statistics = None if calibration is None else Calibration(Path(calibration))
     checkpoint = open_checkpoint(path)
     name = checkpoint.carried_metadata.get("general.name", name)
-    plan = plan_conversion(checkpoint, type, allow_requantize, scale_search)
+    plan = plan_conversion(checkpoint, type, allow_requantize, rounding, embedding_type)
     vocabulary = checkpoint.read_vocabulary()
     if path.is_file() and out.exists() and out.samefile(path):
         raise ValueError(f"{out}: is the source itself; give the output another name")
@@ -137,7 +148,7 @@ def convert(
         write_head(
             temporary, plan, checkpoint.config, vocabulary, name, checkpoint.carried_metadata
         )
-        append_tensors(temporary, plan, n_threads, report)
+        append_tensors(temporary, plan, n_threads, report, statistics)
     return ConvertReport(
         out=out,
         source_kind=checkpoint.kind,
@@ -149,6 +160,13 @@ def convert(
         seconds=time.monotonic() - started,
         warnings=[*plan.warnings, *vocabulary.warnings],
     )
+
+
+def _check_rounding(rounding: str) -> None:
+    if rounding not in ROUNDINGS:
+        raise ValueError(
+            f"rounding {rounding!r} is unknown, expected one of {', '.join(ROUNDINGS)}"
+        )
 
 
 def inspect_checkpoint(source: str | Path) -> CheckpointInfo:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pygpt2edge.convert.calibration import Calibration
 from pygpt2edge.convert.model_config import ModelConfig
 from pygpt2edge.convert.plan import ConversionPlan
 from pygpt2edge.convert.quantizing import quantize_tensors
@@ -54,13 +55,17 @@ def write_head(
 
 
 def append_tensors(
-    path: Path, plan: ConversionPlan, n_threads: int | None, report: Callable[[int, str], None]
+    path: Path,
+    plan: ConversionPlan,
+    n_threads: int | None,
+    report: Callable[[int, str], None],
+    calibration: Calibration | None = None,
 ) -> None:
     """The tensors' data, each aligned; report(n_bytes, tensor) after every write."""
     with path.open("ab") as file:
         file.write(bytes(-file.tell() % _ALIGNMENT))
         written = 0
-        for tensor, data in quantize_tensors(plan.tensors, n_threads):
+        for tensor, data in quantize_tensors(plan.tensors, n_threads, calibration):
             file.write(memoryview(data).cast("B"))
             written += data.nbytes
             if written == tensor.n_bytes:

@@ -25,7 +25,7 @@ class OutputType:
 
 _F16_MAX = 65504.0
 _F32_MAX = 3.4028234663852886e38
-# A q8_0 scale is the largest magnitude / 127, a q4_0 scale that / 8, both stored as f16.
+# Scales are stored as f16: a type reaches that times the magnitude of its greatest code.
 OUTPUT_TYPES = {
     kind.name: kind
     for kind in (
@@ -33,7 +33,14 @@ OUTPUT_TYPES = {
         OutputType("f16", "F16", 1, 1, 2, _F16_MAX),
         OutputType("bf16", "BF16", 32, 1, 2, _F32_MAX),
         OutputType("q8_0", "Q8_0", 7, 32, 34, _F16_MAX * 127),
+        OutputType("q6_k", "Q6_K", 18, 256, 210, _F16_MAX * 32),
+        OutputType("q5_k", "Q5_K", 17, 256, 176, _F16_MAX * 31),
+        OutputType("q5_0", "Q5_0", 8, 32, 22, _F16_MAX * 16),
+        OutputType("q4_k", "Q4_K", 15, 256, 144, _F16_MAX * 15),
+        OutputType("iq4_nl", "IQ4_NL", 25, 32, 18, _F16_MAX * 127),
         OutputType("q4_0", "Q4_0", 2, 32, 18, _F16_MAX * 8),
+        OutputType("iq4_xs", "IQ4_XS", 30, 256, 136, _F16_MAX * 127),
+        OutputType("q3_k", "Q3_K", 12, 256, 110, _F16_MAX * 4),
     )
 }
 
@@ -58,7 +65,7 @@ class TensorPlan:
     # The first `n_scaled_rows` rows are multiplied by `scale`.
     n_scaled_rows: int = 0
     scale: float = 1.0
-    scale_search: bool = False
+    rounding: str = "search"
 
     @property
     def row_bytes(self) -> int:
@@ -89,10 +96,15 @@ class ConversionPlan:
 
 
 def plan_conversion(
-    checkpoint: Checkpoint, type_name: str, allow_requantize: bool, scale_search: bool = False
+    checkpoint: Checkpoint,
+    type_name: str,
+    allow_requantize: bool,
+    rounding: str = "search",
+    embedding_type: str | None = None,
 ) -> ConversionPlan:
     """Chooses the types. Raises UnsupportedError for a quantized source without leave."""
     kind = output_type(type_name)
+    embedding_kind = output_type(embedding_type or type_name)
     if checkpoint.quantized_types and not allow_requantize:
         raise UnsupportedError(
             f"{checkpoint.path}: is quantized already ({', '.join(checkpoint.quantized_types)}), "
@@ -102,15 +114,16 @@ def plan_conversion(
     warnings = list(checkpoint.warnings)
     tensors = []
     for spec, source in checkpoint.tensors:
-        tensor_type = kind if spec.is_quantized else OUTPUT_TYPES["f32"]
+        wanted = kind if spec.layer >= 0 else embedding_kind
+        tensor_type = wanted if spec.is_quantized else OUTPUT_TYPES["f32"]
         if row_shape(spec.shape)[1] % tensor_type.block_size != 0:
             tensor_type = OUTPUT_TYPES["f16"]
             warnings.append(
                 f"{spec.gguf_name} is stored as f16: its rows of {spec.shape[1]} do not divide "
-                f"into blocks of {kind.block_size}"
+                f"into blocks of {wanted.block_size}"
             )
         n_scaled, scale = _query_scale(checkpoint, spec)
-        tensors.append(TensorPlan(spec, source, tensor_type, n_scaled, scale, scale_search))
+        tensors.append(TensorPlan(spec, source, tensor_type, n_scaled, scale, rounding))
     if checkpoint.config.activation_function == "gelu":
         warnings.append(
             "the model uses the exact GELU (erf), and the file says so; llama.cpp does not look "

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pygpt2edge.convert.calibration import Calibration, RoundingGuide
 from pygpt2edge.convert.gguf_reader import QuantizedTensor
 from pygpt2edge.convert.plan import TensorPlan
 from pygpt2edge.convert.stored_tensor import row_shape
@@ -23,6 +25,8 @@ from pygpt2edge.errors import FormatError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_Slab = tuple["NDArray[np.uint8]", "NDArray[np.float32] | None"]
 
 # Of float32, over all workers. A slab takes up to four times its size while it is worked on
 # (as stored, as float32, scaled, quantized), which keeps the whole under 150 MB.
@@ -37,8 +41,31 @@ def default_threads() -> int:
     return os.cpu_count() or 1
 
 
+class _Guides:
+    """What the calibration says of the tensor in work. Slabs come in order, so one is kept."""
+
+    def __init__(self, calibration: Calibration | None) -> None:
+        self._calibration = calibration
+        self._lock = threading.Lock()
+        self._name: str | None = None
+        self._guide: RoundingGuide | None = None
+
+    def of(self, plan: TensorPlan) -> RoundingGuide | None:
+        if self._calibration is None or not plan.spec.is_quantized or plan.type.block_size == 1:
+            return None
+        name = plan.spec.gguf_name
+        with self._lock:
+            if name != self._name:
+                self._guide = None  # gone before the next is made
+                self._guide = self._calibration.guide(
+                    name, row_shape(plan.spec.shape)[1], has_bias=plan.spec.layer >= 0
+                )
+                self._name = name
+            return self._guide
+
+
 def quantize_tensors(
-    plans: list[TensorPlan], n_threads: int | None
+    plans: list[TensorPlan], n_threads: int | None, calibration: Calibration | None = None
 ) -> Iterator[tuple[TensorPlan, NDArray[np.uint8]]]:
     """Yields (plan, bytes of its next rows) in order, until every tensor is complete.
 
@@ -46,21 +73,30 @@ def quantize_tensors(
     """
     n_workers = max(1, min(n_threads or default_threads(), _MAX_WORKERS))
     pool = ThreadPoolExecutor(n_workers, thread_name_prefix="convert")
-    pending: deque[tuple[TensorPlan, Future[NDArray[np.uint8]]]] = deque()
+    guides = _Guides(calibration)
+    pending: deque[tuple[TensorPlan, Future[_Slab]]] = deque()
+    shifts: list[NDArray[np.float32]] = []  # of the outputs of the matrix before its bias
+
+    def take() -> tuple[TensorPlan, NDArray[np.uint8]]:
+        plan, future = pending.popleft()
+        blocks, shift = future.result()
+        if shift is not None:
+            shifts.append(shift)
+        elif shifts and plan.spec.name.endswith(".bias"):
+            bias = blocks.view(np.float32) + np.concatenate(shifts)
+            shifts.clear()
+            return plan, bias.view(np.uint8)
+        return plan, blocks
+
     try:
         for plan, first, n in _slabs(plans, _SLAB_BYTES // n_workers):
-            pending.append((plan, pool.submit(_quantize_slab, plan, first, n)))
+            pending.append((plan, pool.submit(_quantize_slab, plan, first, n, guides)))
             if len(pending) > n_workers:
-                yield _take(pending)
+                yield take()
         while pending:
-            yield _take(pending)
+            yield take()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _take(pending: deque[tuple[TensorPlan, Future[Any]]]) -> tuple[TensorPlan, NDArray[np.uint8]]:
-    plan, future = pending.popleft()
-    return plan, future.result()
 
 
 def _slabs(plans: list[TensorPlan], slab_bytes: int) -> Iterator[tuple[TensorPlan, int, int]]:
@@ -72,19 +108,32 @@ def _slabs(plans: list[TensorPlan], slab_bytes: int) -> Iterator[tuple[TensorPla
             yield plan, first, min(step, n_rows - first)
 
 
-def _quantize_slab(plan: TensorPlan, first: int, n: int) -> NDArray[np.uint8]:
+def _quantize_slab(plan: TensorPlan, first: int, n: int, guides: _Guides) -> _Slab:
+    """The blocks of some rows, and what the rounding takes from their outputs on average, which
+    the bias is to give back."""
     from pygpt2edge import _core
 
     if first == 0:
         plan.source.verify()
     if plan.source.dtype == plan.type.name and isinstance(plan.source, QuantizedTensor):
-        return plan.source.read_blocks(first, n)  # the same type: no second rounding
+        return plan.source.read_blocks(first, n), None  # the same type: no second rounding
     rows = plan.source.read_rows(first, n)
     _check_range(plan, rows)
     n_scaled = _scaled_rows(plan, rows, first)
     if n_scaled is not None:
         n_scaled *= np.float32(plan.scale)
-    return _core.quantize(rows, plan.type.name, 1, plan.scale_search)
+    guide = guides.of(plan)
+    if guide is None:
+        return _core.quantize(rows, plan.type.name, 1, plan.rounding), None
+    if guide.matrix is None:
+        blocks = _core.quantize(rows, plan.type.name, 1, "search", guide.weights)
+    else:
+        blocks = _core.quantize_with_feedback(rows, plan.type.name, guide.weights, guide.matrix, 1)
+    if guide.mean is None:
+        return blocks, None
+    rows -= _core.dequantize(blocks, plan.type.name, rows.shape[1])
+    rows *= guide.mean
+    return blocks, rows.sum(axis=1, dtype=np.float64).astype(np.float32)
 
 
 def _scaled_rows(

@@ -13,8 +13,8 @@ from pygpt2edge.convert import convert
 def test_errors_shrink(data, tmp_path, kind):
     exact, plain, searched = (tmp_path / f"{name}.gguf" for name in ("exact", "plain", "searched"))
     convert(data / "hugging_face", exact, "f32")
-    convert(data / "hugging_face", plain, kind)
-    convert(data / "hugging_face", searched, kind, scale_search=True)
+    convert(data / "hugging_face", plain, kind, rounding="reference")
+    convert(data / "hugging_face", searched, kind)
 
     def rows(path):
         return _core.GgufFile(str(path)).read_rows("blk.0.ffn_up.weight", 0, 16)

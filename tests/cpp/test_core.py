@@ -26,10 +26,12 @@ COMPILERS = [None, pytest.param("clang++", marks=NEEDS_CLANG)]
 
 @pytest.fixture(scope="session", params=COMPILERS, ids=["system", "clang"])
 def build(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    if request.param is None:
+        native_build: Path = request.getfixturevalue("native_build")
+        return native_build
     folder = tmp_path_factory.mktemp("build")
     options = [f"-DGPT2EDGE_{o}" for o in ("PYTHON=OFF", "TESTS=ON", "TOOLS=ON", "WERROR=ON")]
-    if request.param is not None:
-        options.append(f"-DCMAKE_CXX_COMPILER={request.param}")
+    options.append(f"-DCMAKE_CXX_COMPILER={request.param}")
     run("cmake", "-G", "Ninja", "-S", ROOT, "-B", folder, *options)
     run("cmake", "--build", folder)
     return folder

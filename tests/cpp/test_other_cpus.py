@@ -68,6 +68,7 @@ def build(cpu: Cpu, folder: Path) -> Path:
         "GPT2EDGE_PYTHON": "OFF",
         "GPT2EDGE_TESTS": "ON",
         "GPT2EDGE_WERROR": "ON",
+        "GPT2EDGE_STATIC_PROGRAM": "ON",
     }
     defines = [f"-D{name}={value}" for name, value in options.items()]
     subprocess.run(["cmake", "-G", "Ninja", "-S", ROOT, "-B", folder, *defines], check=True)
@@ -94,3 +95,24 @@ def test_program(builds: dict[str, Path], program: str, name: str) -> None:
     assert " 0 failed" in done.stdout
     if program == "test_kernels":
         assert done.stdout.split("\n")[: len(cpu.kernels)] == cpu.kernels
+
+
+@pytest.mark.parametrize("name", ["cortex-a72", "armv7", "riscv64"])
+def test_command_line_program_writes_the_same_text(builds: dict[str, Path], name: str) -> None:
+    """One file that needs no other, on a processor of another kind."""
+    from pygpt2edge import GPT2
+
+    cpu = CPUS[name]
+    for tool in (cpu.compiler, cpu.emulator):
+        if shutil.which(tool) is None:
+            pytest.skip(f"needs {tool}")
+    model = GPT2()
+    folder = build(cpu, builds[cpu.processor]).parents[1]
+    core = [] if cpu.core is None else ["-cpu", cpu.core]
+    program = folder / "csrc" / "program" / "gpt2edge"
+    arguments = ["generate", "Once upon a time", "-m", model.path, "-n", "8", "--seed", "1"]
+    done = subprocess.run(
+        [cpu.emulator, *core, program, *arguments], capture_output=True, text=True, check=True
+    )
+    expected = model.generate("Once upon a time", max_tokens=8, seed=1).text
+    assert done.stdout == f"Once upon a time{expected}\n"

@@ -1,9 +1,11 @@
+// Decoders of blocks of 32, 64 or 128 numbers.
+#pragma once
+
 #include <cstring>
 
 #include "formats/block_decoders.h"
-#include "formats/code_tables.h"
 
-namespace gpt2edge::block_decoders {
+namespace gpt2edge {
 namespace {
 
 void set_minima(BlockCodes& out, float min) {
@@ -14,7 +16,7 @@ void set_minima(BlockCodes& out, float min) {
 // Nibbles hold numbers 0..15 in their low halves and 16..31 in their high halves; bit i of `fifth`
 // is the fifth bit of number i.
 void set_five_bits(BlockCodes& out, const uint8_t* nibbles, uint32_t fifth, int offset) {
-  set_from_nibbles(out, nibbles, 0, 16, [](int nibble) { return nibble; });
+  set_from_nibbles(out, nibbles, 0, 16);
   for (int i = 0; i < 32; ++i) {
     const int high = static_cast<int>(fifth >> i & 1) << 4;
     out.code[i] = code((out.code[i] | high) - offset);
@@ -35,20 +37,18 @@ float half_of_e4m3(uint8_t bits) {
   return float_of_bits((exponent + 119) << 23 | mantissa << 20);
 }
 
-}  // namespace
-
 void decode(const BlockQ8_0& block, int, BlockCodes& out) {
   std::memcpy(out.code, block.qs, sizeof out.code);
   set_scale(out, half_to_float(block.d));
 }
 
 void decode(const BlockQ4_0& block, int, BlockCodes& out) {
-  set_from_nibbles(out, block.qs, 0, 16, [](int nibble) { return nibble - 8; });
+  set_from_nibbles(out, block.qs, 0, 16, 8);
   set_scale(out, half_to_float(block.d));
 }
 
 void decode(const BlockQ4_1& block, int, BlockCodes& out) {
-  set_from_nibbles(out, block.qs, 0, 16, [](int nibble) { return nibble; });
+  set_from_nibbles(out, block.qs, 0, 16);
   set_scale(out, half_to_float(block.d));
   set_minima(out, half_to_float(block.m));
 }
@@ -65,20 +65,19 @@ void decode(const BlockQ5_1& block, int, BlockCodes& out) {
 }
 
 void decode(const BlockIQ4_NL& block, int, BlockCodes& out) {
-  set_from_nibbles(out, block.qs, 0, 16, [](int nibble) { return kIQ4Table[nibble]; });
+  set_from_nibbles(out, block.qs, 0, 16);
   set_scale(out, half_to_float(block.d));
 }
 
 void decode(const BlockMXFP4& block, int, BlockCodes& out) {
-  set_from_nibbles(out, block.qs, 0, 16, [](int nibble) { return kFP4Table[nibble]; });
+  set_from_nibbles(out, block.qs, 0, 16);
   set_scale(out, scale_of_exponent(block.e));
 }
 
 void decode(const BlockNVFP4& block, int i, BlockCodes& out) {
   for (int h = 0; h < 2; ++h) {
     const int sub = 2 * i + h;
-    set_from_nibbles(out, block.qs + 8 * sub, 16 * h, 8,
-                     [](int nibble) { return kFP4Table[nibble]; });
+    set_from_nibbles(out, block.qs + 8 * sub, 16 * h, 8);
     out.scale[h] = half_of_e4m3(block.d[sub]);
   }
 }
@@ -95,4 +94,5 @@ void decode(const BlockQ2_0& block, int i, BlockCodes& out) {
   set_scale(out, half_to_float(block.d));
 }
 
-}  // namespace gpt2edge::block_decoders
+}  // namespace
+}  // namespace gpt2edge

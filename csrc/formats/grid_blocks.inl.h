@@ -1,8 +1,10 @@
+// Decoders of blocks of 256 numbers that are points of a grid, by fours or eights.
+#pragma once
+
 #include "formats/block_decoders.h"
 #include "formats/code_grids.h"
-#include "formats/code_tables.h"
 
-namespace gpt2edge::block_decoders {
+namespace gpt2edge {
 namespace {
 
 // Seven signs make eight: their number is even.
@@ -13,22 +15,22 @@ unsigned eight_signs(unsigned seven) {
   return seven | (parity & 1) << 7;
 }
 
-// Codes first .. first + n - 1: the numbers of a point, which are places among `sizes`, less than
-// zero where their bit of `signs` is set.
+// Codes first .. first + N - 1, of the N numbers of a point: bit n of `signs` is above the index of
+// number n's magnitude.
 template <int N>
-void set_point(BlockCodes& out, int first, unsigned point, const int8_t* sizes, unsigned signs) {
+void set_point(BlockCodes& out, int first, unsigned point, unsigned signs) {
   constexpr unsigned kBits = N == 8 ? 2 : 3;
   for (unsigned n = 0; n < N; ++n) {
-    const int size = sizes[point >> kBits * n & ((1u << kBits) - 1)];
-    out.code[first + static_cast<int>(n)] = code((signs >> n & 1) != 0 ? -size : size);
+    const unsigned magnitude = point >> kBits * n & ((1u << kBits) - 1);
+    const unsigned index = magnitude | (signs >> n & 1) << kBits;
+    out.code[first + static_cast<int>(n)] = static_cast<int8_t>(index);
   }
 }
 
 // Two points of four numbers, with eight signs.
-void set_two_points(BlockCodes& out, int first, unsigned a, unsigned b, const int8_t* sizes,
-                    unsigned signs) {
-  set_point<4>(out, first, a, sizes, signs);
-  set_point<4>(out, first + 4, b, sizes, signs >> 4);
+void set_two_points(BlockCodes& out, int first, unsigned a, unsigned b, unsigned signs) {
+  set_point<4>(out, first, a, signs);
+  set_point<4>(out, first + 4, b, signs >> 4);
 }
 
 // Both halves: factor * (2 scale + 1).
@@ -42,14 +44,10 @@ void set_odd_scales(BlockCodes& out, float factor, unsigned scales) {
   set_sub_scale(out, factor, 1, static_cast<int>(2 * (scales >> 4) + 1));
 }
 
-// IQ1: eight times point + delta.
-void set_ternary_point(BlockCodes& out, int first, unsigned point, bool is_delta_negative) {
-  set_point<8>(out, first, code_grids::kIQ1S[point], kIQ1Sizes, 0);
-  for (int n = first; n < first + 8; ++n)
-    out.code[n] = code(out.code[n] + (is_delta_negative ? -1 : 1));
+// IQ1: the sign is delta's.
+void set_ternary_point(BlockCodes& out, int first, unsigned index, bool is_delta_negative) {
+  set_point<8>(out, first, code_grids::kIQ1S[index], is_delta_negative ? 255u : 0u);
 }
-
-}  // namespace
 
 void decode(const BlockIQ1_S& block, int i, BlockCodes& out) {
   const unsigned high = block.qh[i];
@@ -78,7 +76,7 @@ void decode(const BlockIQ2_XXS& block, int i, BlockCodes& out) {
   const uint32_t signs = word_at(block.qs + 8 * i + 4);
   for (int k = 0; k < 4; ++k) {
     const unsigned point = code_grids::kIQ2XXS[block.qs[8 * i + k]];
-    set_point<8>(out, 8 * k, point, kIQ2Sizes, eight_signs(signs >> 7 * k & 127));
+    set_point<8>(out, 8 * k, point, eight_signs(signs >> 7 * k & 127));
   }
   set_odd_scale(out, half_to_float(block.d) / 8, signs >> 28);
 }
@@ -86,7 +84,7 @@ void decode(const BlockIQ2_XXS& block, int i, BlockCodes& out) {
 void decode(const BlockIQ2_XS& block, int i, BlockCodes& out) {
   for (int k = 0; k < 4; ++k) {
     const unsigned both = word_at<uint16_t>(block.qs + 8 * i + 2 * k);
-    set_point<8>(out, 8 * k, code_grids::kIQ2XS[both & 511], kIQ2Sizes, eight_signs(both >> 9));
+    set_point<8>(out, 8 * k, code_grids::kIQ2XS[both & 511], eight_signs(both >> 9));
   }
   set_odd_scales(out, half_to_float(block.d) / 8, block.scales[i]);
 }
@@ -94,7 +92,7 @@ void decode(const BlockIQ2_XS& block, int i, BlockCodes& out) {
 void decode(const BlockIQ2_S& block, int i, BlockCodes& out) {
   for (int k = 0; k < 4; ++k) {
     const unsigned point = block.qs[4 * i + k] | (block.qh[i] >> 2 * k & 3u) << 8;
-    set_point<8>(out, 8 * k, code_grids::kIQ2S[point], kIQ2Sizes, block.signs[4 * i + k]);
+    set_point<8>(out, 8 * k, code_grids::kIQ2S[point], block.signs[4 * i + k]);
   }
   set_odd_scales(out, half_to_float(block.d) / 8, block.scales[i]);
 }
@@ -104,7 +102,7 @@ void decode(const BlockIQ3_XXS& block, int i, BlockCodes& out) {
   for (int k = 0; k < 4; ++k) {
     const uint8_t* points = block.qs + 8 * i + 2 * k;
     set_two_points(out, 8 * k, code_grids::kIQ3XXS[points[0]], code_grids::kIQ3XXS[points[1]],
-                   kIQ3XXSSizes, eight_signs(signs >> 7 * k & 127));
+                   eight_signs(signs >> 7 * k & 127));
   }
   set_odd_scale(out, half_to_float(block.d) / 4, signs >> 28);
 }
@@ -114,9 +112,10 @@ void decode(const BlockIQ3_S& block, int i, BlockCodes& out) {
     return code_grids::kIQ3S[block.qs[8 * i + k] | (block.qh[i] >> k & 1u) << 8];
   };
   for (int k = 0; k < 4; ++k) {
-    set_two_points(out, 8 * k, point(2 * k), point(2 * k + 1), kIQ3SSizes, block.signs[4 * i + k]);
+    set_two_points(out, 8 * k, point(2 * k), point(2 * k + 1), block.signs[4 * i + k]);
   }
   set_odd_scale(out, half_to_float(block.d), block.scales[i / 2] >> i % 2 * 4 & 15u);
 }
 
-}  // namespace gpt2edge::block_decoders
+}  // namespace
+}  // namespace gpt2edge

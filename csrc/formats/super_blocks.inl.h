@@ -1,7 +1,9 @@
-#include "formats/block_decoders.h"
-#include "formats/code_tables.h"
+// Decoders of blocks of 256 numbers.
+#pragma once
 
-namespace gpt2edge::block_decoders {
+#include "formats/block_decoders.h"
+
+namespace gpt2edge {
 namespace {
 
 // Two bits of each number: in each half of a block, four runs of 32 share 32 bytes.
@@ -21,8 +23,8 @@ void decode_k(const Block& block, int i, FifthBit fifth_bit, BlockCodes& out) {
   const int shift = i % 2 * 4;
   for (int n = 0; n < 32; ++n) out.code[n] = code((nibbles[n] >> shift & 15) | fifth_bit(n) << 4);
   for (int h = 0; h < 2; ++h) {
-    set_sub_scale(out, half_to_float(block.d), h, scale);
-    set_sub_min(out, half_to_float(block.dmin), h, min);
+    set_half_scale(out, block.d, h, scale);
+    set_half_min(out, block.dmin, h, min);
   }
 }
 
@@ -40,14 +42,12 @@ int ternary_code(const BlockTQ1_0& block, int n) {
   return ternary_digit(block.qh[n % 4], (n - 240) / 4);
 }
 
-}  // namespace
-
 void decode(const BlockQ2_K& block, int i, BlockCodes& out) {
   for (int n = 0; n < 32; ++n) out.code[n] = code(two_bits(block.qs, i, n));
   for (int h = 0; h < 2; ++h) {
     const uint8_t both = block.scales[2 * i + h];
-    set_sub_scale(out, half_to_float(block.d), h, both & 15);
-    set_sub_min(out, half_to_float(block.dmin), h, both >> 4);
+    set_half_scale(out, block.d, h, both & 15);
+    set_half_min(out, block.dmin, h, both >> 4);
   }
 }
 
@@ -60,7 +60,7 @@ void decode(const BlockQ3_K& block, int i, BlockCodes& out) {
     const int k = 2 * i + h;
     const int low = block.scales[k % 8] >> (k / 8 * 4) & 15;
     const int high = block.scales[8 + k % 4] >> (k / 4 * 2) & 3;
-    set_sub_scale(out, half_to_float(block.d), h, (low | high << 4) - 32);
+    set_half_scale(out, block.d, h, (low | high << 4) - 32);
   }
 }
 
@@ -82,15 +82,15 @@ void decode(const BlockQ6_K& block, int i, BlockCodes& out) {
     out.code[n] = code(bits - 32);
   }
   for (int h = 0; h < 2; ++h) {
-    set_sub_scale(out, half_to_float(block.d), h, block.scales[2 * i + h]);
+    set_half_scale(out, block.d, h, block.scales[2 * i + h]);
   }
 }
 
 void decode(const BlockIQ4_XS& block, int i, BlockCodes& out) {
-  set_from_nibbles(out, block.qs + 16 * i, 0, 16, [](int nibble) { return kIQ4Table[nibble]; });
+  set_from_nibbles(out, block.qs + 16 * i, 0, 16);
   const int low = block.scales_l[i / 2] >> (i % 2 * 4) & 15, high = block.scales_h >> (2 * i) & 3;
   for (int h = 0; h < 2; ++h) {
-    set_sub_scale(out, half_to_float(block.d), h, (low | high << 4) - 32);
+    set_half_scale(out, block.d, h, (low | high << 4) - 32);
   }
 }
 
@@ -104,4 +104,5 @@ void decode(const BlockTQ2_0& block, int i, BlockCodes& out) {
   set_scale(out, half_to_float(block.d));
 }
 
-}  // namespace gpt2edge::block_decoders
+}  // namespace
+}  // namespace gpt2edge

@@ -1,0 +1,12 @@
+# Zig's C++ compiler for another system; the toolchain files beside this one set zig_target and
+# CMAKE_SYSTEM_NAME. The `zig` command is that of PyPI's ziglang wheel, or any on the path.
+find_program(ZIG zig PATHS ENV ZIG_FOLDER REQUIRED)
+set(CMAKE_CXX_COMPILER ${ZIG} c++ -target ${zig_target})
+# Tools that CMake calls without arguments of its own.
+foreach(tool ar ranlib)
+  set(wrapper ${CMAKE_BINARY_DIR}/zig-${tool})
+  file(WRITE ${wrapper} "#!/bin/sh\nexec '${ZIG}' ${tool} \"$@\"\n")
+  file(CHMOD ${wrapper} PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE)
+  string(TOUPPER ${tool} name)
+  set(CMAKE_${name} ${wrapper})
+endforeach()

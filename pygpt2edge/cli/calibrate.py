@@ -1,0 +1,44 @@
+"""`pygpt2edge calibrate`: what goes into a model's matrices, for a closer conversion."""
+
+from __future__ import annotations
+
+import click
+
+from pygpt2edge.cli.options import Run, int_option, read_text, run_options
+from pygpt2edge.cli.output import note, print_json, progress_bar
+
+
+@click.command("calibrate")
+@click.argument("file", metavar="FILE", type=click.Path())
+@run_options(
+    click.option("-o", "--out", metavar="STATS", type=click.Path(), required=True,
+                 help="The file to write; `convert --calibration` takes it."),
+    int_option("--max-tokens", "--tokens", "max_tokens", low=1, default=32768,
+               help="How much of the text to read.  [default: 32768]"),
+    click.option("--no-products", is_flag=True,
+                 help="Only sums and squares: a small file, for weighted scales without error "
+                 "feedback."),
+)  # fmt: skip
+def command(run: Run, file: str, out: str, max_tokens: int, no_products: bool) -> None:
+    """Measure what goes into a model's matrices while it reads the text in FILE ("-": stdin).
+
+    The model is an f32 or f16 file or a checkpoint with --type f32. `convert --calibration` rounds
+    its weights by it, so that the outputs change little. The text should be of the kind that the
+    model will see, and not the one that judges it.
+
+    \b
+    Examples:
+      pygpt2edge calibrate -m gpt2-f32.gguf wiki.txt -o gpt2-stats.gguf
+      pygpt2edge convert gpt2-f32.gguf gpt2-iq4_nl.gguf --type iq4_nl --calibration gpt2-stats.gguf
+    """
+    from pygpt2edge.inspect.calibrating import calibrate
+
+    text = read_text(file)
+    model = run.load()
+    with progress_bar("Reading") as progress:
+        n_tokens = calibrate(
+            model, text, out, max_tokens=max_tokens, products=not no_products, progress=progress
+        )
+    if run.as_json:
+        print_json({"tokens": n_tokens, "out": out})
+    note(f"{out}: of {n_tokens:,} tokens", run.quiet)

@@ -1,0 +1,102 @@
+"""What goes into a model's matrices, as `calibrate` measured it, and what follows for rounding.
+
+The file is a GGUF of the kind that llama.cpp calls an importance matrix (general.type "imatrix"):
+for each matrix NAME the tensors NAME.in_sum2, the sums of its inputs' squares (n_in), and
+NAME.counts, how many inputs were seen. Such files are read too. Ours have more: NAME.in_sum, the
+sums of the inputs, and NAME.in_products, the sums of the products of every two (n_in, n_in).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pygpt2edge.errors import FormatError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_HEAD, _EMBEDDING = "output.weight", "token_embd.weight"
+# Of the diagonal's mean, added to it: what a sample says too surely is believed a little less. A
+# head that is the embedding too is read in all directions alike: half of it counts so.
+_DAMPING, _HEAD_DAMPING = 0.01, 1.0
+
+
+@dataclass(frozen=True)
+class RoundingGuide:
+    """How the errors of one matrix count.
+
+    Attributes:
+      weights: of each column's squared error, 1 on average.
+      matrix: takes a column's error to later ones (_core.quantize_with_feedback), or None.
+      mean: the mean input, whose error the bias can take over, or None.
+    """
+
+    weights: NDArray[np.float32]
+    matrix: NDArray[np.float32] | None
+    mean: NDArray[np.float32] | None
+
+
+class Calibration:
+    """A file of statistics, read one matrix at a time."""
+
+    def __init__(self, path: Path) -> None:
+        from pygpt2edge import _core
+
+        self._path = path
+        self._file = _core.GgufFile(str(path))
+        self._shapes = {info.name: tuple(info.shape) for info in self._file.tensors}
+        if not any(name.endswith(".in_sum2") for name in self._shapes):
+            raise FormatError(
+                f"{path}: has no tensor *.in_sum2: not a file of `pygpt2edge calibrate` or "
+                "llama.cpp's imatrix"
+            )
+
+    def guide(self, name: str, n_in: int, *, has_bias: bool) -> RoundingGuide | None:
+        """For the matrix of that GGUF name; None when nothing is known of its inputs."""
+        from pygpt2edge import _core
+
+        if name == _EMBEDDING and f"{name}.in_sum2" not in self._shapes:
+            name = _HEAD  # a tied head
+        if f"{name}.in_sum2" not in self._shapes:
+            return None
+        count = float(self._read(f"{name}.counts", 1, 1)[0, 0])
+        if not count > 0:
+            return None
+        squares = self._read(f"{name}.in_sum2", 1, n_in)[0] / np.float32(count)
+        mean = None
+        if has_bias and f"{name}.in_sum" in self._shapes:
+            mean = self._read(f"{name}.in_sum", 1, n_in)[0] / np.float32(count)
+        if f"{name}.in_products" not in self._shapes:
+            return RoundingGuide(_normalized(squares), None, mean)
+        moments = self._read(f"{name}.in_products", n_in, n_in) / np.float32(count)
+        if mean is not None:  # the bias takes the mean's error: the rest is around it
+            moments -= np.outer(mean, mean)
+        weights, matrix = _core.factor_second_moments(
+            moments, _DAMPING if has_bias else _HEAD_DAMPING
+        )
+        return RoundingGuide(weights, matrix, mean)
+
+    def _read(self, name: str, n_rows: int, n_in: int) -> NDArray[np.float32]:
+        shape = self._shapes.get(name)
+        if shape is None or int(np.prod(shape)) != n_rows * n_in or shape[-1] != n_in:
+            found = "missing" if shape is None else f"{list(shape)}"
+            raise FormatError(
+                f"{self._path}: {name} is {found}, expected {n_rows} x {n_in}: it is of another "
+                "model"
+            )
+        values = self._file.read_rows(name, 0, n_rows)
+        if not np.isfinite(values).all():
+            raise FormatError(f"{self._path}: {name} holds NaN or infinity; calibrate again")
+        return values
+
+
+def _normalized(squares: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean squares as weights, none of them zero."""
+    mean = np.float32(squares.mean(dtype=np.float64))
+    if not mean > 0:
+        return np.ones_like(squares)
+    return squares / mean + np.float32(_DAMPING)
