@@ -524,7 +524,7 @@ class Text:
         """Calls `write` with all bytes of the text (csrc/generate/saved_text.h), front to back.
         A view is good for the time of the call.
 
-        Raises ValueError for a text that has come to its end ("length" is none), and one with a
+        Raises ValueError for a finished text (but not after "length"), and one with a
         logits_processor.
         """
     def saved_bytes(self) -> int:

@@ -1,4 +1,4 @@
-"""A model file in memory: what is known of it, its tokenizer, and empty sessions of it."""
+"""A model file in memory: its attributes, its tokenizer, and sessions of it."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def demo_model_path() -> Path:
 
 
 class LoadedModel:
-    """A GGUF file that is loaded, and the settings that its texts are made with.
+    """A loaded GGUF file, and the settings of its texts.
 
-    What writes texts or looks at a model is given one of these. `GPT2`, which users have, is one,
-    and documents the parameters.
+    The functions of the subpackages take one of these. `GPT2` is its subclass for users, and
+    documents the parameters.
 
     Attributes:
       path: the file.
@@ -77,12 +77,12 @@ class LoadedModel:
 
     @property
     def bytes_per_token(self) -> int:
-        """Bytes of weights that writing one token reads: what bounds decoding."""
+        """Bytes of weights that decoding a token reads: the bound of decoding speed."""
         return self.core_model.bytes_per_token
 
     @property
     def multiply_adds_per_token(self) -> int:
-        """Multiply-adds of the layers for one token: what bounds reading a prompt."""
+        """Multiply-adds of the layers for one token: the bound of prefill speed."""
         return self.core_model.multiply_adds_per_token
 
     @property
@@ -92,12 +92,12 @@ class LoadedModel:
 
     @property
     def n_threads(self) -> int:
-        """How many threads compute."""
+        """The number of threads."""
         return self.core_model.n_threads
 
     @property
     def memory(self) -> dict[str, int]:
-        """Bytes taken: the weights, one session's cache, and the workspace all sessions share."""
+        """Bytes of the weights, of one session's cache, and of the workspace of all sessions."""
         return {
             "weights": self.core_model.weight_bytes,
             "cache": self._cache_bytes,
@@ -116,11 +116,11 @@ class LoadedModel:
 
     @property
     def start_token(self) -> int:
-        """What stands before an empty text. Raises UnsupportedError where there is none."""
+        """The token that replaces an empty prompt. Raises UnsupportedError where there is none."""
         return self.tokenizer.tables.start_token()
 
     def session(self) -> _core.Session:
-        """An empty sequence with a cache of its own, for those who drive the model by hand."""
+        """An empty sequence with a cache of its own: the low-level interface."""
         return self.session_maker()()
 
     def session_maker(self) -> Callable[[], _core.Session]:
@@ -130,7 +130,7 @@ class LoadedModel:
     def tokens_of(
         self, text: str | Sequence[int], *, allow_special: bool = False, name: str = "prompt"
     ) -> list[int]:
-        """The tokens that stand for a text: its own, or for an empty one the start token.
+        """The tokens of a text, or the start token for an empty one.
 
         `allow_special` reads "<|endoftext|>" as the token, not as plain text; `name` is what a
         message calls the text. Raises TypeError for what is neither a text nor token ids.

@@ -1,7 +1,7 @@
-"""GPT2: load a model, generate, look at its logits.
+"""GPT2: load a model, generate, compute logits.
 
-The face of the package: what each method does is in the room that it hands over to. The loop from
-logits to text is in generate/generation.py.
+Each method calls a function of a subpackage. The loop from logits to text is in the core,
+csrc/generate/text.h.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # generating text needs no numpy, whose import takes a tenth 
 
 
 class GPT2(LoadedModel):
-    """A GPT-2 model ready to write.
+    """A loaded GPT-2 model.
 
     Args:
       path: a GGUF file of architecture "gpt2"; None loads the demo model of the package.
@@ -44,11 +44,11 @@ class GPT2(LoadedModel):
     Raises:
       OSError: the file is missing or cannot be read.
       FormatError, UnsupportedError: it is damaged, or not a GPT-2 this package runs.
-      MemoryError: the model and one text's cache do not fit the memory that is free; said before
-        anything is loaded, and what would make it fit.
+      MemoryError: the model and one text's cache do not fit in the free memory; raised before
+        anything is loaded, with settings that would fit.
 
-    What is known of a loaded model (`tokenizer`, `config`, `memory` ...) is described at
-    `pygpt2edge.loaded_model.LoadedModel`.
+    `pygpt2edge.loaded_model.LoadedModel` describes its attributes: `tokenizer`, `config`, `memory`
+    and others.
 
     Several threads may use one model at once; their passes take turns.
 
@@ -195,7 +195,7 @@ class GPT2(LoadedModel):
         prompt_lookup: bool = False,
         max_draft_tokens: int = MAX_DRAFT_TOKENS,
     ) -> Generation:
-        """Goes on with a text that `Generation.save` has put in a file, exactly as it would have.
+        """Continues a text that `Generation.save` wrote to a file, exactly as it would have.
 
         Args:
           path: the file.
@@ -228,24 +228,24 @@ class GPT2(LoadedModel):
         ignore_eos: bool = False,
         allow_special: bool = False,
     ) -> list[Completion]:
-        """The n most probable texts after a prompt that a beam search finds, best first.
+        """The n best texts of a beam search, best first.
 
-        At every step the `num_beams` most probable beginnings go on, side by side in one pass over
-        the weights; the memory of what they have in common is shared. Nothing is drawn: the same
-        options give the same texts on every machine. The search is that of Hugging Face's
+        At every step the `num_beams` most probable hypotheses are extended, in one pass over the
+        weights; they share the memory of common tokens. The result is deterministic, and the same
+        on every machine. The search is that of Hugging Face's
         `generate(num_beams=..., do_sample=False)`, and `score` its `sequences_scores`.
 
         Args:
           prompt: as for `stream`.
-          num_beams: how many beginnings are kept; 1 is greedy.
+          num_beams: the number of hypotheses; 1 is greedy.
           n: how many texts to return, 1 to num_beams.
           max_tokens: the most tokens to add, at least 1; None fills the context, which ends a text
             in any case.
           length_penalty: a text's score is its log-probability divided by its number of tokens to
             this power, -50 to 50: above 0 favours long texts, below 0 short ones.
-          early_stopping: when to end, once there are num_beams texts. True: at once. False: when
-            the best beginning would score no better than the worst of them if it ended now.
-            "never": when it could not even at the length that scores best.
+          early_stopping: when to end, once num_beams hypotheses are finished. True: at once. False:
+            when the best open one, ended now, would score no better than the worst finished one.
+            "never": when it could not at any length.
           stop: strings that end a text, which does not include them.
           ignore_eos: go on after an end-of-text token.
           allow_special: read "<|endoftext|>" in the prompt as the token, not as plain text.
@@ -278,7 +278,7 @@ class GPT2(LoadedModel):
         *,
         allow_special: bool = False,
     ) -> list[Ranked]:
-        """How probable each candidate is as what follows a prompt, the most probable first.
+        """Ranks candidate continuations of a prompt by log-probability, the most probable first.
 
         The prompt is computed once, and what follows it for up to 16 candidates in a pass. As for
         `score`, an end-of-text token comes before the prompt. Equals keep their order; no
@@ -322,25 +322,25 @@ class GPT2(LoadedModel):
     def attention(
         self, text: str | Sequence[int], *, layers: Sequence[int] | None = None
     ) -> NDArray[np.float32]:
-        """How the tokens of a text look at one another: the attention weights of a pass over it.
+        """The attention weights of a pass over a text.
 
         Args:
           text: text, or token ids; an empty one is the token that `stream` would start from.
           layers: numbers from 0 on; None means all. Weights of other layers take no memory.
 
         Returns:
-          float32 (number of layers, n_head, n_tokens, n_tokens), layers in the order given. There,
-          row i says how token i looks at tokens 0 to i: it adds up to 1, and has zeros after i.
+          float32 (number of layers, n_head, n_tokens, n_tokens), layers in the order given. Row i
+          has the weights of token i over tokens 0 to i, which sum to 1, and zeros after i.
 
         Raises:
           ContextLengthError: the text does not fit the context.
           ValueError: a layer is not there, or comes twice.
-          MemoryError: the weights do not fit the memory that is free; said before it is taken.
+          MemoryError: the weights do not fit in the free memory; raised before it is allocated.
         """
         return attention(self, text, layers)
 
     def suggest(self, text: str, k: int = 3) -> list[Suggestion]:
-        """The words that probably come next, as a keyboard suggests them, the most probable first.
+        """The most probable next words, as for a keyboard, the most probable first.
 
         A word that the text ends in is completed; its case is kept, and it may be suggested as it
         stands. After a space come words, after a newline too, after other punctuation words with a
@@ -348,9 +348,8 @@ class GPT2(LoadedModel):
         Chinese, Japanese, Thai and other scripts without spaces is one by itself. Where the typed
         word is longer than 64 letters, there are no suggestions.
 
-        Asked again after a few letters more or less it answers quickly, for most is known then; see
-        `Suggester` for what is kept. Of a long text only the end is seen: about half a context of
-        it or more.
+        Calls for a text that changed by a few letters are fast, because results are cached; see
+        `Suggester`. Of a long text only the end is used: about half a context of it or more.
 
         Args:
           text: plain text up to the cursor; "<|endoftext|>" in it is no token.

@@ -1,6 +1,6 @@
 # ruff: noqa: RUF009  (`_option` makes a field)
-"""The options of a text: one table, from which the checks, the command line, the help and the page
-docs/options.md are made.
+"""The options of a text: one table. The checks, the command line, the help and docs/options.md are
+generated from it.
 
 A field of `SamplingParams` is an option. Its metadata says what it does, what it may be, and what
 it is called on the command line. `SamplingOptions` has the same names and types for calls that take
@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # the table needs neither numpy nor the core: --help is made 
 ContextOverflow = Literal["stop", "error", "slide"]
 LogitsProcessor = Callable[["NDArray[np.float32]", "Sequence[int]"], None]
 
-# The least and the greatest positive number the sampler takes: those of a 32-bit float.
+# The least and greatest positive numbers of the sampler: those of a 32-bit float.
 LEAST, GREATEST = 1.2e-38, 3.4e38
 # The core computes the logits of 16 rows together, of which the first is no draft.
 MAX_DRAFT_TOKENS = 15
@@ -180,12 +180,12 @@ _SAMPLING, _LENGTH, _CONTEXT, _SPEED = "sampling", "length", "context", "specula
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingParams:
-    """The options of a text, to be used again: every call that takes options takes one of these as
-    `params`, the options as keywords, or both, where keywords win."""
+    """The options of a text as one object. Every call with options takes it as `params`, the
+    options as keywords, or both, where keywords win."""
 
     max_tokens: int | None = _option(
         64, _int, "The most tokens to add.", group=_LENGTH, low=0,
-        none="until the context is full, or for ever where it slides",
+        none="until the context is full, or no limit where it slides",
         flags=("-n", "--max-tokens", "--n-predict"),
     )  # fmt: skip
     stop: str | Sequence[str] = _option(
@@ -197,11 +197,11 @@ class SamplingParams:
         group=_LENGTH, low=0, high=_MOST, flags=("--min-tokens",),
     )  # fmt: skip
     max_time: float | None = _option(
-        None, _float, "Seconds after which the text ends where it is, also within a long prompt.",
+        None, _float, "Seconds after which generation ends, also within a long prompt's prefill.",
         group=_LENGTH, low=0, high=GREATEST, none="no limit", flags=("--max-time",),
     )  # fmt: skip
     ignore_eos: bool = _option(
-        False, _flag, "Go on after an end-of-text token.", group=_LENGTH, flags=("--ignore-eos",)
+        False, _flag, "Do not end the text at end-of-text.", group=_LENGTH, flags=("--ignore-eos",)
     )
     temperature: float = _option(
         0.8, _float, "Divides the logits; 0 always takes the most likely token.",
@@ -232,7 +232,7 @@ class SamplingParams:
         group=_SAMPLING, low=0, high=1, flags=("--xtc-threshold",),
     )  # fmt: skip
     repetition_penalty: float = _option(
-        1.0, _float, "Above 1 makes tokens of the text less likely to come again.",
+        1.0, _float, "Above 1 lowers the probability of tokens that the text already has.",
         group=_SAMPLING, low=LEAST, high=GREATEST,
         flags=("--repetition-penalty", "--repeat-penalty"),
     )  # fmt: skip
@@ -249,11 +249,11 @@ class SamplingParams:
         group=_SAMPLING, low=-1, high=_MOST, flags=("--penalty-last-n", "--repeat-last-n"),
     )  # fmt: skip
     no_repeat_ngram_size: int = _option(
-        0, _int, "No n tokens in a row come twice; 0 is off.",
+        0, _int, "No n-gram of this size occurs twice; 0 is off.",
         group=_SAMPLING, low=0, high=_MOST, flags=("--no-repeat-ngram-size",),
     )  # fmt: skip
     dry_multiplier: float = _option(
-        0.0, _float, "The strength of DRY, which penalizes tokens that would go on with a "
+        0.0, _float, "The strength of DRY, which penalizes tokens that would continue a "
         "repetition; 0 is off.",
         group=_SAMPLING, low=0, high=GREATEST, flags=("--dry-multiplier",),
     )  # fmt: skip
@@ -270,19 +270,19 @@ class SamplingParams:
         group=_SAMPLING, low=-1, high=_MOST, flags=("--dry-penalty-last-n",),
     )  # fmt: skip
     dry_sequence_breakers: str | Sequence[str] = _option(
-        ("\n", ":", '"', "*"), _texts, "Texts that no repetition goes over, for DRY.",
+        ("\n", ":", '"', "*"), _texts, "Strings at which DRY stops matching repetitions.",
         group=_SAMPLING, flags=("--dry-sequence-breaker",),
     )  # fmt: skip
     suppress_tokens: Sequence[int] = _option(
-        (), _tokens, "Token ids that never come.",
+        (), _tokens, "Token ids that are never generated.",
         group=_SAMPLING, low=0, high=_MOST, flags=("--suppress-token",),
     )  # fmt: skip
     begin_suppress_tokens: Sequence[int] = _option(
-        (), _tokens, "Token ids that do not come first after the prompt.",
+        (), _tokens, "Token ids that are not generated first after the prompt.",
         group=_SAMPLING, low=0, high=_MOST, flags=("--begin-suppress-token",),
     )  # fmt: skip
     forced_first_token: int | None = _option(
-        None, _int, "The token id that comes first after the prompt.",
+        None, _int, "The token id that is generated first after the prompt.",
         group=_SAMPLING, low=0, high=_MOST, none="the model chooses",
         flags=("--forced-first-token",),
     )  # fmt: skip
@@ -312,13 +312,13 @@ class SamplingParams:
     context_overflow: ContextOverflow = _option(
         "stop", _choice,
         'What happens when the context is full: "stop" ends the text, "error" is an error, "slide" '
-        "goes on, seeing the end of the text only; the prompt may then be longer than the context.",
+        "continues with the end of the text as context; the prompt may then be longer than it.",
         group=_CONTEXT, choices=("stop", "error", "slide"), flags=("--context-overflow",),
     )  # fmt: skip
     keep: int = _option(
         0, _int,
-        "How many of the text's first tokens stay in the context when it slides; -1 keeps all of "
-        "the prompt.",
+        "How many of the text's first tokens stay in the context when it slides (sink tokens); -1 "
+        "keeps all of the prompt.",
         group=_CONTEXT, low=-1, high=_MOST, flags=("--keep",),
     )  # fmt: skip
     discard: int | None = _option(
@@ -327,13 +327,13 @@ class SamplingParams:
     )  # fmt: skip
     draft_model: LoadedModel | None = _option(
         None, _model,
-        "A smaller model of the same vocabulary, such as gpt2 for gpt2-xl, that drafts tokens: the "
+        "A smaller model of the same vocabulary, such as gpt2 for gpt2-xl, for draft tokens: the "
         "same text, faster.",
         group=_SPEED, none="none", flags=("-md", "--draft-model", "--model-draft", "--draft"),
     )  # fmt: skip
     prompt_lookup: bool = _option(
-        False, _flag, "Draft what came after the same tokens before: the same text, faster where "
-        "it repeats itself.",
+        False, _flag, "Draft the tokens that followed the last occurrence of the final n-gram: "
+        "the same text, faster where it repeats itself.",
         group=_SPEED, flags=("--prompt-lookup",),
     )  # fmt: skip
     max_draft_tokens: int = _option(
@@ -409,7 +409,7 @@ def _described() -> str:
 
 SamplingParams.__doc__ = f"{SamplingParams.__doc__}\n\nFields:\n{_described()}\n"
 
-# What other libraries call an option, or what does here what it does there.
+# Option names of other libraries, and the option or call to use here.
 _ELSEWHERE = {
     "max_new_tokens": "max_tokens",
     "max_length": "max_tokens, which counts the new tokens alone",
@@ -443,10 +443,9 @@ _ELSEWHERE = {
 def resolved(
     caller: str, params: SamplingParams | None, options: Mapping[str, Any]
 ) -> SamplingParams:
-    """`params` with what the keywords of a call say otherwise.
+    """`params` with the keywords of a call in place of its fields.
 
-    Raises TypeError for a keyword that is no option, with what is probably meant, and what
-    SamplingParams raises.
+    Raises TypeError for an unknown keyword, with a suggestion, and what SamplingParams raises.
     """
     if params is not None and not isinstance(params, SamplingParams):
         raise TypeError(f"params is {_shown(params)}, expected SamplingParams(...)")
@@ -458,7 +457,7 @@ def resolved(
 
 
 def hint(name: str, names: Sequence[str]) -> str:
-    """What is probably meant by an unknown name."""
+    """A suggestion for an unknown name."""
     if name in _ELSEWHERE:
         return f": use {_ELSEWHERE[name]}"
     close = difflib.get_close_matches(name, names, 1)

@@ -17,7 +17,7 @@ class AlignedBuffer {
  public:
   AlignedBuffer() = default;
 
-  // Throws std::bad_alloc when the system has not got `size` bytes.
+  // Throws std::bad_alloc without memory.
   explicit AlignedBuffer(uint64_t size) {
     if (size == 0) return;
     if (size > SIZE_MAX / 2) throw std::bad_alloc();
@@ -70,7 +70,7 @@ class AlignedBuffer {
     if (skip > 0) munmap(base, skip);
     if (mapped > skip + size) munmap(static_cast<std::byte*>(base) + skip + size, alignment - skip);
     std::byte* data = static_cast<std::byte*>(base) + skip;
-    // Weights are read front to back for every token: fewer, larger pages cost fewer look-ups.
+    // Weights are read in order for every token: huge pages need fewer TLB entries.
     if (alignment == kHugePage) madvise(data, size, MADV_HUGEPAGE);
     return data;
   }

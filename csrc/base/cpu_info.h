@@ -1,4 +1,4 @@
-// What this processor is called and can execute.
+// The name of this processor and its instruction sets.
 #pragma once
 
 #include <string>

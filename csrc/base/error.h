@@ -11,7 +11,7 @@
 
 namespace gpt2edge {
 
-// The operating system could not give us the file: missing, unreadable, disk full. -> OSError
+// A file is missing or unreadable, or the disk is full. -> OSError
 class FileError : public std::runtime_error {
  public:
   FileError(const std::string& message, int error_number)
@@ -22,14 +22,13 @@ class FileError : public std::runtime_error {
   int error_number_;
 };
 
-// The bytes are not what they claim to be. -> pygpt2edge.FormatError
+// The contents of a file are damaged or of another format. -> pygpt2edge.FormatError
 class FormatError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-// The file is sound, and asks for something this program does not do. ->
-// pygpt2edge.UnsupportedError
+// A valid file needs a feature that is not supported. -> pygpt2edge.UnsupportedError
 class UnsupportedError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

@@ -1,4 +1,4 @@
-// Conversions between 32-bit floats and their 16-bit kin, to the nearest, ties to even.
+// Conversions between float and 16-bit floats (half, bfloat16), to the nearest, ties to even.
 //
 // Kernel sources include this header, so every function here is static: a copy compiled for a wide
 // instruction set never becomes the one that other files call.

@@ -1,4 +1,4 @@
-// A map that can drop what was not looked up for the longest time.
+// A map that drops its least recently used entries.
 #pragma once
 
 #include <cstddef>
@@ -8,13 +8,13 @@
 
 namespace gpt2edge {
 
-// Values stay where they are in memory until they are dropped.
+// Addresses of values are stable until they are dropped.
 template <typename Key, typename Value>
 class LruCache {
  public:
   bool contains(const Key& key) const { return entries_.contains(key); }
 
-  // The value, used just now; or null.
+  // The value, which becomes the most recently used; or null.
   Value* find(const Key& key) {
     const auto found = entries_.find(key);
     if (found == entries_.end()) return nullptr;
@@ -22,7 +22,7 @@ class LruCache {
     return &found->second.value;
   }
 
-  // Keeps a value, as used just now, in place of what the key had.
+  // Sets the value of a key, as the most recently used.
   Value& put(const Key& key, Value value) {
     if (Value* known = find(key)) return *known = std::move(value);
     const auto entry = entries_.emplace(key, Entry{std::move(value), {}}).first;

@@ -134,7 +134,7 @@ void unmap(std::span<const std::byte> bytes) {
 
 MappedFile::MappedFile(const std::string& path) {
   check_path(path);
-  // Without O_NONBLOCK, opening a pipe would wait for somebody to write to it.
+  // Without O_NONBLOCK, opening a pipe would wait for a writer.
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.value < 0) fail(path, errno);
   take(map(file.value, path));

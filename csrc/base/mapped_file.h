@@ -1,7 +1,7 @@
 // A file mapped into memory to be read, and never written.
 //
-// The bytes are the file's as long as nobody shortens it meanwhile: reading past a mapped file's
-// new end kills the process. Files are replaced by renaming, which leaves an open mapping whole.
+// The file must not be shortened while it is mapped: reading past its new end kills the process.
+// Replacing it by renaming leaves an open mapping intact.
 #pragma once
 
 #include <cstddef>
@@ -27,7 +27,7 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
 
-  // The system may forget its copy of these bytes: they will be read again if they are needed.
+  // Lets the system drop these pages from memory; they are read again when needed.
   void release(size_t offset, size_t size) const;
 
  private:

@@ -1,8 +1,8 @@
-// Worker threads that live as long as the model and share out the items of a loop.
+// Worker threads that live as long as the model and execute the items of parallel loops.
 //
-// The caller works too. Items come from one counter, so a slow core takes fewer of them, and the
-// caller waits only for items that somebody has taken: a worker that the system has put aside
-// holds nobody up.
+// The caller takes part. Threads take items from one counter, so a slow core takes fewer, and the
+// caller waits only for items that were taken: a worker that the system has descheduled delays no
+// loop.
 #pragma once
 
 #include <atomic>

@@ -1,10 +1,9 @@
-// Texts in the making, as bytes: to go on later exactly where they stopped.
+// The state of unfinished texts as bytes, to be resumed exactly.
 //
 // The bytes are, in this order and little-endian: "p2etext3"; the lengths in bytes of the header
 // and of the keys and values (u64 each); the header, as saved_text.cpp writes it; the keys and
 // values of each context, a page after the other; and the CRC-32C (u32) of all that stands before.
-// Nothing in them is code, and nothing is believed before the checksum and the model's fingerprint
-// are.
+// They contain no code, and are used only after the checksum and the model's fingerprint match.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +19,7 @@
 namespace gpt2edge {
 
 struct SavedText {
-  // What a text is bound to.
+  // The model and settings that a text can be resumed with.
   struct Origin {
     uint64_t fingerprint = 0;  // of the model
     std::string model_name;

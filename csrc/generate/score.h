@@ -1,4 +1,4 @@
-// How probable given tokens are as what follows given texts.
+// Log-probabilities of given tokens after given texts.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// One text in the making: its tokens, their cache, and the logits of what may come next.
+// A sequence of tokens, its KV cache, and the logits of the next token.
 #pragma once
 
 #include <atomic>
@@ -20,7 +20,7 @@ class Sequence {
   // n_ctx: the most tokens it may hold, at most the model's. Throws std::invalid_argument
   // otherwise.
   Sequence(std::shared_ptr<Model> model, int n_ctx, kernels::CacheType cache_type);
-  // A sequence whose pages are a run of a ring, the first page at turning slot 0.
+  // A sequence whose pages are a run of a ring, the first page at rotating slot 0.
   Sequence(std::shared_ptr<Model> model, int n_ctx, kernels::CacheType cache_type,
            std::shared_ptr<PageRing> ring);
 
@@ -48,7 +48,7 @@ class Sequence {
   // The same as if there were room for any number.
   void check_tokens(std::span<const int32_t> tokens) const;
 
-  // Forgets all but the first n tokens. Without tokens a sequence holds no memory to speak of.
+  // Drops all but the first n tokens. An empty sequence has no pages.
   void truncate(int n);
 
   // Another sequence of the same tokens. They share the memory of what they have in common.
@@ -71,8 +71,8 @@ class Sequence {
   size_t page_bytes() const { return cache_.page_bytes(); }
   void restore(std::span<const int32_t> tokens, std::span<const std::byte> pages, int code_bias);
 
-  // Those that follow the first n tokens, if the last append left them. Throws
-  // std::invalid_argument otherwise.
+  // The logits after the first n tokens, if the last append kept them. Throws std::invalid_argument
+  // otherwise.
   Logits logits_after(int n) const;
   const std::vector<int32_t>& tokens() const { return tokens_; }
   int length() const { return static_cast<int>(tokens_.size()); }
@@ -88,7 +88,7 @@ class Sequence {
   static constexpr int kNoLogits = std::numeric_limits<int>::max();
   Sequence(std::shared_ptr<Model> model, KvCache cache)
       : model_(std::move(model)), cache_(std::move(cache)) {}
-  class Use;  // refuses a second thread, for the time of a call
+  class Use;  // throws where a second thread calls meanwhile
   void add_rows(const Part& part, std::vector<Row>& rows);
   void accept(const Part& part);
 

@@ -38,7 +38,7 @@ TextOptions checked(TextOptions options) {
   return options;
 }
 
-// A century is as good as for ever, and far from where clocks end.
+// At most a century, which the clock's type can hold.
 std::optional<Clock::time_point> deadline(const std::optional<double>& max_time) {
   if (!max_time) return std::nullopt;
   const std::chrono::duration<double> time(std::min(*max_time, 100.0 * 365 * 86400));
@@ -121,7 +121,7 @@ void Text::step_alone(const Interrupt& interrupt) {
   draft_next(interrupt);
 }
 
-// Why the text is to end where it is, if it is.
+// The reason to end the text before its next token, or kNone.
 FinishReason Text::early_end() const {
   if (is_cancelled_) return FinishReason::kCancelled;
   const bool is_late = deadline_ && Clock::now() >= *deadline_;
@@ -163,13 +163,13 @@ int64_t Text::n_generated() const {
   return static_cast<int64_t>(text_.size() - n_prompt_ - n_draft_);
 }
 
-// A text that was saved may have more than it is asked for now.
+// A resumed text may have more than max_tokens.
 bool Text::has_all_tokens() const {
   return options_.max_tokens && n_generated() >= *options_.max_tokens;
 }
 
-// The window has the logits after the text, and those after each draft token: chooses the next
-// token, and as many after it as the draft was right.
+// With the logits after the text and after each draft token: samples the next token, and one more
+// for each draft token that is accepted.
 void Text::advance() {
   const auto start = Clock::now();
   const auto n_draft = static_cast<int>(n_draft_);
@@ -180,7 +180,7 @@ void Text::advance() {
   sampling_s_ = seconds_since(start);
 }
 
-// How many of the draft tokens were chosen.
+// Returns the number of accepted draft tokens.
 int Text::sample_tokens(std::span<const int32_t> drafted) {
   const auto n_draft = static_cast<int>(drafted.size());
   int n_accepted = 0;
@@ -197,7 +197,7 @@ int Text::sample_tokens(std::span<const int32_t> drafted) {
   return n_accepted;
 }
 
-// Chooses a token, n_later tokens before the end of what the window has.
+// Samples a token from the logits n_later tokens before the end of the window.
 void Text::sample_token(int n_later) {
   if (has_all_tokens()) return finish(FinishReason::kLength);
   const Logits logits = window_.logits_after(window_.length() - n_later);
@@ -223,7 +223,7 @@ void Text::sample_token(int n_later) {
   sampler_.accept(token);
 }
 
-// The first draft tokens were accepted: the others are no part of the text.
+// Rolls back the draft tokens after the first n_accepted.
 void Text::drop_rejected(int n_draft, int n_accepted) {
   window_.rollback(n_draft - n_accepted);
   timings_.decode_tokens += n_accepted;
@@ -234,7 +234,7 @@ void Text::drop_rejected(int n_draft, int n_accepted) {
   }
 }
 
-// Drafts the tokens after the one that was chosen last.
+// Drafts the tokens after the last sampled one.
 void Text::draft_next(const Interrupt& interrupt) {
   if (speculation_ == nullptr || is_over() || n_pending() != 1 || n_generated() == 0) return;
   const auto start = Clock::now();
@@ -261,7 +261,7 @@ void Text::add_piece(int32_t token, std::optional<TopLogprobs> logprob) {
   pieces_.push_back({std::move(bytes), token, std::move(logprob)});
 }
 
-// The text has these tokens already, which were chosen before.
+// Adds the tokens of a saved text.
 void Text::replay(std::span<const int32_t> tokens, std::vector<TopLogprobs> logprobs) {
   for (const int32_t token : tokens) {
     text_.push_back(token);

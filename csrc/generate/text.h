@@ -1,4 +1,4 @@
-// One text in the making: the loop from logits to tokens to text.
+// Generation of one text: the loop from logits to tokens to text.
 #pragma once
 
 #include <atomic>
@@ -25,9 +25,9 @@
 
 namespace gpt2edge {
 
-// One step of a text. The bytes are whole characters, as far as the model writes UTF-8; they may be
-// none, for what could be the start of a stop string or a part of a character waits for the next
-// token. The last piece of a text may have bytes without a token.
+// One step of a text. The bytes are whole characters, as far as the model generates UTF-8. They may
+// be empty: a possible beginning of a stop string or a part of a character is held back until the
+// next token. The last piece of a text may have bytes without a token.
 struct Piece {
   std::string bytes;
   std::optional<int32_t> token;
@@ -35,11 +35,11 @@ struct Piece {
 };
 
 enum class FinishReason : uint8_t {
-  kNone,       // it goes on
+  kNone,       // not finished
   kStop,       // an end-of-text token or a stop string
   kLength,     // max_tokens, or the context is full
   kTimeout,    // max_time is over
-  kCancelled,  // somebody wants no more
+  kCancelled,  // by cancel()
 };
 
 // Where the time went, in seconds, and how many tokens were computed.
@@ -60,7 +60,7 @@ struct TextState {
   TextTimings timings;
 };
 
-// Its methods may be called from any thread: they take turns.
+// Methods may be called from any thread; they lock the text.
 class Text {
  public:
   // `vocabulary` is the model's; `speculation` may be null. Throws std::invalid_argument for an
@@ -83,10 +83,10 @@ class Text {
   // does not wait for a thread that computes.
   void cancel() { is_cancelled_ = true; }
 
-  // One step of several texts of one model, in one pass over its weights. All tokens of a text but
-  // the prompt are given to one step; prompts share what there is for them evenly, so that a short
-  // one does not wait for a long one that came before. What goes wrong with one text stays with it:
-  // `check_error` throws it. Throws what concerns the pass; then all texts are as they were before.
+  // One step of several texts of one model, in one pass over its weights. Prompts are computed in
+  // chunks of equal size, so that a short one does not wait for a long one. An error of one text
+  // does not affect the others: `check_error` throws it. Throws errors of the pass; then all texts
+  // are unchanged.
   static void step(std::span<Text* const> texts, const Interrupt& interrupt);
 
   // Takes the pieces that steps have left.
@@ -95,7 +95,7 @@ class Text {
   void check_error() const;
 
   // The text and all that it takes to go on, as bytes (saved_text.h). Throws std::invalid_argument
-  // for a text that has come to its end (max_tokens is none), and one with a logits_processor.
+  // for a finished text (but not at max_tokens), and one with a logits_processor.
   void save(const SavedText::Write& write) const;
   uint64_t saved_bytes() const;
   // Goes on with a text that was saved. `name` is for messages, usually a path. `max_tokens` is how
@@ -109,15 +109,15 @@ class Text {
                                       std::optional<int64_t> max_tokens,
                                       const SpeculationOptions& speculation);
 
-  // Throws what the prompt would, memory apart.
+  // Throws what computing the prompt would, except for std::bad_alloc.
   void check() const;
-  // Begins with what a sequence has computed of the prompt's first tokens.
+  // Reuses the keys and values of a sequence of the prompt's first tokens.
   void share(Sequence& known);
-  // What is computed of the text from its first token on, in whole pages if it is to go on: a text
-  // would have to copy a shared last page before it writes to it. Null where its context has slid,
-  // or there is nothing.
+  // A sequence of the tokens computed so far, from the first one on, in whole pages unless the text
+  // has ended: it would have to copy a shared last page before writing to it. Null where the
+  // context has slid, or nothing is computed.
   std::unique_ptr<Sequence> prefix();
-  // Gives up the memory of keys and values: nothing more will be added.
+  // Frees the keys and values of an ended text.
   void release();
 
   // Whether it has ended, in an error too.
@@ -168,7 +168,7 @@ class Text {
   size_t n_draft_ = 0;
   std::string bytes_;  // of the tokens after the prompt, as released
   std::vector<TopLogprobs> logprobs_;
-  std::deque<Piece> pieces_;  // that nobody has taken yet
+  std::deque<Piece> pieces_;  // not taken yet
   FinishReason finish_reason_ = FinishReason::kNone;
   std::exception_ptr error_;
   TextTimings timings_;

@@ -9,12 +9,10 @@
 namespace gpt2edge {
 namespace {
 
-// Tokens of prompts that a step takes beside texts that are being written, which wait for them, and
-// without any.
+// Prompt tokens of a step: beside texts that decode, which wait for them, and alone.
 constexpr size_t kPrefillBeside = 64, kPrefillAlone = 256;
 
-// In an order that is the same for all steps: two of them that have texts in common, in any order,
-// must not wait for one another.
+// A fixed lock order: two steps with texts in common must not deadlock.
 std::vector<Text*> in_order(std::span<Text* const> texts) {
   std::vector<Text*> sorted(texts.begin(), texts.end());
   std::sort(sorted.begin(), sorted.end(), std::less<>());

@@ -29,12 +29,12 @@ uint64_t Text::saved_bytes() const {
 SavedText Text::saved() const {
   const auto n_text = static_cast<int64_t>(text_.size() - n_draft_);
   if (window_.length() == n_text || matcher_.stopped()) {
-    throw std::invalid_argument("the text has come to its end: there is nothing to go on with");
+    throw std::invalid_argument("the text has ended: there is nothing to continue");
   }
   if (options_.sampling.logits_processor != nullptr) {
     throw std::invalid_argument(
         "the text has a logits_processor, which is code and cannot be saved: without it, the text "
-        "would go on as another one");
+        "would continue differently");
   }
   SavedText saved;
   const Sequence& context = window_.context();

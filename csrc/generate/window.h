@@ -1,16 +1,15 @@
-// What the model sees of a text: one context, or contexts that follow one another without a pause.
+// The context of a text, or the successive contexts of one that slides.
 //
-// GPT-2's positions are learned and absolute, and every key and value in a cache is made with them:
-// what is cached cannot be moved to another position. A text that outgrows its context is therefore
-// encoded anew, from position 0, for as much of its end as is kept. That is done in advance, a
-// token at a time, in the passes that the text takes anyway.
+// GPT-2's positions are learned and absolute, and part of every cached key and value: a cache
+// cannot be shifted to other positions. The end of a text that outgrows its context is therefore
+// computed again from position 0. That is done in advance, a token at a time, in the passes of
+// decoding.
 //
-// When a context of n_ctx tokens is full, the next is in use: it has the `keep` first tokens of the
-// text, and lacks the `discard` tokens that came after those in the full one (llama.cpp's n_keep
-// and n_discard). It is filled while the full one is still in use: it gets every token from the one
-// on that it will begin with, in the same pass over the weights. The logits are bit for bit those
-// of encoding the tokens in view from nothing at every change of contexts. Where the memory comes
-// from is in model/page_ring.h.
+// When a context of n_ctx tokens is full, the next one replaces it: it has the first `keep` tokens
+// of the text (sink tokens), without the `discard` tokens that follow them in the full one
+// (llama.cpp's n_keep and n_discard). It is filled while the full one is in use, with the same
+// tokens in the same passes. The logits are bit-identical to computing each context from scratch.
+// model/page_ring.h has the memory layout.
 #pragma once
 
 #include <array>
@@ -46,11 +45,11 @@ class Window {
   // more text, and MemoryError where the pages of a text that slides will not fit in memory.
   Window(std::shared_ptr<Model> model, const ContextOptions& contexts, const SlideOptions& slide);
 
-  // Tokens are added in two steps, so that several texts can be computed in one pass. `plan` says
-  // what is to be computed for `text`, of which the window has the first length() tokens, so that
-  // the window has the logits after the last n_logits of it; the parts borrow from this window and
-  // hold until the next call. Once they are computed, `commit` makes it so. Where they are not, the
-  // window has what it had. Throws what Sequence::append does before it computes.
+  // Tokens are added in two steps, so that several texts can be computed in one pass. `plan` adds
+  // the parts to compute for `text`, which begins with the window's tokens, with the logits after
+  // its last n_logits tokens; parts refer to this window and are valid until the next call.
+  // `commit` follows when they are computed; without it the window is unchanged. Throws what
+  // Sequence::append does before it computes.
   void plan(std::span<const int32_t> text, int n_logits, std::vector<Sequence::Part>& parts);
   void commit();
 
@@ -64,17 +63,16 @@ class Window {
   int64_t length() const { return length_; }
   // Whether there is room for n tokens more.
   bool has_room(int64_t n) const { return slides() || active_->length() + n <= n_ctx(); }
-  // How many tokens may follow the next n and still be taken back. None that begin a context or end
-  // one: those change more than the lengths of sequences.
+  // How many tokens after the next n can be rolled back: none at a change of contexts.
   int64_t max_rollback(int64_t n) const;
-  // The last n tokens are no part of the text. Only max_rollback ones can be taken back.
+  // Removes the last n tokens, n at most what max_rollback allowed before they were added.
   void rollback(int64_t n);
 
   Logits logits_after(int64_t length) const;
   int n_ctx() const { return active_->n_ctx(); }
   bool slides() const { return discard_ > 0; }
 
-  // The text, of which there is nothing yet, begins with what a sequence has computed.
+  // Begins an empty window with the keys and values of a sequence.
   void share(Sequence& known);
   // Whether the context in use has the text from its first token on.
   bool is_whole() const { return index_ == 0; }
@@ -102,7 +100,7 @@ class Window {
   void restore(std::span<const int32_t> text, int64_t index, std::span<const SavedContext> contexts,
                int code_bias);
 
-  // Gives up the memory: nothing more will be added.
+  // Frees the memory; no tokens may be added afterwards.
   void release();
 
  private:

@@ -2,9 +2,8 @@
 // positions. The pages are a run of slots of a ring (page_ring.h), which the contexts of a text
 // have in common; a sequence by itself has a ring for itself.
 //
-// A copy of a cache (fork) has the same pages in a ring of its own. What a cache writes to is its
-// own, so a page that other texts share is copied first. Shortening a cache gives pages up; no
-// number moves.
+// A fork of a cache has the same pages in a ring of its own. A page that is shared is copied before
+// it is written to. Truncating a cache frees pages and moves no data.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +21,8 @@ class KvCache {
  public:
   // n_ctx: how many positions it may hold. Takes no page yet.
   KvCache(const Config& config, int n_ctx, kernels::CacheType type, std::shared_ptr<PagePool> pool);
-  // Its pages are a run of a ring that has slots for a whole context, from turning slot `first` on.
+  // Its pages are a run of a ring that has slots for a whole context, from rotating slot `first`
+  // on.
   KvCache(const Config& config, int n_ctx, kernels::CacheType type, std::shared_ptr<PageRing> ring,
           int first);
 
@@ -69,7 +69,7 @@ class KvCache {
   kernels::CacheType type_;
   HeadLayout layout_;
   std::shared_ptr<PageRing> ring_;
-  int first_;                          // turning slot of the first page that is not a fixed one
+  int first_;                          // rotating slot of the first page that is not a fixed one
   std::vector<std::byte*> addresses_;  // of the pages, in order: what the kernels read
 };
 

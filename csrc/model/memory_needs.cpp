@@ -14,7 +14,8 @@ namespace {
 // The vocabulary, the sampler, and what the host program takes meanwhile.
 constexpr uint64_t kReserve = uint64_t{24} << 20;
 
-// What makes `config` fit beside `fixed` bytes of everything else, the gentlest change first.
+// The settings with which `config` fits beside `fixed` bytes of everything else, the smallest
+// change first.
 std::string remedy(const Config& config, const CacheOptions& cache, int n_ctx, uint64_t fixed,
                    uint64_t available) {
   using kernels::CacheType;

@@ -1,4 +1,4 @@
-// What a model will take in memory, known before anything is taken.
+// The memory that a model needs, before anything is allocated.
 #pragma once
 
 #include <optional>

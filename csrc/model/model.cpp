@@ -16,8 +16,8 @@ namespace {
 using kernels::Epilogue;
 using kernels::PanelLayout;
 
-// A share of a matrix small enough that the threads finish together, large enough that taking it
-// costs nothing.
+// Panels of an item: few enough that the threads finish together, enough that the overhead of an
+// item is negligible.
 constexpr int kItemsPerThread = 8;
 
 Config config_that_fits(const GgufFile& file, const CacheOptions& cache, int n_threads) {
@@ -137,8 +137,8 @@ void Model::attention_block(const LayerWeights& layer, int index, std::span<cons
 // x += mlp_c_proj(gelu(c_fc(ln_2(x))))
 void Model::mlp_block(const LayerWeights& layer, int n_rows) {
   Workspace& w = workspace_;
-  // GELU's outputs are the longest rows of all: as codes from the start, they are written once and
-  // at a quarter of the size.
+  // GELU's outputs are the longest rows: quantized by the matmul, they are written once, at a
+  // quarter of the size.
   const bool as_codes = !is_float(layer.mlp_c_proj.weight.layout.form);
   const kernels::QuantizedRows* codes = as_codes ? &w.inner_codes : nullptr;
   matmul(layer.c_fc, normed(layer.ln_2), n_rows, config_.activation,
@@ -160,8 +160,8 @@ void Model::find_runs(std::span<const Row> rows) {
   }
 }
 
-// For each head, all runs: several to an item, so that taking one costs nothing, and neighbours of
-// different runs, so that a long one is everybody's.
+// All (head, run) pairs, several to an item, which keeps the overhead small; neighbours are of
+// different runs, so that a long run is spread over the threads.
 void Model::attend(int layer, std::span<const Row> rows) {
   const int n_runs = static_cast<int>(runs_.size()), n_all = n_runs * config_.n_head;
   const int share = std::max(1, n_all / (pool_.n_threads() * kItemsPerThread));
@@ -173,7 +173,7 @@ void Model::attend(int layer, std::span<const Row> rows) {
   });
 }
 
-// One head: stores the run's keys and values, then lets the run's queries see them.
+// One head: stores the run's keys and values, then computes its attention.
 void Model::attend_run(int layer, int head, std::span<const Row> rows, Run run, int thread) {
   const int d_head = config_.d_head();
   const auto n_embd = static_cast<size_t>(config_.n_embd);
@@ -227,14 +227,14 @@ void Model::head(std::span<const Row> rows) {
   }
 }
 
-// The residual stream, to be normalized on its way into a matmul.
+// The residual stream, to be normalized before a matmul.
 Model::Input Model::normed(const Norm& norm) const {
   return {.values = workspace_.x, .stride = workspace_.embd_stride, .norm = &norm};
 }
 
-// A matmul's input as its kernel wants it: normalized where a norm stands before it, then as int8
-// codes where the weights are codes. A tile of rows goes through both while it is in the cache.
-// Returns where the rows are as floats, when they are needed as such.
+// Prepares a matmul's input: normalizes it where it has a norm, then quantizes it where the weights
+// are codes, a tile of rows at a time while it is in the cache. Returns the rows as floats for
+// float weights.
 const float* Model::prepare(const Input& input, int n_rows, const PanelLayout& layout) {
   Workspace& w = workspace_;
   const bool to_codes = !is_float(layout.form);

@@ -50,7 +50,7 @@ struct Row {
   // The greatest of every kMaximaBlock logits, NaN where one is not finite, for a block at the end
   // that is not whole any number; or null where the logits are, or these are not wanted.
   float* maxima = nullptr;
-  // For those who want to look at the weights, else null; the same for all rows of a sequence.
+  // Output of the attention weights, or null; the same for all rows of a sequence.
   const AttentionWeights* weights = nullptr;
 };
 

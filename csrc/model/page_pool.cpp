@@ -26,16 +26,15 @@ Page PagePool::take() {
     const int index = slab.free.back();
     slab.free.pop_back();
     data = slab.memory.data() + page_bytes() * static_cast<size_t>(index);
-    // What another sequence left must not reach this one, not even times zero.
+    // Another sequence's values must not reach this one: 0 * NaN is NaN.
     if (index < slab.n_fresh) std::memset(data, 0, page_bytes());
     slab.n_fresh = std::max(slab.n_fresh, index + 1);
   }
-  // Should the owner's bookkeeping find no memory, the deleter runs all the same.
+  // Where allocating the shared_ptr's control block fails, the deleter still runs.
   return Page(data, [pool = shared_from_this()](std::byte* page) { pool->give_back(page); });
 }
 
-// One slab that nobody uses is kept: the next text, or the next context of this one, is likely to
-// come, and asking the system for memory takes as long as many tokens.
+// One free slab is kept for the next text or context: allocating one takes as long as many tokens.
 void PagePool::give_back(std::byte* page) {
   const std::lock_guard lock(mutex_);
   const auto owner = std::find_if(slabs_.begin(), slabs_.end(), [&](const auto& slab) {

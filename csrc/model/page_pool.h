@@ -16,17 +16,17 @@ using Page = std::shared_ptr<std::byte>;
 
 class PagePool : public std::enable_shared_from_this<PagePool> {
  public:
-  // Memory is taken from the system, and given back, by slabs of so many pages.
+  // Memory is allocated and freed in slabs of slab_pages pages.
   PagePool(uint64_t page_bytes, int slab_pages)
       : page_bytes_(page_bytes), slab_pages_(slab_pages) {}
 
-  // A page of zeros. Throws std::bad_alloc when the system has not got the memory.
+  // A page of zeros. Throws std::bad_alloc.
   Page take();
 
   size_t page_bytes() const { return static_cast<size_t>(page_bytes_); }
-  // Pages that somebody owns.
+  // Pages in use.
   int n_used() const;
-  // Pages that nobody owns and that the system need not be asked for any more.
+  // Free pages of allocated slabs.
   int n_idle() const;
 
  private:

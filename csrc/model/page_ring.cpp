@@ -5,11 +5,11 @@
 
 namespace gpt2edge {
 
-PageRing::PageRing(std::shared_ptr<PagePool> pool, int n_fixed, int n_turning)
+PageRing::PageRing(std::shared_ptr<PagePool> pool, int n_fixed, int n_rotating)
     : pool_(std::move(pool)),
       n_fixed_(n_fixed),
-      n_turning_(n_turning),
-      slots_(static_cast<size_t>(n_fixed + n_turning)) {}
+      n_rotating_(n_rotating),
+      slots_(static_cast<size_t>(n_fixed + n_rotating)) {}
 
 int PageRing::slot(int first, int page) const {
   return page < n_fixed_ ? page : n_fixed_ + advanced(first, page - n_fixed_);
@@ -27,7 +27,7 @@ std::byte* PageRing::own(int slot) {
 std::byte* PageRing::renew(int slot) {
   Page& page = slots_[static_cast<size_t>(slot)];
   if (page.use_count() == 1) {
-    // What an earlier context left must not reach this one, not even times zero.
+    // An earlier context's values must not reach this one: 0 * NaN is NaN.
     std::memset(page.get(), 0, pool_->page_bytes());
   } else {
     page = pool_->take();

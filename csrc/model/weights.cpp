@@ -19,8 +19,8 @@ struct Placement {
   size_t offset;                // in the arena
 };
 
-// Where every tensor goes. Reading the file's words into this plan is the only place that checks
-// names and shapes; it takes no memory worth speaking of.
+// The place of every tensor in the arena. Building it is the only place that checks names and
+// shapes; it allocates little memory.
 class Plan {
  public:
   Plan(const GgufFile& file, const Config& config) : file_(file) {

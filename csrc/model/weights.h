@@ -57,8 +57,8 @@ class Weights {
   const float* wpe;           // (n_ctx, n_embd)
   Linear lm_head;             // (n_vocab, n_embd): wte itself where the two are tied
 
-  // What one row of activations meets on its way: the bytes of weights that a decoded token reads,
-  // and the multiply-adds of the layers (the head runs for the last token of a prompt only).
+  // The bytes of weights that decoding a token reads, and the multiply-adds of the layers for a
+  // token (the head runs for the last token of a prompt only).
   size_t bytes_per_token() const;
   size_t multiply_adds_per_token() const;
 

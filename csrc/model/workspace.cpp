@@ -8,7 +8,7 @@ size_t padded(size_t n) { return (n + 15) / 16 * 16; }
 
 }  // namespace
 
-// Hands out pieces of one buffer; without a buffer it only adds up their sizes.
+// Allocates pieces of one buffer; without a buffer it computes their total size.
 class BumpAllocator {
  public:
   explicit BumpAllocator(std::byte* base) : base_(base) {}

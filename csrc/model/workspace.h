@@ -44,7 +44,7 @@ class Workspace {
   float* maxima;                     // (kMaxHeadRows, maxima_count(n_vocab))
   kernels::QuantizedRows quantized;  // n_embd inputs of whatever the next matmul reads
 
-  // One thread's room for what a kernel keeps between its steps.
+  // One thread's scratch buffer for kernels.
   float* scratch(int thread) { return scratch_ + scratch_stride_ * thread; }
 
  private:

@@ -1,4 +1,4 @@
-"""`pygpt2edge attention`: how the tokens of a text look at one another."""
+"""`pygpt2edge attention`: the attention weights of a text."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _N_SHOWN = 4  # of the tokens that one looks at
 @click.argument("text", required=False)
 @run_options(
     int_option("--layer", low=0, default=None,
-               help="Look at one layer, from 0 on.  [default: the mean of all]"),
+               help="Show one layer, from 0 on.  [default: the mean of all]"),
     int_option("--head", low=0, default=None,
-               help="Look at one head, from 0 on.  [default: the mean of all]"),
+               help="Show one head, from 0 on.  [default: the mean of all]"),
     click.option("-o", "--output", metavar="FILE", type=click.Path(),
-                 help="Draw a page to point at (.html) or a picture (.png; needs "
+                 help="Write an interactive page (.html) or a picture (.png; needs "
                  "pygpt2edge[plot])."),
 )  # fmt: skip
 def command(
     run: Run, text: str | None, layer: int | None, head: int | None, output: str | None
 ) -> None:
-    """Show how the tokens of TEXT look at one another.
+    """Show the attention weights of TEXT.
 
     Prints, for each token, those it looks at most and with what weight; all its weights add up to
     1. "-" reads the text from stdin, as does no TEXT at all; a newline at its end is dropped. With

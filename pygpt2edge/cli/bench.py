@@ -28,11 +28,11 @@ def _lengths(text: str) -> list[int]:
 @run_options(
     click.option("-p", "--prefill", "--n-prompt", metavar="N,...", type=_lengths,
                  default="128,512", show_default=True,
-                 help="Lengths of prompts to time; 0 for none."),
+                 help="Lengths of prompts for prefill; 0 for none."),
     click.option("-n", "--decode", "--n-gen", metavar="N,...", type=_lengths, default="128",
-                 show_default=True, help="Numbers of tokens to time writing; 0 for none."),
+                 show_default=True, help="Numbers of tokens to decode; 0 for none."),
     int_option("-r", "--repeat", "--repetitions", low=1, default=3,
-               help="Timed runs of each; the median counts."),
+               help="Timed runs of each; the median is reported."),
 )  # fmt: skip
 def command(run: Run, prefill: list[int], decode: list[int], repeat: int) -> None:
     """Measure the tokens a second of a model.

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     click.option("--reference", metavar="MODEL",
                  help="Compare with this model, such as the f32 file; a hub name means its f32."),
     int_option("--stride", "--ppl-stride", "stride", low=1, default=None,
-               help="How many tokens each window is further on than the one before. With less than "
-               "the context they overlap, as those of a text that slides.  [default: the context]"),
+               help="Tokens from the start of one window to the next. With less than the context, "
+               "windows overlap, as those of a sliding text.  [default: the context]"),
 )  # fmt: skip
 def command(run: Run, file: str, reference: str | None, stride: int | None) -> None:
     """Measure how well a model predicts a text.

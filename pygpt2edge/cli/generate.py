@@ -62,13 +62,13 @@ def command(
     """Write text that continues PROMPT.
 
     The prompt and its continuation stream to stdout; timings go to stderr. "-" reads the prompt
-    from stdin, as does no PROMPT at all when something is piped in; a newline at its end is
-    dropped. An empty prompt lets the model begin a text of its own. Ctrl-C stops at once and keeps
-    the text so far. Several texts (--n) come when all are written, with "---" between them.
+    from stdin, as does no PROMPT at all when stdin is a pipe; a newline at its end is dropped. An
+    empty prompt begins a new document. Ctrl-C stops at once and keeps the text so far. Several
+    texts (--n) are printed when all are finished, with "---" between them.
 
-    With --endless the text outgrows the context, of which a new one begins, without a pause, with
-    the last tokens of the old. --save and --resume go on with a text later, exactly as if
-    nothing had come between: give the same model, -c and --kv-type, and -n for how much more.
+    With --endless the context slides: when it is full, the next one continues with the last tokens
+    of the text, without a pause. --save and --resume continue a text later, exactly as without an
+    interruption: give the same model, -c and --kv-type, and -n for the number of new tokens.
 
     \b
     Examples:
@@ -135,7 +135,7 @@ def _show_several(
         _print_logprobs(model, one)
 
 
-# Options that say how fast a text comes, not what it says.
+# Options that change the speed of a text, not its tokens.
 _DRAFTING = ("draft_model", "prompt_lookup", "max_draft_tokens")
 # Parameters that go with --resume; the others are those that the text was begun with.
 _WITH_RESUME = {
@@ -156,7 +156,7 @@ def _options(ctx: click.Context, given: dict[str, Any]) -> dict[str, Any]:
 def _check_files(
     ctx: click.Context, save: str | None, resume: str | None, prompts: tuple[str | None, ...]
 ) -> None:
-    """What cannot be saved or gone on with is said before the model is loaded."""
+    """Raises for files that cannot be saved or resumed, before the model is loaded."""
     if save is not None:
         if ctx.params["n"] > 1 or ctx.params["num_beams"] > 1:
             raise click.UsageError("--save saves one text: leave out --n and --num-beams")
@@ -164,15 +164,15 @@ def _check_files(
     if resume is None:
         return
     if any(prompt is not None for prompt in prompts):
-        raise click.UsageError("--resume goes on with the text in the file: give no prompt")
+        raise click.UsageError("--resume continues the text in the file: give no prompt")
     why = "the text goes on with the options that it was begun with"
     refuse_others(ctx, _WITH_RESUME, "--resume", why)
 
 
 def _save(generation: Generation, path: Path) -> None:
-    """Saves the text, unless it has come to its end by itself."""
+    """Saves the text, unless it has ended."""
     if generation.completion().finish_reason == "stop":
-        note(f"The text has come to its end: {path} is not written", False)
+        note(f"The text has ended: {path} is not written", False)
         return
     generation.save(path)
 
@@ -189,7 +189,7 @@ def _prompt(prompt: str | None, prompt_option: str | None, file: str | None) -> 
 
 
 def _print_text(generation: Generation, prompt: str, n_ctx: float, shown: bool) -> bool:
-    """Runs the generation, printing what comes. Returns whether Ctrl-C ended it."""
+    """Prints the pieces as they are generated. Returns whether Ctrl-C ended the text."""
     ends_line = True
 
     def write(text: str) -> None:
@@ -215,7 +215,7 @@ def _print_text(generation: Generation, prompt: str, n_ctx: float, shown: bool) 
 def _as_json(
     model: GPT2, prompt: str, completion: Completion, options: dict[str, Any]
 ) -> dict[str, Any]:
-    """All there is to know, for programs. Temperature and such are under "options"."""
+    """The completion, its options and the model, for programs."""
     timings = completion.timings
     draft = options.get("draft_model")
     biases = {

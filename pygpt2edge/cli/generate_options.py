@@ -119,7 +119,7 @@ def refuse_others(
 several_options = group(
     int_option(
         "--n", "n", low=1, default=1,
-        help="How many texts to write, with the seeds from --seed on, or the N best of a beam "
+        help="The number of texts, with the seeds from --seed on, or the N best of a beam "
         "search.",
     ),
     int_option(
@@ -130,15 +130,15 @@ several_options = group(
 saving_options = group(
     click.option(
         "--endless", is_flag=True,
-        help="Go on until Ctrl-C or the model ends the text: --context-overflow slide, and -n -1 "
+        help="Generate until Ctrl-C or end-of-text: --context-overflow slide, and -n -1 "
         "where -n is not given.",
     ),
     click.option(
         "--save", metavar="FILE", type=click.Path(dir_okay=False),
-        help="Save the text at its end, or at Ctrl-C, so that --resume goes on exactly there.",
+        help="Save the text at its end, or at Ctrl-C, so that --resume continues exactly there.",
     ),
     click.option(
         "--resume", metavar="FILE", type=click.Path(dir_okay=False),
-        help="Go on with a saved text, with the options that it was begun with.",
+        help="Continue a saved text, with its own options.",
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""`pygpt2edge rank`: how probable each of several texts is after a prompt."""
+"""`pygpt2edge rank`: candidate continuations of a prompt by log-probability."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def command(
     run: Run, prompt: str, candidates: tuple[str, ...], file: str | None, allow_special: bool
 ) -> None:
-    """Rank texts by how probable they are after PROMPT.
+    """Rank candidate continuations of PROMPT by log-probability.
 
     Prints the candidates, the most probable first, with the natural logarithm of their probability,
     of all tokens together and in the mean. "-" as FILE reads candidates from stdin, as does no

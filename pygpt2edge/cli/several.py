@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from pygpt2edge.generate.results import Completion
     from pygpt2edge.model import GPT2
 
-# What beam search has an option for. The others say how tokens are drawn.
+# Options that beam search has too. The others are of sampling.
 _OF_BEAMS = ("max_tokens", "stop", "ignore_eos", "allow_special")
-# Parameters of the command that say nothing of how a text is written.
+# Parameters of the command that are no options of the text.
 _NEUTRAL = {
     "model", "type_", "revision", "threads", "ctx_size", "kv_type", "prompt", "prompt_option",
     "file", "echo", "as_json", "quiet", "n", "num_beams",
@@ -48,7 +48,7 @@ def write(
 
 
 def show(completions: Sequence[Completion], prompt: str, quiet: bool) -> None:
-    """Prints the texts with "---" between them, and where each came from on stderr."""
+    """Prints the texts with "---" between them, and their seeds or scores on stderr."""
     for i, completion in enumerate(completions):
         if i > 0:
             sys.stdout.write("---\n")
@@ -62,7 +62,7 @@ def show(completions: Sequence[Completion], prompt: str, quiet: bool) -> None:
 
 
 def as_json(each: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """One object of the objects of all texts: what they have in common is told once."""
+    """One object for all texts, with their common fields once."""
     common = ("prompt", "prompt_tokens", "options", "model")
     texts = [{name: one[name] for name in one if name not in common} for one in each]
     return {name: each[0][name] for name in common} | {"completions": texts}

@@ -76,7 +76,7 @@ class GgufContents:
 
 
 def read_gguf(path: Path) -> GgufContents:
-    """Everything but the numbers. Raises FormatError when the file lies about itself."""
+    """Everything but the numbers. Raises FormatError when the file is inconsistent."""
     from pygpt2edge import _core
 
     file = _core.GgufFile(str(path))

@@ -23,7 +23,7 @@ _DTYPES = {
 
 
 def read_safetensors(path: Path) -> dict[str, StoredTensor]:
-    """name -> place, for all tensors. Raises FormatError when the header lies."""
+    """name -> place, for all tensors. Raises FormatError when the header is invalid."""
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -48,7 +48,7 @@ def checkpoint_prefix(folder: Path) -> Path | None:
 
 
 def read_tf_checkpoint(prefix: Path) -> dict[str, StoredTensor]:
-    """Variable name -> place. Raises FormatError when the index or a place in it lies."""
+    """Variable name -> place. Raises FormatError when the index is invalid."""
     index = Path(f"{prefix}.index")
     entries = read_sstable(index)
     key, header = next(entries, (None, b""))

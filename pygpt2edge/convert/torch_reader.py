@@ -28,7 +28,7 @@ _LOCAL_HEADER_SIZE = 30  # of a zip member, before its name and its extra field
 
 
 def read_torch(path: Path) -> dict[str, StoredTensor]:
-    """name -> place, for all tensors. Raises FormatError when sizes, offsets or strides lie."""
+    """name -> place, for all tensors. Raises FormatError for invalid sizes, offsets or strides."""
     with path.open("rb") as file:
         is_zip = file.read(4) == _MEMBER_MAGIC
     state, offsets = _read_zip(path) if is_zip else _read_legacy(path)
@@ -167,7 +167,7 @@ def _checked(path: Path, name: str, view: TensorView, offsets: dict[Storage, int
         raise FormatError(f"{path}: tensor {name}: damaged description; download the file again")
     n_elements = math.prod(shape)
     last = first + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
-    # Fewer numbers in storage than in the tensor: its strides overlap, or its shape lies.
+    # Fewer numbers in storage than in the tensor: its strides overlap, or its shape is wrong.
     if n_elements > 0 and (last >= storage.n_elements or n_elements > storage.n_elements):
         raise FormatError(
             f"{path}: tensor {name}: shape {shape}, strides {strides} and offset {first} "

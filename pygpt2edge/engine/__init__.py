@@ -1,4 +1,4 @@
-"""Many texts at once."""
+"""Continuous batching: many texts at once."""
 
 from pygpt2edge.engine.engine import Engine
 from pygpt2edge.engine.request import QueueFullError, Request

@@ -1,4 +1,4 @@
-"""Many texts at once: requests that join and leave a batch at any step."""
+"""Continuous batching: requests join and leave a batch at any step."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
 @final
 class Engine:
-    """Writes many texts at once, each exactly as it would be written alone.
+    """Generates many texts at once, each identical to generating it alone.
 
-    Every step is one pass over the weights for all running texts. Requests join in the order they
-    came, as soon as there is room; a long prompt is read in parts, between which the other texts go
-    on. Texts that begin alike share the work and the memory of what they have in common, now and
-    later.
+    Every step is one pass over the weights for all running texts (continuous batching). Requests
+    join in the order of submission, as soon as there is room. Long prompts are computed in chunks,
+    between which the other texts continue (chunked prefill). Texts with a common prefix share its
+    computation and memory, also with finished texts (prefix caching).
 
     Args:
-      model: whose texts; several engines may share it, and take turns.
-      max_batch: the most texts at once.
-      max_queue: the most requests that wait; more raise QueueFullError.
-      cache_bytes: the most memory for keys and values, of running texts and of beginnings that are
-        kept for later. None means what `max_batch` full contexts take, or half of the memory that
-        is free if that is less. A request that alone needs more is refused.
-      keep_prefixes: whether to keep what is computed for texts to come that begin alike.
+      model: the loaded model; several engines may share it, and take turns.
+      max_batch: the maximum number of running texts.
+      max_queue: the maximum number of waiting requests; more raise QueueFullError.
+      cache_bytes: the most memory for keys and values, of running texts and of kept prefixes.
+        None means the size of `max_batch` full contexts, or half of the free memory if that is
+        less. A request that alone needs more is refused.
+      keep_prefixes: whether to keep keys and values for later texts with the same prefix.
 
     Methods may be called from any thread. Use it in a `with`, or `close()` it.
 
@@ -132,7 +132,7 @@ class Engine:
         while self._admit():
             try:
                 self._step()
-            except BaseException as error:  # whatever it is, the readers are to hear of it
+            except BaseException as error:  # of any kind: the readers raise it
                 for job in list(self._running):
                     job.give((), True, error)
                 self._running.clear()
@@ -141,7 +141,7 @@ class Engine:
             job.give((), True)
 
     def _admit(self) -> bool:
-        """Lets requests in, waiting while there are none; False when the engine is to end."""
+        """Admits requests, waiting while there are none; False when the engine is closing."""
         with self._changed:
             while not self._closing and not self._running and not self._waiting:
                 self._changed.wait()
@@ -160,7 +160,7 @@ class Engine:
         return True
 
     def _reuse_prefix(self, job: Job) -> None:
-        """What is known of a new request's prompt is not computed again."""
+        """Begins a new request with the kept keys and values of its prompt's prefix."""
         if self._prefixes is None:
             return
         known = self._prefixes.session_for(job.prompt)
@@ -170,23 +170,23 @@ class Engine:
     def _step(self) -> None:
         """One pass for all running texts."""
         for job in [job for job in self._running if job.core_text.finished]:  # cancelled
-            self._leave(job, job.take())
+            self._finish(job, job.take())
         self._make_room()
         reading = {job for job in self._running if not job.core_text.has_begun}
         try:
             _core.step_together([job.core_text for job in self._running])
         except MemoryError as error:
-            self._relieve(error)
+            self._free_memory(error)
             return
         for job in list(self._running):
             if job.core_text.finished:
-                self._leave(job, job.take(), job.error())
+                self._finish(job, job.take(), job.error())
                 continue
             if job in reading and job.core_text.has_begun:
                 self._keep_prefix(job)
             job.give(job.take(), False)
 
-    def _leave(
+    def _finish(
         self, job: Job, pieces: Sequence[Piece] = (), error: Exception | None = None
     ) -> None:
         self._running.remove(job)
@@ -195,20 +195,20 @@ class Engine:
         job.give(pieces, True, error)
 
     def _keep_prefix(self, job: Job) -> None:
-        """Keeps what a text has computed for those that begin alike."""
+        """Keeps a text's keys and values for later texts with the same prefix."""
         if self._prefixes is None:
             return
         known = job.core_text.prefix()
         if known is not None:
             self._prefixes.add(known)
 
-    def _relieve(self, error: MemoryError) -> None:
-        """Memory ran out: kept beginnings go first, then the request that came last."""
+    def _free_memory(self, error: MemoryError) -> None:
+        """Out of memory: drops kept prefixes first, then the newest request."""
         if self._prefixes is None or not self._prefixes.drop_oldest():
-            self._leave(self._running[-1], error=error)
+            self._finish(self._running[-1], error=error)
 
     def _make_room(self) -> None:
-        """Gives up kept beginnings while all pages together take more than they may."""
+        """Drops kept prefixes while all pages together take more than cache_bytes."""
         if self._prefixes is None:
             return
         to_come = len(self._running) * self._page_bytes

@@ -1,4 +1,4 @@
-"""One of many texts, as the engine sees it."""
+"""A request's text, for the engine's thread."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Job(Request):
         self.n_pages: int = self.core_text.max_pages  # of keys and values
 
     def take(self) -> list[Piece]:
-        """The pieces that the last step has left."""
+        """The pieces of the last step."""
         return self._generation.pieces()
 
     def error(self) -> Exception | None:
@@ -31,5 +31,5 @@ class Job(Request):
         return None
 
     def give(self, pieces: Sequence[Piece], done: bool, error: BaseException | None = None) -> None:
-        """Passes pieces on to the reader, and at the end what went wrong, if anything."""
+        """Passes pieces to the reader, and at the end the error, if any."""
         self._add(pieces, done, error)

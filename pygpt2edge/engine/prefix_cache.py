@@ -1,4 +1,4 @@
-"""Beginnings of texts that were computed before, for texts that begin alike."""
+"""Prefix caching: keys and values of earlier texts, for later ones with the same prefix."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from pygpt2edge.generate.common_prefix import n_common
 
 
 class PrefixCache:
-    """The sessions that were used last, by their tokens.
-
-    Sessions share the memory of what they have in common, so that ten texts after one beginning
-    keep it once.
+    """The least recently used sessions are dropped first. Sessions share the memory of common
+    prefixes, so that ten texts with one prefix keep it once.
     """
 
     def __init__(self, max_sessions: int = 256) -> None:
@@ -24,9 +22,9 @@ class PrefixCache:
         return len(self._sessions)
 
     def session_for(self, tokens: Sequence[int]) -> _core.Session | None:
-        """A new session of as many of the first tokens as are known, but for the last, or None.
+        """A new session of the longest kept prefix of the tokens, without the last one, or None.
 
-        The last token is left to be computed: its logits are not kept.
+        The last token must be computed: its logits are not kept.
         """
         best, best_key = 0, None
         for key in self._sessions:
@@ -42,7 +40,7 @@ class PrefixCache:
         return session
 
     def add(self, session: _core.Session) -> None:
-        """Keeps a session, which nobody appends to any more."""
+        """Keeps a session, which must not be appended to any more."""
         key = tuple(session.tokens)
         for known in list(self._sessions):
             if known[0] != key[0]:
@@ -57,7 +55,7 @@ class PrefixCache:
             self.drop_oldest()
 
     def drop_oldest(self) -> bool:
-        """Gives up the least recently used; False when there is none."""
+        """Drops the least recently used; False when there is none."""
         if not self._sessions:
             return False
         self._sessions.popitem(last=False)

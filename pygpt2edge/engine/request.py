@@ -1,4 +1,4 @@
-"""One of many texts, as the one who asked for it sees it."""
+"""A request to an engine, for its reader."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class QueueFullError(RuntimeError):
 
 
 class Request(Iterator[Piece], AsyncIterator[Piece]):
-    """One text that an engine writes: iterate over its pieces, in a thread or a coroutine.
+    """One text of an engine: iterate over its pieces, in a thread or a coroutine.
 
     Every piece goes to one reader. Errors of the request are raised where its pieces are read.
     """
@@ -30,7 +30,7 @@ class Request(Iterator[Piece], AsyncIterator[Piece]):
         self._error: BaseException | None = None
 
     def cancel(self) -> None:
-        """Ends the text where it is. What is written already can still be read."""
+        """Ends the text. The pieces generated so far can still be read."""
         self._generation.cancel()
 
     def done(self) -> bool:
@@ -65,7 +65,7 @@ class Request(Iterator[Piece], AsyncIterator[Piece]):
         return self._generation.completion()
 
     def result(self) -> Completion:
-        """Waits for the end of the text, and returns it whole. Raises what went wrong."""
+        """Waits for the end of the text, and returns it whole. Raises the request's error."""
         for _ in self:
             pass
         return self.completion()
@@ -92,7 +92,7 @@ class Request(Iterator[Piece], AsyncIterator[Piece]):
         for loop, waiter in waiting:
             try:
                 loop.call_soon_threadsafe(_wake, waiter)
-            except RuntimeError:  # the reader's loop has ended: nobody waits any more
+            except RuntimeError:  # the reader's event loop is closed
                 continue
 
 

@@ -1,1 +1,1 @@
-"""One text: the loop that writes it, saved texts, beams and next words, its results."""
+"""One text: generation, saved texts, beam search, next words, results."""

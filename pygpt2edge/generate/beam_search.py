@@ -1,4 +1,4 @@
-"""Beam search: the most probable texts that can be found by keeping several beginnings of them.
+"""Beam search: the most probable texts, by extending the num_beams best hypotheses.
 
 The search, its scores and its end are those of Hugging Face's transformers
 (`generate(num_beams=..., do_sample=False)`), so that results can be compared. The length penalty is
@@ -22,7 +22,7 @@ from pygpt2edge.options import texts
 
 EarlyStopping = bool | Literal["never"]
 
-# A text's length to this power, and one over it, is a number for every context there could be.
+# A text's length to this power, and its inverse, is finite for every possible context.
 _MAX_PENALTY = 50
 
 
@@ -59,7 +59,7 @@ class BeamOptions:
 
 @dataclass(frozen=True)
 class _Beam:
-    """A beginning that may go on. Its session lacks the last token until the next pass."""
+    """An open hypothesis. Its session lacks the last token until the next pass."""
 
     session: _core.Session
     tokens: list[int]
@@ -67,8 +67,8 @@ class _Beam:
 
 
 @dataclass(frozen=True)
-class _Ended:
-    """A text that has come to its end."""
+class _Finished:
+    """A finished hypothesis."""
 
     tokens: list[int]
     score: float
@@ -95,13 +95,13 @@ class BeamSearch:
     def __init__(self, model: LoadedModel, prompt: Sequence[int], options: BeamOptions) -> None:
         self._model, self._prompt, self._options = model, list(prompt), options
         self._beams: list[_Beam] = []  # best first
-        self._ended: list[_Ended] = []  # best first
+        self._finished: list[_Finished] = []  # best first
         self._timings = Timings(load_s=model.load_s)
         # The last token of a text needs no position: nothing is computed from it.
         room = model.n_ctx - len(self._prompt) + 1
         self._limit = room if options.max_tokens is None else min(options.max_tokens, room)
         self._stops = [stop.encode() for stop in options.stop]
-        _core.StopMatcher(self._stops)  # refuses what it refuses everywhere
+        _core.StopMatcher(self._stops)  # raises for invalid stop strings
         eos = None if options.ignore_eos else model.tokenizer.eos_token
         self._eos = -1 if eos is None else eos
 
@@ -111,7 +111,7 @@ class BeamSearch:
         session = self._model.session()
         session.append(self._prompt)
         self._beams = [_Beam(session, [], 0.0)]
-        del session  # a beam's memory is given back with the beam
+        del session  # a beam's memory is freed with the beam
         self._timings.prefill_tokens = len(self._prompt)
         self._timings.prefill_s = time.perf_counter() - start
         start = time.perf_counter()
@@ -122,10 +122,10 @@ class BeamSearch:
             self._compute()
         self._beams.clear()
         self._timings.decode_s = time.perf_counter() - start
-        return [self._completion(ended) for ended in self._ended[: self._options.n]]
+        return [self._completion(ended) for ended in self._finished[: self._options.n]]
 
     def _step(self, length: int) -> list[_Beam]:
-        """Chooses the beams of the next step, and notes the texts that end in this one."""
+        """Chooses the beams of the next step, and collects the hypotheses that finish now."""
         num_beams = self._options.num_beams
         kept: list[tuple[_Beam, int, float]] = []
         for rank, (parent, token, logprob) in enumerate(self._candidates()):
@@ -135,15 +135,15 @@ class BeamSearch:
             elif rank < num_beams:
                 score = logprob / length**self._options.length_penalty
                 tokens = parent.tokens if token == self._eos else [*parent.tokens, token]
-                self._ended.append(_Ended(tokens, score, reason))
-        self._ended.sort(key=lambda ended: -ended.score)
-        del self._ended[num_beams:]
+                self._finished.append(_Finished(tokens, score, reason))
+        self._finished.sort(key=lambda ended: -ended.score)
+        del self._finished[num_beams:]
         return _with_sessions(kept[:num_beams])
 
     def _candidates(self) -> list[tuple[_Beam, int, float]]:
-        """The most probable beginnings with one token more, best first: (beam, token, logprob).
+        """The best hypotheses with one token more, best first: (beam, token, logprob).
 
-        There are two for each beam wanted, so that enough go on when every beam may end. Of equal
+        There are two for each beam, so that enough stay open when every beam may finish. Of equal
         ones the lower token is first, then that of the better beam.
         """
         n = 2 * self._options.num_beams
@@ -156,7 +156,7 @@ class BeamSearch:
         return [(self._beams[rank], token, -loss) for loss, token, rank in best]
 
     def _reason(self, beam: _Beam, token: int, length: int) -> FinishReason | None:
-        """Why the text ends with this token, or None where it goes on."""
+        """The reason to end the text with this token, or None."""
         if token == self._eos or self._completes_stop(beam, token):
             return "stop"
         return "length" if length == self._limit else None
@@ -171,25 +171,25 @@ class BeamSearch:
         return any(stop in text for stop in self._stops)
 
     def _is_over(self, length: int) -> bool:
-        """Whether no better text is to be had, by the rules of `early_stopping`."""
+        """Whether no better text can be found, by the rules of `early_stopping`."""
         options = self._options
         if not self._beams:
             return True
-        if len(self._ended) < options.num_beams:
+        if len(self._finished) < options.num_beams:
             return False
         if options.early_stopping is True:
             return True
         if options.early_stopping == "never" and options.length_penalty > 0:
             length = self._limit
-        hoped_for: float = self._beams[0].logprob / length**options.length_penalty
-        return hoped_for <= self._ended[-1].score
+        best_possible: float = self._beams[0].logprob / length**options.length_penalty
+        return best_possible <= self._finished[-1].score
 
     def _compute(self) -> None:
         """One pass over the weights for the last token of every beam."""
         _core.append_together([(beam.session, beam.tokens[-1:]) for beam in self._beams])
         self._timings.decode_tokens += len(self._beams)
 
-    def _completion(self, ended: _Ended) -> Completion:
+    def _completion(self, ended: _Finished) -> Completion:
         matcher = _core.StopMatcher(self._stops)
         pieces = [matcher.push(self._model.tokenizer.token_bytes(token)) for token in ended.tokens]
         text = b"".join([*pieces, matcher.finish()])
@@ -207,8 +207,8 @@ class BeamSearch:
 
 
 def _with_sessions(chosen: Sequence[tuple[_Beam, int, float]]) -> list[_Beam]:
-    """Beams with one token more. Those that go on from one beam share its memory: the last of them
-    takes its session over, the others fork it."""
+    """Beams with one token more. Those of one parent share its memory: the last of them takes over
+    its session, the others fork it."""
     left = Counter(id(parent) for parent, _, _ in chosen)
     beams = []
     for parent, token, logprob in chosen:

@@ -1,4 +1,4 @@
-"""What two texts have in common."""
+"""The common prefix of two texts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def n_common(a: Sequence[int], b: Sequence[int]) -> int:
-    """How many tokens two texts have in common at their beginnings."""
+    """The length of the common prefix."""
     n = min(len(a), len(b))
     for i in range(n):
         if a[i] != b[i]:

@@ -16,9 +16,9 @@ from pygpt2edge.tokenizer import Tokenizer
 
 
 class Generation(Iterator[Piece]):
-    """Yields pieces of text as they come; `completion()` sums up what there is so far.
+    """Yields pieces of text as they are generated; `completion()` returns the text so far.
 
-    Iterating computes as it goes.
+    Iterating computes the next tokens.
 
     Attributes:
       core_text: the core's text, for what computes many at once.
@@ -34,14 +34,14 @@ class Generation(Iterator[Piece]):
 
     @property
     def params(self) -> SamplingParams:
-        """The options of the text, what drafts tokens apart; the seed is the one that was drawn,
+        """The options of the text without those of speculative decoding; the seed is the drawn one
         where none was given."""
         core = self.core_text.options
         names = [each.name for each in fields(SamplingParams) if hasattr(core, each.name)]
         return SamplingParams(**{name: getattr(core, name) for name in names})
 
     def pieces(self) -> list[Piece]:
-        """Those that are there and were not taken yet; computes nothing."""
+        """The pieces that are computed and not taken yet."""
         return [self._piece(piece) for piece in self.core_text.pieces()]
 
     def result(self) -> Completion:
@@ -50,8 +50,7 @@ class Generation(Iterator[Piece]):
         return self.completion()
 
     def cancel(self) -> None:
-        """Ends the text where it is, within a layer of the pass that is under way. From any
-        thread."""
+        """Ends the text, within one layer of the current pass. May be called from any thread."""
         self.core_text.cancel()
 
     def completion(self) -> Completion:
@@ -73,12 +72,12 @@ class Generation(Iterator[Piece]):
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Saves the text and all that it takes to go on, exactly as it would; `GPT2.resume` does.
+        """Saves the text and its whole state to a file, from which `GPT2.resume` continues exactly.
 
         The file appears whole or not at all. It holds the keys and values computed so far: a few
         tens of kilobytes for each token. Its format is in csrc/generate/saved_text.h.
 
-        Raises ValueError for a text that has come to its end ("length" is none), OSError.
+        Raises ValueError for a finished text (but not after "length"), OSError.
         """
         out = Path(path)
         n_bytes = self.core_text.saved_bytes()

@@ -1,4 +1,4 @@
-"""What generating returns."""
+"""The results of generation."""
 
 from __future__ import annotations
 

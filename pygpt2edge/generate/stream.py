@@ -1,4 +1,4 @@
-"""The beginning of a text: a prompt and options in, or a saved text, and a generation out."""
+"""Starts the generation of a text, from a prompt and options or from a saved text."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def resume(
     max_tokens: int | None,
     drafts: SamplingParams,
 ) -> Generation:
-    """See `GPT2.resume`; of `drafts`, what drafts tokens counts."""
+    """See `GPT2.resume`; of `drafts`, only the options of speculative decoding are used."""
     text = _core.Text.resume(
         os.fsencode(path),
         model.core_model,
@@ -46,7 +46,7 @@ def resume(
 
 
 def text_options(params: SamplingParams, n_prompt: int) -> _core.TextOptions:
-    """For the core, of a text whose prompt has n_prompt tokens."""
+    """The core's options for a text whose prompt has n_prompt tokens."""
     kept = {each.name: getattr(params, each.name) for each in fields(params)}
     for name in ("allow_special", "draft_model", "prompt_lookup", "max_draft_tokens"):
         del kept[name]

@@ -1,4 +1,4 @@
-"""The words that probably come next, as a keyboard suggests them; the core finds them."""
+"""Next-word suggestions, as for a keyboard; the search is in the core."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ from pygpt2edge.tokenizer import whole_characters
 
 
 class Suggester:
-    """Suggests the next words of a text, quickly while the text changes by a few letters a time.
+    """Suggests the next words of a text. Results are cached for texts that change by a few letters.
 
-    `GPT2.suggest` keeps one for its model. Others are for those who want several texts' worth of
-    memory, or another limit.
+    `GPT2.suggest` has one for its model. Make others for several texts at a time, or for another
+    limit.
 
     Args:
-      model: what says which words are probable.
+      model: the loaded model.
       max_passes: how many passes over the weights a search takes at most, each for up to 8
         sequences of tokens, apart from that for text that is new. Where it runs out before the
         search has ended, the words are the best of those found so far.
 
-    What it keeps, so that a letter more or less costs little: the session of the text, 8 pages of
-    64 tokens beside it, a second session where the text is longer than half of the context, and
-    what follows the 128 sequences of tokens last looked at, 4 bytes for each token of the
-    vocabulary (26 MB in all for GPT-2's). `clear` gives it back.
-    What it answers depends on the text alone, and its probabilities are the same on every
-    processor, to the bit.
+    The cache has the session of the text, 8 pages of 64 tokens beside it, a second session where
+    the text is longer than half of the context, and the distributions after the last 128 sequences
+    of tokens, 4 bytes for each token of the vocabulary (26 MB in all for GPT-2's). `clear` frees
+    it.
+    Results depend on the text alone, and probabilities are bit-identical on every processor.
 
     Several threads may use it; their calls take turns. Raises ValueError for max_passes below 1.
     """
@@ -41,5 +40,5 @@ class Suggester:
         return [Suggestion(*found) for found in self._core.suggest(whole_characters(text), k)]
 
     def clear(self) -> None:
-        """Forgets all that was computed, and gives its memory back."""
+        """Drops the cache and frees its memory."""
         self._core.clear()

@@ -1,1 +1,1 @@
-"""What looks at a model: scores, ranks, attention, evaluation, speed."""
+"""Inspecting a model: scores, ranks, attention, evaluation, speed."""

@@ -1,4 +1,4 @@
-"""How the tokens of a text look at one another: the numbers, and a page or a picture of them."""
+"""Attention weights of a text, and a page or a picture of them."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _SEPARATOR = re.compile(rf"\n?{re.escape(END_OF_TEXT)}\n?")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a text says about a model. The last three are None without a reference.
+    """The evaluation of a model on a text. The last three are None without a reference.
 
     Attributes:
       tokens: how many were scored.
@@ -157,16 +157,16 @@ class _Scores:
         weights *= reference - logits
         difference = weights.sum(axis=1, dtype=np.float64) / total
         kl = difference - (reference_log_sum - log_sum)
-        # Rounding can leave a hair below zero, where no divergence is.
+        # Rounding can make it slightly negative.
         self._kl.append(np.maximum(kl, 0.0))
 
     def evaluation(self) -> Evaluation:
         nll = np.concatenate(self._nll)
         mean = float(nll.mean())
-        if not mean < 700:  # exp() of more, or of nan, is no number
+        if not mean < 700:  # exp() of more overflows; nan fails too
             raise ValueError(
-                f"the model's loss is {mean:.1f} nats a token, where guessing costs about 11: its "
-                "weights are damaged"
+                f"the model's loss is {mean:.1f} nats a token, and that of uniform "
+                "probabilities is 10.8: its weights are damaged"
             )
         perplexity = math.exp(mean)
         if not self._kl:

@@ -1,4 +1,4 @@
-"""Which of several texts is the most probable one after a prompt."""
+"""Ranks candidate continuations of a prompt."""
 
 from __future__ import annotations
 

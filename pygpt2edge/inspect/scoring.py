@@ -1,4 +1,4 @@
-"""How probable given tokens are: rows of logits that are looked at and dropped."""
+"""Log-probabilities of given tokens, without keeping all logits."""
 
 from __future__ import annotations
 

@@ -79,11 +79,11 @@ def test_saved_and_resumed(run: Run, tmp_path: Path) -> None:
 def test_a_text_at_its_end_is_not_saved(run: Run, tmp_path: Path) -> None:
     done = run("generate", PROMPT, "--seed", "1", "--stop", " a", "-n", "200", "--save", "tale")
     assert done.returncode == 0
-    assert "has come to its end: tale is not written" in done.stderr
+    assert "has ended: tale is not written" in done.stderr
     assert not (tmp_path / "tale").exists()
 
 
-def test_guesses_leave_the_text_as_it_is(run: Run) -> None:
+def test_drafts_leave_the_text_as_it_is(run: Run) -> None:
     args = [PROMPT, "-n", "40", "--seed", "1", "--ignore-eos"]
     plain = text_of(run, *args)
     draft = demo_model_path()

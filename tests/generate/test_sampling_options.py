@@ -50,7 +50,7 @@ def drafts(model: GPT2) -> _core.SpeculationOptions:
     )  # fmt: skip
 
 
-def test_guesses_and_batches_do_not_change_the_text(model: GPT2) -> None:
+def test_drafts_and_batches_do_not_change_the_text(model: GPT2) -> None:
     expected = tokens_of(text_of(model, **ALL, max_tokens=50))
     assert expected != tokens_of(text_of(model, seed=5, ignore_eos=True, max_tokens=50))
     drafted = text_of(model, drafts(model), **ALL, max_tokens=50)

@@ -89,7 +89,7 @@ def test_a_text_at_its_end(model: GPT2, tmp_path: Path) -> None:
     for _ in stream:
         pass
     assert stream.completion().finish_reason == "stop"
-    with pytest.raises(ValueError, match="come to its end"):
+    with pytest.raises(ValueError, match="text has ended"):
         stream.save(tmp_path / "text")
     assert list(tmp_path.iterdir()) == []
 

@@ -105,7 +105,7 @@ def test_the_same_as_the_naive_pass(path_of: Make, shape: TinyModel) -> None:
 
 @pytest.mark.parametrize("kv_type", KV_TYPES)
 @pytest.mark.parametrize("type", ["f32", "q8_0"])
-def test_rows_add_up_to_1_and_see_nothing_after_themselves(
+def test_rows_sum_to_1_and_have_no_weight_after_themselves(
     path_of: Make, type: str, kv_type: str
 ) -> None:
     shape = LONG

@@ -7,9 +7,9 @@
 namespace gpt2edge {
 namespace {
 
-constexpr double kWeight = 0.15;  // of the newest figure in its mean
+constexpr double kWeight = 0.15;  // of the newest value in its running mean
 constexpr int kMaxPause = 128;    // passes without drafts before the next attempt
-constexpr int kPasses = 4;        // for which a choice stands: making it takes time, too
+constexpr int kPasses = 4;        // between two choices of n: choosing takes time, too
 
 }  // namespace
 
@@ -22,10 +22,10 @@ int DraftSchedule::n_draft() {
 void DraftSchedule::choose() {
   if (!pass_s_.contains(0)) {
     n_ = 0;
-    n_left_ = 1;  // the plain pass is what all others are measured by
+    n_left_ = 1;  // first measure a pass without draft tokens
     return;
   }
-  // What was never measured is tried in small steps.
+  // Numbers that were not measured yet are approached in small steps.
   const int most = std::min(max_, 2 + pass_s_.rbegin()->first);
   int best = 0;
   for (int n = 1; n <= most; ++n) {
@@ -58,7 +58,7 @@ void DraftSchedule::record_pass(int n_draft, int n_accepted, double seconds) {
   for (int i = 0; i < std::min(n_accepted + 1, n_draft); ++i) {
     accepted_ = mean(accepted_, i < n_accepted ? 1.0 : 0.0);
   }
-  if (n_draft > 0 && n_accepted == 0) n_left_ = 0;  // a good time to choose again
+  if (n_draft > 0 && n_accepted == 0) n_left_ = 0;  // choose again
 }
 
 double DraftSchedule::mean(double mean, double value) { return mean + kWeight * (value - mean); }
@@ -70,7 +70,7 @@ double DraftSchedule::tokens_per_s(int n) const {
   return tokens / (pass_s(n) + n * draft_s_);
 }
 
-// Seconds of a pass with n draft tokens: as measured, or in line with the nearest that were.
+// Seconds of a pass with n draft tokens: as measured, or interpolated.
 double DraftSchedule::pass_s(int n) const {
   const auto above = pass_s_.lower_bound(n);
   if (above != pass_s_.end() && above->first == n) return above->second;
@@ -80,7 +80,7 @@ double DraftSchedule::pass_s(int n) const {
     const double slope = (above->second - below->second) / (above->first - below->first);
     return below->second + more * slope;
   }
-  // An optimistic tenth of a pass for each row more: it will be tried, and measured.
+  // Extrapolated by an optimistic tenth of a pass for each row, so that it is tried and measured.
   return below->second + more * 0.1 * pass_s_.at(0);
 }
 

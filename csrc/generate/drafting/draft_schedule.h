@@ -1,6 +1,7 @@
-// How many draft tokens pay, from what drafts and passes took and how often drafts were accepted.
+// Chooses the number of draft tokens for the highest expected speed, from the measured times of
+// drafts and passes and from the acceptance rate.
 //
-// Times change how fast a text comes, never what it says.
+// Times change the speed of a text, never its tokens.
 #pragma once
 
 #include <map>
@@ -15,10 +16,11 @@ class DraftSchedule {
   // How many tokens to draft now.
   int n_draft();
 
-  // So many draft tokens took so long to make.
+  // Records the time that n draft tokens took.
   void record_draft(int n, double seconds);
 
-  // A pass with so many draft tokens, of which the first were accepted, took so long.
+  // Records the time of a pass with n_draft draft tokens, of which the first n_accepted were
+  // accepted.
   void record_pass(int n_draft, int n_accepted, double seconds);
 
  private:
@@ -31,7 +33,7 @@ class DraftSchedule {
   double accepted_ = 0.7;         // the probability of a token, given those before it are accepted
   std::map<int, double> pass_s_;  // seconds of a pass, by its number of draft tokens
   double draft_s_ = 0;            // seconds of a draft token
-  bool includes_prefill_ = true;  // the drafter may have much of the text to read first
+  bool includes_prefill_ = true;  // the next draft may include the prefill of the draft model
   int pause_ = 2;                 // passes without drafts, where they do not pay
   int n_ = 0, n_left_ = 0;        // draft tokens for so many passes more
 };

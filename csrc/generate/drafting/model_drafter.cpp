@@ -7,7 +7,7 @@
 namespace gpt2edge {
 namespace {
 
-// None where every token is banned: what the text will say instead may well have one.
+// None where every token is banned: after the model's own token some may be allowed.
 std::optional<int32_t> drafted_token(Sampler& sampler, const Logits& logits) {
   try {
     return sampler.sample(logits);

@@ -1,4 +1,4 @@
-// Drafts what another, smaller model of the same vocabulary would write.
+// Drafts with a smaller model of the same vocabulary.
 #pragma once
 
 #include <memory>
@@ -24,8 +24,8 @@ class ModelDrafter : public Drafter {
   void rollback_rejected(std::span<const int32_t> text);
 
   Window window_;
-  std::vector<int32_t> text_;  // what the window has, and the last draft token
-  int64_t n_drafted_ = 0;      // of the window's last tokens, those that nobody has confirmed
+  std::vector<int32_t> text_;  // the tokens in the window, and the last draft token
+  int64_t n_drafted_ = 0;      // of the window's last tokens, the draft tokens that may be rejected
 };
 
 }  // namespace gpt2edge

@@ -26,7 +26,7 @@ std::vector<int32_t> PromptLookup::draft(std::span<const int32_t> text, int n, c
   std::vector<int32_t> drafted;
   const auto match = last_match(text);
   if (!match) return drafted;
-  // What repeats itself goes on repeating: beyond the text come the draft's own tokens.
+  // Past the end of the text the draft continues with its own tokens: a repetition goes on.
   for (size_t i = 0; i < static_cast<size_t>(n); ++i) {
     const size_t from = *match + i;
     drafted.push_back(from < text.size() ? text[from] : drafted[from - text.size()]);
@@ -34,7 +34,7 @@ std::vector<int32_t> PromptLookup::draft(std::span<const int32_t> text, int n, c
   return drafted;
 }
 
-// After the last match where the text's end stood before.
+// The position after the last earlier occurrence of the text's final n-gram.
 std::optional<size_t> PromptLookup::last_match(std::span<const int32_t> text) const {
   for (size_t length = std::min(kMaxNgram, text.size()); length >= kMinNgram; --length) {
     const auto found = ngram_ends_.find(ngram(text.last(length)));

@@ -1,4 +1,4 @@
-// Drafts that the text goes on as it did where its last few tokens stood before.
+// Drafts the tokens that followed the last occurrence of the text's final n-gram.
 // Source: Saxena, "Prompt Lookup Decoding", 2023.
 #pragma once
 
@@ -18,7 +18,7 @@ class PromptLookup : public Drafter {
                              const Interrupt& interrupt) override;
 
  private:
-  // Tokens that must be the same.
+  // Lengths of the n-grams to look up, the longest first.
   static constexpr size_t kMaxNgram = 4, kMinNgram = 2;
 
   using Ngram = std::array<int32_t, kMaxNgram>;  // of tokens, padded with -1

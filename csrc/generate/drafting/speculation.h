@@ -1,4 +1,4 @@
-// The drafters of one text, the one that is asked first first, each with its own schedule.
+// The drafters of one text, in the order in which they are tried, each with its own schedule.
 #pragma once
 
 #include <memory>
@@ -19,8 +19,8 @@ struct SpeculationOptions {
   std::shared_ptr<Model> draft;  // a smaller model, or null
   std::shared_ptr<const TokenizerTables> draft_vocabulary;
   ContextOptions draft_contexts;
-  int max_draft = kMaxDraft;  // the most tokens at a time
-  int min_draft = 0;          // the fewest, whether they pay or not
+  int max_draft = kMaxDraft;  // draft tokens of a pass
+  int min_draft = 0;          // the same, drafted even where it is slower
 };
 
 class Speculation {
@@ -28,7 +28,7 @@ class Speculation {
   // Throws std::invalid_argument for a number that is out of range.
   Speculation(std::vector<std::unique_ptr<Drafter>> drafters, int min_draft, int max_draft);
 
-  // What may follow the text: at most `limit` tokens, as many as are likely to pay.
+  // Draft tokens to follow the text: at most `limit`, and as many as are likely to be faster.
   std::vector<int32_t> draft(std::span<const int32_t> text, int64_t limit, const Sampler& sampler,
                              const Interrupt& interrupt);
 
@@ -41,7 +41,7 @@ class Speculation {
     DraftSchedule schedule;
   };
   std::vector<ScheduledDrafter> drafters_;
-  DraftSchedule* active_ = nullptr;  // whose draft is being checked
+  DraftSchedule* active_ = nullptr;  // of the draft that is being verified
 };
 
 // The drafters that are asked for, or null, for texts of a model whose contexts slide so. Throws

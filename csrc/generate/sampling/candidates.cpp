@@ -13,7 +13,7 @@ namespace {
 
 constexpr float kBanned = -std::numeric_limits<float>::infinity();
 
-// Logits looked at together. Compilers turn loops of this fixed length into vector code.
+// Logits of one loop: compilers vectorize loops of this fixed length.
 constexpr size_t kBlock = kMaximaBlock;
 
 [[noreturn]] void refuse(std::span<const float> logits) {
@@ -91,8 +91,8 @@ int32_t first_token_with(const Logits& logits, float value) {
 }
 
 // Keeps everything above a threshold, and raises the threshold to the count-th best whenever the
-// buffer has filled up: most blocks are then passed over after one comparison of their logits, and
-// the work is linear whatever the order of the logits.
+// buffer is full: most blocks are then skipped after one comparison, and the time is linear for any
+// order of the logits.
 void select_best(const Logits& logits, size_t count, std::vector<Candidate>& best, float above) {
   const size_t n = logits.all.size();
   count = std::min(count, n);

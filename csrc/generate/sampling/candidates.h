@@ -1,4 +1,4 @@
-// Looking through a whole vocabulary of logits: the maximum, and the best few in order.
+// Searches the logits of a whole vocabulary: the maximum, and the best few in order.
 //
 // Order is by logit, and between equal logits by the lower id: a total order, so that no result
 // depends on how a library sorts. A logit of -infinity bans its token.
@@ -14,11 +14,11 @@
 
 namespace gpt2edge {
 
-// The logits of a vocabulary. Where the model has noted the greatest of every kMaximaBlock logits,
-// NaN for a block with one that is not finite, most of them need not be looked at.
+// The logits of a vocabulary, (n_vocab). `maxima` has the greatest of every kMaximaBlock logits,
+// NaN for a block with one that is not finite: most blocks are then skipped.
 struct Logits {
   std::span<const float> all;
-  std::span<const float> maxima = {};  // or none
+  std::span<const float> maxima = {};  // may be empty
 };
 
 constexpr float kLargestFloat = std::numeric_limits<float>::max();

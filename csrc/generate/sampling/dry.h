@@ -2,8 +2,7 @@
 // exponentially with the repetition's length.
 //
 // Source: p-e-w's DRY for text-generation-webui (2024), as llama.cpp defines its options. One thing
-// is more general here: a sequence breaker is found in the bytes of the text, however its
-// characters are spread over tokens.
+// is more general here: a sequence breaker is found in the bytes of the text, also across tokens.
 #pragma once
 
 #include <cstddef>

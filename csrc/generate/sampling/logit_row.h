@@ -33,7 +33,7 @@ class LogitRow {
   std::span<float> logits_;
 };
 
-// What a text is known to contain; for LogitRow's messages.
+// For LogitRow's messages about tokens of the text.
 inline constexpr const char* kInText = "the text contains";
 
 // An adjusted logit stays finite unless it was not: only the user bans a token.

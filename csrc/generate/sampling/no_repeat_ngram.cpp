@@ -4,7 +4,7 @@
 
 namespace gpt2edge {
 
-// A text is read in microseconds, so there is no index to keep, and to copy with each fork.
+// Scanning a text takes microseconds: no index is kept, which each fork would have to copy.
 void ban_repeated_ngrams(const LogitRow& row, std::span<const int32_t> text, int n) {
   const auto n_before = static_cast<size_t>(n) - 1;
   if (text.size() <= n_before) return;

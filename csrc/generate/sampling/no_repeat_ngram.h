@@ -1,4 +1,4 @@
-// Nothing is said twice in the same n tokens.
+// No n-gram occurs twice.
 #pragma once
 
 #include <cstdint>

@@ -39,9 +39,9 @@ void Penalties::clear() {
   window_next_ = 0;
 }
 
-// The repetition penalty takes a token once however often it was seen.
-// Its source: Keskar et al., "CTRL", 2019, section 4.1, in Hugging Face's form. The other two are
-// those of OpenAI's API, which knows what was generated and not the prompt.
+// The repetition penalty applies once to a token, however often it occurs.
+// Source: Keskar et al., "CTRL", 2019, section 4.1, in Hugging Face's form. The other two are those
+// of OpenAI's API, which count generated tokens and not the prompt.
 void Penalties::apply(const LogitRow& row) const {
   const bool counts_generated = frequency_ != 0 || presence_ != 0;
   for (const auto& [token, counts] : counts_) {

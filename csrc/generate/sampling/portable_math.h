@@ -2,8 +2,8 @@
 //
 // The C library's differ in the last place between systems, and one bit is enough to sample another
 // token. These use only +, -, *, / on doubles, which IEEE 754 fixes, and the build forbids the
-// compiler to fuse them. Both are good to about 1e-12, far below a float's 6e-8. For those to whom
-// a float's precision will do, one works on floats, several times as fast.
+// compiler to fuse them. Their relative error is about 1e-12, far below a float's 6e-8. A version
+// of exp on floats is several times as fast.
 #pragma once
 
 #include <bit>

@@ -83,8 +83,8 @@ int32_t Sampler::choose(const Logits& logits) {
   return is_greedy() ? first_token_with(adjusted, max) : draw(adjusted, max);
 }
 
-// Whether a step before temperature has something to do. If none has, the model's maxima of blocks
-// still hold, and most logits need not be looked at.
+// Whether a step before temperature is active. If none is, the model's maxima of blocks are still
+// valid, and most logits are skipped.
 bool Sampler::changes_logits() const {
   return !options_.logit_bias.empty() || penalties_.any() || keeps_text() ||
          !options_.suppress_tokens.empty() || n_generated_ < options_.min_tokens ||
@@ -107,7 +107,7 @@ Logits Sampler::adjust(const Logits& logits) {
 }
 
 void Sampler::process() {
-  max_logit({adjusted_});  // so that what is no number afterwards is the processor's
+  max_logit({adjusted_});  // fails for the model's own NaN: one found below is the processor's
   options_.logits_processor(adjusted_, text_);
   const auto bad = std::find_if(adjusted_.begin(), adjusted_.end(),
                                 [](float logit) { return !(logit <= kLargestFloat); });

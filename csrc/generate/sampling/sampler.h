@@ -2,19 +2,20 @@
 //
 // The steps, in this order. Where several sources have a step, the order is Hugging Face's.
 //
-//   forced_first_token     the first token after the prompt; no other step is asked for it.
+//   forced_first_token     the first token after the prompt; all other steps are skipped.
 //                          transformers: forced_bos_token_id
-//   logits_processor       code that changes the logits. transformers, vLLM: logits_processors
+//   logits_processor       a user's function. transformers, vLLM: logits_processors
 //   logit_bias             OpenAI's API
 //   repetition_penalty     Keskar et al. 2019; it counts the prompt too, as in transformers
 //   frequency_penalty      OpenAI's API; these two count generated tokens only, as there and in
 //   presence_penalty         vLLM. llama.cpp counts the prompt. penalty_last_n is llama.cpp's
 //   dry_*                  p-e-w 2024, as llama.cpp defines it; it looks at the prompt too
 //   no_repeat_ngram_size   Paulus et al. 2018, as transformers defines it, prompt included
-//   min_tokens             bans tokens that end a text. vLLM; transformers: min_new_tokens
+//   min_tokens             bans end tokens (Text holds back stop strings). vLLM; transformers:
+//                          min_new_tokens
 //   suppress_tokens        transformers
 //   begin_suppress_tokens  transformers; for the first token after the prompt
-//   temperature            0: the most likely token is taken, and no step below is asked
+//   temperature            0: the most likely token is taken, and the steps below are skipped
 //   top_k
 //   top_p                  Holtzman et al. 2020, of what top_k left
 //   min_p                  Nguyen et al. 2024, relative to the most likely
@@ -24,9 +25,9 @@
 //   one draw               by random number draw_index() of stream 0
 //
 // The same options, seed and logits give the same tokens on every machine: random.h and
-// portable_math.h supply what the C and C++ libraries leave open. Whether XTC acts is decided by
-// random number draw_index() of stream 1, so that stream 0 is the same with and without it.
-// All state is a function of the accepted tokens.
+// portable_math.h replace the functions whose results differ between C and C++ libraries. Whether
+// XTC acts is decided by random number draw_index() of stream 1, so that stream 0 is the same with
+// and without it. All state is a function of the accepted tokens.
 #pragma once
 
 #include <cstddef>
@@ -59,7 +60,7 @@ class Sampler {
   // the logits_processor throws. Then nothing has changed.
   int32_t sample(const Logits& logits);
 
-  // Notes a token of the text: first those of the prompt, then those that were generated.
+  // Adds a token to the text: first those of the prompt, then those that were generated.
   void accept_prompt(int32_t token);
   void accept(int32_t token);
 

@@ -1,4 +1,4 @@
-// The options that choose a token; sampler.h says in which order they act.
+// The options of the sampler; sampler.h has the order of the steps.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ namespace gpt2edge {
 using LogitsProcessor = std::function<void(std::span<float>, std::span<const int32_t>)>;
 
 struct SamplerOptions {
-  double temperature = 0.8;  // divides the logits; 0 always takes the most likely token
+  double temperature = 0.8;  // divides the logits; 0: greedy
   int top_k = 40;            // keeps the k most likely, exactly k also when some are equal; 0: all
   double top_p = 1.0;        // keeps the fewest most likely that hold this share of probability
   double min_p = 0.0;        // keeps those at least this probable, relative to the most likely
@@ -44,11 +44,11 @@ struct SamplerOptions {
   uint64_t seed = 0;
 
   LogitsProcessor logits_processor;  // code: no part of a saved text
-  std::vector<int32_t> end_tokens;   // those that min_tokens holds back; a Text knows its own
+  std::vector<int32_t> end_tokens;   // banned before min_tokens; Text sets them
 };
 
-// Calls visit(name, pointer to member) for each option that is data and a user's to choose. The
-// order is that of a saved text (saved_text.cpp).
+// Calls visit(name, pointer to member) for each option that a saved text has (saved_text.cpp), in
+// its order: all but code and end_tokens.
 template <typename Visit>
 void each_sampler_option(Visit&& visit) {
   visit("temperature", &SamplerOptions::temperature);

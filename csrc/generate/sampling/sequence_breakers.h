@@ -1,4 +1,4 @@
-// Texts that no repetition reaches over, such as the end of a line.
+// Strings at which DRY's matching of repetitions stops, such as a newline.
 #pragma once
 
 #include <cstddef>
@@ -18,11 +18,11 @@ class SequenceBreakers {
   SequenceBreakers(std::vector<std::string> breakers,
                    std::shared_ptr<const TokenizerTables> vocabulary);
 
-  // The text goes on with a token. A breaker may begin in one token and end in another.
+  // Adds a token to the text. A breaker may begin in one token and end in another.
   void accept(int32_t token);
   void clear();
 
-  // How many tokens the text has after the last one that a breaker ends in.
+  // The number of tokens after the last one in which a breaker ends.
   size_t n_since() const { return n_since_; }
   // Whether a token has a whole breaker in it.
   bool is_in(int32_t token) const;

@@ -1,4 +1,4 @@
-// How probable each token is as what comes next.
+// The probability distribution of the next token.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@ class Distribution {
   // Throws what max_logit does.
   explicit Distribution(const Logits& logits);
 
-  // The probability of a token, but for a factor.
+  // Proportional to the probability of a token.
   float weight(int32_t token) const { return weights_[static_cast<size_t>(token)]; }
   // The weights of all tokens together.
   double total() const { return total_; }

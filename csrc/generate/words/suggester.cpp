@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kRowsOfAPass = 8;  // one more costs little up to here
 constexpr size_t kMaxCached = 128;  // distributions: the root's and a few letters' worth of a word
-constexpr size_t kLongWord = 3;     // tokens from which a typed word is not left to the search
+constexpr size_t kLongWord = 3;     // from so many tokens the partial word is encoded, not searched
 
 int64_t checked(const char* name, int64_t value) {
   if (value < 1) throw std::invalid_argument(message(name, " is ", value, "; give 1 or more"));
@@ -71,7 +71,7 @@ std::unique_lock<std::timed_mutex> Suggester::wait(const Interrupt& interrupt) {
   return lock;
 }
 
-// The tokens of what is typed, where a search would take many passes to its end.
+// The tokens of a long partial word, which a search would need many passes for.
 Suggester::Tokens Suggester::long_word(std::string_view prefix) const {
   if (prefix.size() < kLongWord) return {};
   Tokens path = tokenizer_->encode(prefix);
@@ -92,7 +92,7 @@ void Suggester::run(WordSearch& search, const Tokens& context, const Tokens& pat
   }
 }
 
-// What follows a context and each token of a path after it.
+// The distributions after a context and after each token of a path.
 Suggester::Distributions Suggester::distributions_along(const Tokens& context, const Tokens& path,
                                                         const Interrupt& interrupt) {
   const auto view = contexts_.view(context);
@@ -117,7 +117,7 @@ Suggester::Distributions Suggester::distributions_along(const Tokens& context, c
   return distributions_after(context, paths, interrupt);
 }
 
-// What follows a context and each of some paths after it, of which one may be empty.
+// The distributions after a context followed by each path; one path may be empty.
 Suggester::Distributions Suggester::distributions_after(const Tokens& context,
                                                         std::span<const Tokens> paths,
                                                         const Interrupt& interrupt) {

@@ -1,4 +1,4 @@
-// Suggests the next words of a text, quickly while the text changes by a few letters a time.
+// Suggests the next words of a text. Results are cached for texts that change by a few letters.
 #pragma once
 
 #include <cstddef>
@@ -34,7 +34,7 @@ class Suggester {
   // and what start_token, Sequence::append and max_logit do.
   std::vector<WordSuggestion> suggest(std::string_view text, int64_t k, const Interrupt& interrupt);
 
-  // Forgets all that was computed, and gives its memory back.
+  // Drops the cache and frees its memory.
   void clear(const Interrupt& interrupt);
 
  private:
@@ -55,7 +55,7 @@ class Suggester {
   std::timed_mutex mutex_;  // of all that follows
   WordVocabulary vocabulary_;
   TextContexts contexts_;
-  LruCache<Tokens, Distribution> cache_;  // what follows some tokens, the context's first
+  LruCache<Tokens, Distribution> cache_;  // of the next token, by the context's tokens and a path's
 };
 
 }  // namespace gpt2edge

@@ -1,8 +1,8 @@
 // The sequences of a text that is being edited.
 //
-// The model sees the text from its start or, when it is long, from a multiple of half of what fits.
-// The context after the present one is computed while that fills, so that the change takes no
-// longer than any other token.
+// The context begins at the start of the text or, when it is long, at a multiple of half of what
+// fits. The next context is computed in advance, so that the change takes no longer than any other
+// token.
 #pragma once
 
 #include <cstddef>
@@ -26,15 +26,15 @@ class TextContexts {
   // For how many tokens after the text there is room.
   size_t room() const { return room_; }
 
-  // What the model sees of a text, which is not empty.
+  // The part of a non-empty text that is in the context.
   Tokens view(Tokens text) const { return text.subspan(start_of_view(text.size())); }
 
-  // A sequence of what the model sees. It may have logits, or surely has, `with_logits`. Throws
-  // what Sequence::append does; then, and when interrupted, the next call makes up for it.
+  // The sequence of that part, with the logits after it if `with_logits`. Throws what
+  // Sequence::append does; after an error or interrupt the next call computes what is missing.
   Sequence& sequence(Tokens text, bool with_logits, const Interrupt& interrupt);
 
-  // Sequences of what the model sees, to append to. They are the same ones again while the text is:
-  // a new one copies a page of memory when it is first appended to.
+  // n forks of that sequence, to append to. They are reused while the text is the same: a new fork
+  // copies a page of memory when it is first appended to.
   std::vector<Sequence*> forks(Tokens text, size_t n, const Interrupt& interrupt);
 
   // Gives the memory back.

@@ -1,4 +1,4 @@
-// What a word is.
+// The definition of a word.
 //
 // A word is a run of letters, digits and the marks on them, with apostrophes inside. A character of
 // a script written without spaces (Chinese, Japanese, Thai ...) is a word by itself.
@@ -10,10 +10,10 @@
 
 namespace gpt2edge {
 
-constexpr size_t kMaxPartialWord =
-    64;  // letters; what is longer is no word that anybody would complete
+constexpr size_t kMaxPartialWord = 64;  // letters; longer words are not completed
 
-// Where a text stops: what comes before the word, and what there is of it. Both view the text.
+// The word at the end of a text: the text before it, and the part of it that is there. Views of the
+// text.
 struct PartialWord {
   std::string_view context;
   // What the rest begins with: " wea", " " where a word with a space before it is to come, nothing

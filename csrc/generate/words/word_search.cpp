@@ -9,9 +9,8 @@
 namespace gpt2edge {
 namespace {
 
-constexpr size_t kMaxChildren = 256;  // of one node: more than can be looked into
-constexpr double kPrefixTolerance =
-    0.01;  // the share of what is typed that its probability may lack
+constexpr size_t kMaxChildren = 256;       // of one node: more than can be looked into
+constexpr double kPrefixTolerance = 0.01;  // share of the prefix's probability that may be missing
 constexpr double kNegligible =
     0.001;  // words less probable are not looked for, if there are others
 
@@ -63,7 +62,7 @@ std::vector<SearchNode> WordSearch::best(size_t n) {
   std::vector<SearchNode> inside;
   std::copy_if(within_prefix_.begin(), within_prefix_.end(), std::back_inserter(inside),
                [=](const SearchNode& node) { return node.probability > bound || !is_settled; });
-  // Inside, probabilities are of much that is not typed: they would leave nothing to the rest.
+  // Nodes within the prefix include other texts in their probability: they get half of the batch.
   keep_most_probable(std::max(n / 2, n - std::min(n, inside.size())), beyond);
   keep_most_probable(n - beyond.size(), inside);
   std::move(inside.begin(), inside.end(), std::back_inserter(beyond));
@@ -90,7 +89,7 @@ void WordSearch::expand(std::span<const SearchNode> nodes, Distributions followi
     found.push_back(is_inside ? expand_prefix(node, *following[i])
                               : expand_word(node, *following[i]));
   }
-  // Now that the words are known that end here, most children are out of the question.
+  // The words that end here raise the bound: most children are dropped.
   for (Children& children : found) add_children(std::move(children));
 }
 
@@ -201,7 +200,7 @@ SearchNode WordSearch::child(const SearchNode& node, int32_t token, double proba
   return longer;
 }
 
-// What a word must exceed to be among the best k, and worth looking for.
+// The probability that a word must exceed to be among the best k and not negligible.
 double WordSearch::min_probability() const {
   if (words_.size() < k_) return 0;
   std::vector<double> probabilities;

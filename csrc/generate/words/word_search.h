@@ -1,10 +1,9 @@
 // The most probable words after a text.
 //
-// The model is given the text before the word that is being typed, without the space between: what
-// it says of the tokens that may follow is then all there is to know about whole words, however
-// they are cut into tokens. The search goes over sequences of tokens, the most probable first. The
-// probability of a sequence is a bound for every word that begins with it, so the search knows when
-// it is done.
+// The context is the text before the partial word, without the space between: the probabilities of
+// the next tokens then cover all tokenizations of a word. A best-first search expands sequences of
+// tokens. The probability of a sequence is an upper bound for every word that begins with it, which
+// ends the search.
 #pragma once
 
 #include <cstddef>
@@ -27,7 +26,7 @@ namespace gpt2edge {
 struct WordSuggestion {
   std::string word;
   std::string completion;  // what the text lacks of it, with a space first where there is to be one
-  double probability;      // given the text, what is typed of the word included
+  double probability;      // given the text, the partial word included
 };
 
 // Tokens after the context, their bytes, and their probability.
@@ -37,32 +36,31 @@ struct SearchNode {
   double probability = 1;
 };
 
-// Nodes are found a batch at a time, for the caller to ask the model about. Those whose bytes are
-// not yet all that is typed are `inside`: they are looked into also to know the probability of what
-// is partial.
+// The caller computes the distributions of a batch of nodes and passes them to `expand`. Nodes that
+// are shorter than the partial word are expanded also for the probability of that prefix.
 class WordSearch {
  public:
   using Distributions = std::span<const Distribution* const>;
 
-  // For the best k words by paths of up to max_path tokens. What `typed` views, and the vocabulary,
-  // outlive the search.
+  // For the best k words by paths of up to max_path tokens. The text of `partial` and the
+  // vocabulary must outlive the search.
   WordSearch(WordVocabulary& vocabulary, const PartialWord& partial, size_t k, size_t max_path);
 
-  // The nodes to look into next, up to n; none when the words are found.
+  // The nodes to expand next, up to n; none when the search is done.
   std::vector<SearchNode> best(size_t n);
 
-  // Takes in what follows the root, and what follows each token of a path from there: one more.
+  // Expands the root and the nodes of a path from there, with one distribution more than tokens.
   // Throws std::invalid_argument for a token that is none.
   void expand_path(std::span<const int32_t> path, Distributions following);
 
-  // Takes in what follows some nodes.
+  // Expands nodes by the distributions after them.
   void expand(std::span<const SearchNode> nodes, Distributions following);
 
   // The best k words so far, the most probable first.
   std::vector<WordSuggestion> suggestions() const;
 
  private:
-  // Tokens after a node, the most probable first; those that are worth to be looked into.
+  // Tokens after a node that are worth expanding, the most probable first.
   struct Children {
     SearchNode node;
     double share;  // of the node's probability, that of all children
