@@ -1,0 +1,3 @@
+module gpt2edge.example/generate
+
+go 1.18
