@@ -28,8 +28,8 @@ def command(run: Run, file: str, out: str, max_tokens: int, no_products: bool) -
 
     \b
     Examples:
-      pygpt2edge calibrate -m gpt2-f32.gguf wiki.txt -o gpt2-stats.gguf
-      pygpt2edge convert gpt2-f32.gguf gpt2-iq4_nl.gguf --type iq4_nl --calibration gpt2-stats.gguf
+      pygpt2edge calibrate -m models/124M --type f32 wiki.txt -o gpt2-stats.gguf
+      pygpt2edge convert models/124M gpt2-q4_0.gguf --type q4_0 --calibration gpt2-stats.gguf
     """
     from pygpt2edge.inspect.calibrating import calibrate
 

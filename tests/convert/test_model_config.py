@@ -85,5 +85,5 @@ def test_openai_head_count_is_checked(openai_folder, change_json):
 
 
 def test_unknown_type_lists_the_known_ones(data, tmp_path):
-    with pytest.raises(ValueError, match="q5_9.*f32, f16, bf16, q8_0, .*q4_0"):
-        convert(data / "hugging_face", tmp_path / "out.gguf", "q5_9")
+    with pytest.raises(ValueError, match="q2_k.*f32, f16, bf16, q8_0, .*q4_0"):
+        convert(data / "hugging_face", tmp_path / "out.gguf", "q2_k")
