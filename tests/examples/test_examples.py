@@ -1,4 +1,4 @@
-"""The examples are built from the installed library, as a user would, and print what Python prints."""
+"""The examples are built from the installed library, as users do, and print what Python prints."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def shell(line: str, folder: Path, environment: dict[str, str]) -> None:
 
 # How each is built, in its folder, and then run.
 BUILDS = {
-    "c": ("cc", "cc -std=c11 -Wall -Wextra -Werror generate.c $(pkg-config --cflags --libs gpt2edge) "
-          "-o generate", ["./generate"]),
+    "c": ("cc", "cc -std=c11 -Wall -Wextra -Werror generate.c "
+          "$(pkg-config --cflags --libs gpt2edge) -o generate", ["./generate"]),
     "cpp": ("cmake", "cmake -S . -B build && cmake --build build", ["build/generate"]),
     "rust": ("cargo", "cargo build --release --offline", ["target/release/generate"]),
     "go": ("go", "go build -o generate .", ["./generate"]),
