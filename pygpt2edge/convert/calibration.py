@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _HEAD, _EMBEDDING = "output.weight", "token_embd.weight"
 # Damping: this share of the diagonal's mean is added to the diagonal, against what a small sample
-# overstates. A tied head is the embedding too, whose rows do not meet the head's inputs: it gets more.
+# overstates. A tied head is the embedding too, whose rows do not meet the head's inputs: it gets
+# more.
 _DAMPING, _HEAD_DAMPING = 0.01, 1.0
 
 
