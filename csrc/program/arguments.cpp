@@ -55,6 +55,12 @@ size_t distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+// What help shows as the default of a number: nothing where -1 stands for none.
+template <typename T>
+std::string shown_default(T value) {
+  return value < T{0} ? "" : message(" [", value, "]");
+}
+
 }  // namespace
 
 std::string suggestion(const std::string& name, const std::vector<std::string>& known) {
@@ -67,7 +73,7 @@ std::string suggestion(const std::string& name, const std::vector<std::string>& 
 
 void Arguments::flag(const char* names, int32_t& value, const char* help) {
   options_.push_back(
-      {names, help, false, [&value](const std::string&, const std::string&) { value = 1; }});
+      {names, nullptr, help, "", [&value](const std::string&, const std::string&) { value = 1; }});
 }
 
 void Arguments::number(const char* names, int32_t& value, const char* help) {
@@ -79,13 +85,14 @@ void Arguments::number(const char* names, int32_t& value, const char* help) {
     }
     value = static_cast<int32_t>(number);
   };
-  options_.push_back({names, help, true, take});
+  options_.push_back({names, "N", help, shown_default(value), take});
 }
 
 void Arguments::number(const char* names, int64_t& value, const char* help) {
-  options_.push_back({names, help, true, [&value](const std::string& name, const auto& given) {
-                        value = whole_number(name, given);
-                      }});
+  const auto take = [&value](const std::string& name, const std::string& given) {
+    value = whole_number(name, given);
+  };
+  options_.push_back({names, "N", help, shown_default(value), take});
 }
 
 void Arguments::number(const char* names, double& value, const char* help) {
@@ -93,18 +100,19 @@ void Arguments::number(const char* names, double& value, const char* help) {
     value = parsed(name, given, "a number",
                    [](const char* text, char** end) { return std::strtod(text, end); });
   };
-  options_.push_back({names, help, true, take});
+  options_.push_back({names, "X", help, shown_default(value), take});
 }
 
 void Arguments::text(const char* names, std::string& value, const char* help) {
-  options_.push_back(
-      {names, help, true, [&value](const std::string&, const auto& given) { value = given; }});
+  options_.push_back({names, "TEXT", help, value.empty() ? "" : " [" + value + "]",
+                      [&value](const std::string&, const auto& given) { value = given; }});
 }
 
 void Arguments::texts(const char* names, std::vector<std::string>& values, const char* help) {
-  options_.push_back({names, help, true, [&values](const std::string&, const auto& given) {
-                        values.push_back(given);
-                      }});
+  const auto take = [&values](const std::string&, const std::string& given) {
+    values.push_back(given);
+  };
+  options_.push_back({names, "TEXT", help, "", take});
 }
 
 void Arguments::seed(const char* names, uint64_t& value, int32_t& is_given, const char* help) {
@@ -117,7 +125,7 @@ void Arguments::seed(const char* names, uint64_t& value, int32_t& is_given, cons
     });
     is_given = 1;
   };
-  options_.push_back({names, help, true, take});
+  options_.push_back({names, "N", help, "", take});
 }
 
 const Arguments::Option& Arguments::find(const std::string& name) const {
@@ -153,7 +161,7 @@ Arguments::Parsed Arguments::parse(const std::vector<std::string>& arguments, si
     const size_t equals = argument.starts_with("--") ? argument.find('=') : std::string::npos;
     const std::string name = argument.substr(0, equals);
     const Option& option = find(name);
-    if (!option.takes_value) {
+    if (option.value == nullptr) {
       if (equals != std::string::npos) throw UsageError(name + " takes no value");
       option.take(name, "");
     } else if (equals != std::string::npos) {
@@ -174,10 +182,11 @@ Arguments::Parsed Arguments::parse(const std::vector<std::string>& arguments, si
 void Arguments::print_help() const {
   std::printf("Usage: gpt2edge %s\n\n%s\n\nOptions:\n", usage_.c_str(), description_.c_str());
   for (const Option& option : options_) {
-    std::printf("  %-26s %s\n", (option.names + (option.takes_value ? " X" : "")).c_str(),
-                option.help.c_str());
+    const std::string value = option.value == nullptr ? "" : message(" ", option.value);
+    std::printf("  %-28s %s%s\n", (option.names + value).c_str(), option.help.c_str(),
+                option.shown_default.c_str());
   }
-  std::printf("  %-26s %s\n\nExamples:\n%s", "-h, --help", "This help.", examples_.c_str());
+  std::printf("  %-28s %s\n\nExamples:\n%s", "-h, --help", "This help.", examples_.c_str());
 }
 
 }  // namespace gpt2edge::program

@@ -24,7 +24,7 @@ class Arguments {
         examples_(std::move(examples)) {}
 
   // `names` as "-n, --max-tokens". The values are where the arguments go, and outlive the parsing;
-  // what is in them is the default.
+  // what is in a number is its default, which the help shows unless it stands for none (below 0).
   void flag(const char* names, int32_t& value, const char* help);
   void number(const char* names, int32_t& value, const char* help);
   void number(const char* names, int64_t& value, const char* help);
@@ -43,8 +43,9 @@ class Arguments {
 
  private:
   struct Option {
-    std::string names, help;
-    bool takes_value;
+    std::string names;
+    const char* value;  // what stands for it in the help; null where none is taken
+    std::string help, shown_default;
     std::function<void(const std::string& name, const std::string& value)> take;
   };
   const Option& find(const std::string& name) const;

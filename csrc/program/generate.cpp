@@ -18,28 +18,33 @@ void add_options(Arguments& arguments, Given& given) {
   gpt2edge_text_options& o = given.options;
   arguments.text("-m, --model", given.model, "The model: a GGUF file.");
   arguments.number("-n, --max-tokens", o.max_tokens,
-                   "The most tokens to add; -1: until the context is full. 64");
+                   "The most tokens to add; -1: until the context is full.");
   arguments.texts("--stop", given.stop, "A text that ends the text; may be given again.");
   arguments.seed("-s, --seed", o.seed, o.has_seed,
                  "The same seed gives the same text on every machine.");
   arguments.number("--temp, --temperature", o.temperature,
-                   "Divides the logits; 0 takes the most likely token. 0.8");
-  arguments.number("--top-k", o.top_k, "Keep the k most likely tokens; 0 keeps all. 40");
-  arguments.number("--top-p", o.top_p, "Keep the fewest that hold this share. 1");
-  arguments.number("--min-p", o.min_p, "Keep those at least this likely, to the best. 0");
-  arguments.number("--repetition-penalty", o.repetition_penalty, "Above 1: less repetition. 1");
-  arguments.number("--frequency-penalty", o.frequency_penalty, "For each time it was written. 0");
-  arguments.number("--presence-penalty", o.presence_penalty, "For each that was written. 0");
-  arguments.number("--min-tokens", o.min_tokens, "No end of the text before so many. 0");
+                   "Divides the logits; 0 always takes the most likely token.");
+  arguments.number("--top-k", o.top_k, "Keep the k most likely tokens; 0 keeps all.");
+  arguments.number("--top-p", o.top_p, "Keep the fewest most likely that hold this share.");
+  arguments.number("--min-p", o.min_p, "Keep those this likely, relative to the likeliest.");
+  arguments.number("--repetition-penalty", o.repetition_penalty,
+                   "Above 1 makes tokens of the text less likely.");
+  arguments.number("--frequency-penalty", o.frequency_penalty,
+                   "Subtracted for each time a token was generated.");
+  arguments.number("--presence-penalty", o.presence_penalty,
+                   "Subtracted from each token that was generated.");
+  arguments.number("--min-tokens", o.min_tokens, "The text does not end before so many tokens.");
   arguments.number("--max-time", o.max_time, "Seconds after which the text ends.");
   arguments.flag("--ignore-eos", o.ignore_eos, "Go on after an end-of-text token.");
   arguments.text("--context-overflow", given.overflow,
-                 "A full context: stop, error or slide. stop");
-  arguments.number("--keep", o.keep, "First tokens that stay when it slides. 0");
-  arguments.flag("--prompt-lookup", o.prompt_lookup, "Draft what came after the same before.");
+                 "When the context is full: stop, error or slide.");
+  arguments.number("--keep", o.keep, "First tokens that stay when it slides; -1: the prompt.");
+  arguments.flag("--prompt-lookup", o.prompt_lookup,
+                 "Draft what came after the same tokens before.");
   arguments.text("-md, --draft-model", given.draft_model, "A smaller model that drafts tokens.");
-  arguments.number("-t, --threads", given.n_threads, "Threads that compute. One per core");
-  arguments.number("-c, --ctx-size", given.n_ctx, "Tokens of the context. The model's");
+  arguments.number("-t, --threads", given.n_threads, "Threads that compute; 0: one per core.");
+  arguments.number("-c, --ctx-size", given.n_ctx,
+                   "Tokens of the context; 0: as many as the model has.");
 }
 
 int32_t overflow_of(const std::string& name) {

@@ -57,8 +57,9 @@ int inspect(const std::vector<std::string>& words) {
       "Prints the shape of a model, the types of its tensors, and the memory that it\n"
       "will take.",
       "  gpt2edge inspect gpt2.gguf\n");
-  arguments.number("-t, --threads", options.n_threads, "Threads that compute. One per core");
-  arguments.number("-c, --ctx-size", options.n_ctx, "Tokens of the context. The model's");
+  arguments.number("-t, --threads", options.n_threads, "Threads that compute; 0: one per core.");
+  arguments.number("-c, --ctx-size", options.n_ctx,
+                   "Tokens of the context; 0: as many as the model has.");
   const auto parsed = arguments.parse(words, 1);
   if (parsed.is_help) return 0;
   if (parsed.words.empty()) throw UsageError("give a file");

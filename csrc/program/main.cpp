@@ -4,17 +4,14 @@
 #include <cstdlib>
 #include <map>
 
+#include "base/windows_api.h"
 #include "program/arguments.h"
 #include "program/program.h"
 
 #if defined(_WIN32)
-#ifndef NOMINMAX
-#define NOMINMAX
-#endif
 #include <fcntl.h>
 #include <io.h>
 #include <shellapi.h>
-#include <windows.h>
 #endif
 
 namespace gpt2edge::program {

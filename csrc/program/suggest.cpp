@@ -15,8 +15,8 @@ int suggest(const std::vector<std::string>& words) {
       "what the text lacks of it; completes a word that is begun.",
       "  gpt2edge suggest \"How is the wea\" -m gpt2.gguf\n");
   arguments.text("-m, --model", path, "The model: a GGUF file.");
-  arguments.number("-k", k, "How many words. 3");
-  arguments.number("-t, --threads", n_threads, "Threads that compute. One per core");
+  arguments.number("-k", k, "How many words.");
+  arguments.number("-t, --threads", n_threads, "Threads that compute; 0: one per core.");
   const auto parsed = arguments.parse(words, 1);
   if (parsed.is_help) return 0;
   if (parsed.words.empty()) throw UsageError("give a text");
