@@ -577,6 +577,12 @@ def append_and_score(
     has changed.
     """
 
+def score(model: Model, contexts: ContextOptions, start: int, tokens: Sequence[int]) -> list[float]:
+    """The log-probability of each token of a text that begins after the token `start`. Holds 128
+    rows of logits at a time. Raises what `append_and_score` does, before anything is computed
+    where the tokens do not fit the context.
+    """
+
 class Suggester:
     """The next words of a text; see pygpt2edge.Suggester.
 

@@ -8,13 +8,10 @@
 
 #include "base/error.h"
 #include "base/wide_path.h"
+#include "base/windows_api.h"
 
 #if defined(_WIN32)
-#ifndef NOMINMAX
-#define NOMINMAX
-#endif
 #include <io.h>
-#include <windows.h>
 #else
 #include <fcntl.h>
 #include <sys/mman.h>

@@ -6,14 +6,11 @@
 
 #include "base/error.h"
 #include "base/wide_path.h"
+#include "base/windows_api.h"
 
 #if defined(_WIN32)
-#ifndef NOMINMAX
-#define NOMINMAX
-#endif
 #include <io.h>
 #include <process.h>
-#include <windows.h>
 #else
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,10 +1,7 @@
 #include "base/wide_path.h"
+#include "base/windows_api.h"
 
 #if defined(_WIN32)
-#ifndef NOMINMAX
-#define NOMINMAX
-#endif
-#include <windows.h>
 
 namespace gpt2edge {
 

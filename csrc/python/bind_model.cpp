@@ -244,6 +244,14 @@ void bind_model(py::module_& m) {
   m.def("available_memory", &available_memory);
   m.def("append_together", &append_together, py::arg("parts"));
   m.def("append_and_score", &append_and_score_parts, py::arg("parts"));
+  m.def(
+      "score",
+      [](std::shared_ptr<Model> model, const ContextOptions& contexts, int32_t start,
+         const Tokens& tokens) {
+        const py::gil_scoped_release unlocked;
+        return score(std::move(model), contexts, start, tokens, check_signals());
+      },
+      py::arg("model"), py::arg("contexts"), py::arg("start"), py::arg("tokens"));
 
   m.def("memory_estimate", &memory_estimate, py::arg("path"), py::arg("n_ctx") = 0,
         py::arg("kv_type") = "", py::arg("n_threads") = 0);

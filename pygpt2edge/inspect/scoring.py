@@ -28,10 +28,7 @@ def score(model: LoadedModel, text: str | Sequence[int]) -> NDArray[np.float32]:
     import numpy as np  # so late: what ranks texts needs none
 
     tokens = model.encoded(text)
-    inputs = [model.start_token, *tokens][:-1]
-    session = model.session()
-    session.check(inputs)
-    (scores,) = logprobs([(session, inputs, tokens)])
+    scores = _core.score(model.core_model, model.contexts, model.start_token, tokens)
     return np.array(scores, np.float32)
 
 
