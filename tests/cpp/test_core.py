@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from checkout_build import build_checkout
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,10 +31,7 @@ def build(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
         native_build: Path = request.getfixturevalue("native_build")
         return native_build
     folder = tmp_path_factory.mktemp("build")
-    options = [f"-DGPT2EDGE_{o}" for o in ("PYTHON=OFF", "TESTS=ON", "TOOLS=ON", "WERROR=ON")]
-    options.append(f"-DCMAKE_CXX_COMPILER={request.param}")
-    run("cmake", "-G", "Ninja", "-S", ROOT, "-B", folder, *options)
-    run("cmake", "--build", folder)
+    build_checkout(folder, GPT2EDGE_TOOLS="ON", CMAKE_CXX_COMPILER=request.param)
     return folder
 
 

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
+from checkout_build import build_checkout
 
 
 @dataclass(frozen=True)
@@ -60,19 +59,14 @@ def build(cpu: Cpu, folder: Path) -> Path:
     programs = folder / "tests" / "cpp"
     if programs.exists():
         return programs
-    options = {
-        "CMAKE_SYSTEM_NAME": "Linux",
-        "CMAKE_SYSTEM_PROCESSOR": cpu.processor,
-        "CMAKE_CXX_COMPILER": cpu.compiler,
-        "CMAKE_EXE_LINKER_FLAGS": "-static",
-        "GPT2EDGE_PYTHON": "OFF",
-        "GPT2EDGE_TESTS": "ON",
-        "GPT2EDGE_WERROR": "ON",
-        "GPT2EDGE_STATIC_PROGRAM": "ON",
-    }
-    defines = [f"-D{name}={value}" for name, value in options.items()]
-    subprocess.run(["cmake", "-G", "Ninja", "-S", ROOT, "-B", folder, *defines], check=True)
-    subprocess.run(["cmake", "--build", folder], check=True)
+    build_checkout(
+        folder,
+        CMAKE_SYSTEM_NAME="Linux",
+        CMAKE_SYSTEM_PROCESSOR=cpu.processor,
+        CMAKE_CXX_COMPILER=cpu.compiler,
+        CMAKE_EXE_LINKER_FLAGS="-static",
+        GPT2EDGE_STATIC_PROGRAM="ON",
+    )
     return programs
 
 
