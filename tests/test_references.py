@@ -21,6 +21,8 @@ ELSEWHERE = {
     "download_model.py",  # of OpenAI's gpt-2
     "encoder.py",  # the same
     "torch/serialization.py",
+    "include/gpt2edge.h",  # that `cmake --install` makes: tests/examples looks there
+    "lib/cmake/gpt2edge",  # the same
     ".venv/bin",  # that the first command of README.md makes
 }
 # Not in a source distribution, whose tests pass too.

@@ -46,7 +46,7 @@ NOT_RUN = {
 OTHERS = ["ct2-transformers-converter", "optimum-cli"]
 SHELL = ["<", ">", "cat", "cmp", "echo", "printf"]
 # Modules that a tool may need and a test run does not have.
-HEAVY = ["tensorflow", "tokenizers", "torch", "transformers"]
+HEAVY = ["tensorflow", "tokenizers", "torch", "transformers", "unicodedata2"]
 
 DOCUMENTS = [path for path in [*markdown(), *sources()] if examples(path)]
 EXAMPLES = [example for path in DOCUMENTS for example in examples(path)]

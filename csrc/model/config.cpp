@@ -9,8 +9,12 @@
 namespace gpt2edge {
 namespace {
 
-// Far beyond any GPT-2, and small enough that sizes computed from two of these fit in a size_t.
-constexpr uint32_t kLargestDimension = sizeof(size_t) == 8 ? 1 << 20 : 1 << 13;
+// Far beyond any GPT-2, and small enough that sizes computed from two of these fit in a size_t: a
+// matrix in f32, a row of logits for every position.
+constexpr bool kIs64Bit = sizeof(size_t) == 8;
+constexpr uint32_t kLargestDimension = kIs64Bit ? 1 << 20 : 1 << 13;
+constexpr uint32_t kLargestVocabulary = kIs64Bit ? 1 << 22 : 1 << 16;
+constexpr uint64_t kLargestEmbedding = uint64_t{4} * kLargestDimension * kLargestDimension;
 
 int dimension(const GgufFile& file, const std::string& key) {
   const uint32_t value = file.get_u32(key);
@@ -64,9 +68,14 @@ Config read_config(const GgufFile& file) {
                               " heads"));
   }
   const TensorInfo& wte = file.tensor("token_embd.weight");
-  if (wte.shape.size() != 2 || wte.shape[0] == 0 || wte.shape[0] > kLargestDimension * 4) {
+  if (wte.shape.size() != 2 || wte.shape[0] == 0 || wte.shape[0] > kLargestVocabulary) {
     throw FormatError(message(file.path(), ": tensor token_embd.weight is not a table of 1 to ",
-                              kLargestDimension * 4, " rows"));
+                              kLargestVocabulary, " rows"));
+  }
+  if (wte.shape[0] * static_cast<uint64_t>(config.n_embd) > kLargestEmbedding) {
+    throw FormatError(message(file.path(), ": tensor token_embd.weight would have ", wte.shape[0],
+                              " rows of ", config.n_embd, ", expected at most ", kLargestEmbedding,
+                              " numbers"));
   }
   config.n_vocab = static_cast<int>(wte.shape[0]);
   return config;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -31,6 +32,15 @@ def environment(installed_library: Path) -> dict[str, str]:
         "GPT2EDGE_LIBRARY": str(package.parents[1] / "libgpt2edge.so"),
         "CMAKE_PREFIX_PATH": str(installed_library),
     }
+
+
+def test_installed_files_are_those_of_the_page(installed_library: Path) -> None:
+    page = (EXAMPLES.parent / "docs" / "embedding.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `((?:include|lib|bin)/\S+)`", page, re.M)
+    assert len(listed) == 6
+    for name in listed:
+        found = list(installed_library.rglob(Path(name).name))
+        assert found, name
 
 
 def copied(language: str, tmp_path: Path) -> Path:
