@@ -157,7 +157,8 @@ typedef struct gpt2edge_model_options {
   int32_t n_ctx;     /* the most tokens of a context; 0: as many as the model has positions */
   int32_t kv_type;   /* GPT2EDGE_KV_... */
   /* Called now and then during long passes, in the thread that computes; one that returns other
-   * than 0 stops the pass, whose call returns GPT2EDGE_ERROR_INTERRUPTED. Null: none. */
+   * than 0 stops the pass, whose call returns GPT2EDGE_ERROR_INTERRUPTED. It may call
+   * gpt2edge_text_cancel and nothing else of this library. Null: none. */
   int32_t (*interrupt)(void* user);
   void* user;
 } gpt2edge_model_options;
@@ -324,7 +325,7 @@ typedef struct gpt2edge_piece {
 GPT2EDGE_API gpt2edge_status gpt2edge_text_next(gpt2edge_text* text, gpt2edge_piece* piece);
 
 /* Goes on to the end of the text, and gives each piece to a function (or none, if that is null).
- * One that returns other than 0 cancels the text. */
+ * One that returns other than 0 cancels the text. It may not take pieces of the same text. */
 typedef int32_t (*gpt2edge_piece_function)(void* user, const gpt2edge_piece* piece);
 GPT2EDGE_API gpt2edge_status gpt2edge_text_run(gpt2edge_text* text,
                                                gpt2edge_piece_function function, void* user);

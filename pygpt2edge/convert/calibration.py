@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _HEAD, _EMBEDDING = "output.weight", "token_embd.weight"
-# Of the diagonal's mean, added to it: what a sample says too surely is believed a little less. A
-# head that is the embedding too is read in all directions alike: half of it counts so.
+# Damping: this share of the diagonal's mean is added to the diagonal, against what a small sample
+# overstates. A tied head is the embedding too, whose rows do not meet the head's inputs: it gets
+# more.
 _DAMPING, _HEAD_DAMPING = 0.01, 1.0
 
 
@@ -73,7 +74,7 @@ class Calibration:
         if f"{name}.in_products" not in self._shapes:
             return RoundingGuide(_normalized(squares), None, mean)
         moments = self._read(f"{name}.in_products", n_in, n_in) / np.float32(count)
-        if mean is not None:  # the bias takes the mean's error: the rest is around it
+        if mean is not None:  # bias compensation takes the error of the mean input
             moments -= np.outer(mean, mean)
         weights, matrix = _core.factor_second_moments(
             moments, _DAMPING if has_bias else _HEAD_DAMPING

@@ -47,6 +47,13 @@ def test_only_declared_names_are_exported() -> None:
 
 
 @LINUX
+def test_the_library_is_there_once() -> None:
+    """What linkers look for is a script: a wheel would have a copy in place of a link."""
+    script = config.library_dir() / "libgpt2edge.so"
+    assert script.read_text(encoding="utf-8").startswith("INPUT(libgpt2edge.so.")
+
+
+@LINUX
 @pytest.mark.skipif(shutil.which("readelf") is None, reason="needs readelf of binutils")
 def test_soname_has_the_version_that_may_break_programs() -> None:
     (library,) = config.library_dir().glob("libgpt2edge.so.*")
