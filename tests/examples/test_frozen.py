@@ -39,7 +39,7 @@ def run_pyinstaller(folder: Path, *arguments: str | Path) -> str:
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where apps are put that were built, away from what they were built of."""
-    return tmp_path_factory.mktemp("Äpfel und Birnen – 梨")
+    return tmp_path_factory.mktemp("Äpfel und Birnen 梨")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,6 @@
 # What PyInstaller is to put into an app that imports pygpt2edge. It runs this file itself.
+from typing import Any
+
 from PyInstaller.utils.hooks import collect_data_files, get_hook_config
 
 # Text is generated without these. They are there where the app itself imports them or is built with
@@ -14,7 +16,7 @@ excludedimports = [
 ]
 
 
-def hook(api):
+def hook(api: Any) -> None:
     """The models, and the page of attention maps; not the C library, which Python does not use."""
     models = get_hook_config(api, "pygpt2edge", "demo-model")
     left_out = [] if models in (None, True) else ["**/demo.gguf"]
