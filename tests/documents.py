@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ["cmake", "csrc", "docs", "pygpt2edge", "tests", "tools"]
-GENERATED = {"__pycache__", "build"}
+GENERATED = {"__pycache__", "build", "node_modules", "target"}
 
 
 def files() -> list[Path]:

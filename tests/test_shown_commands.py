@@ -27,24 +27,36 @@ tomllib = pytest.importorskip("tomllib", reason="needs Python 3.11")
 # Programs of examples that are not run here, and why. Their arguments are looked at.
 NOT_RUN = {
     "build/": "tests/cpp builds and runs such programs",
+    "./generate": "tests/examples builds and runs the programs of examples/README.md",
     "./app": "tests/c_api compiles and runs the programs of docs/embedding.md",
     "bash": ".ci/run is what runs the tests",
+    "cargo": "as ./generate",
     "cc": "as ./app",
     "cmake": "tests/cpp builds with these options",
     "ct2-transformers-converter": "of another project",
+    "cxfreeze": "of another project",
+    "dist/app/app": "as pyinstaller",
     "gpt2edge": "tests/program runs the program's commands",
+    "go": "as ./generate",
     "mkdocs": "tests/test_site.py builds the site",
+    "node": "as ./generate",
+    "npm": "as ./generate",
     "optimum-cli": "of another project",
     "pip": ".ci/run installs by the commands of README.md",
     "pre-commit": ".ci/run runs it",
+    "pyinstaller": "tests/examples builds apps and runs them",
     "pytest": "it runs this test",
     "python": "tools take minutes: they are run until they have read their arguments",
     "python3": "as python",
     "qemu-aarch64": "tests/cpp runs programs under emulation",
+    "target/release/generate": "as ./generate",
 }
 # Of other projects or the shell.
-OTHERS = ["ct2-transformers-converter", "optimum-cli"]
-SHELL = ["<", ">", "cat", "cmp", "echo", "printf"]
+OTHERS = ["ct2-transformers-converter", "cxfreeze", "optimum-cli"]
+SHELL = ["<", ">", "cat", "cmp", "echo", "export", "printf"]
+# In other languages, built in the tests.
+COMPILED = ["./app", "./generate", "cargo", "cc", "dist/app/app", "go", "node", "npm",
+            "target/release/generate"]  # fmt: skip
 # Modules that a tool may need and a test run does not have.
 HEAVY = ["tensorflow", "tokenizers", "torch", "transformers", "unicodedata2"]
 
@@ -108,7 +120,7 @@ def parse_and_stop(path: Path, arguments: list[str]) -> None:
 
 def check_python(words: list[str]) -> None:
     if words[0] == "-m":
-        assert words[1] in ("build", "pygpt2edge", "pygpt2edge.config", "venv"), words
+        assert words[1] in ("build", "nuitka", "pygpt2edge", "pygpt2edge.config", "venv"), words
         return
     path, arguments = ROOT / words[0], words[1:]
     assert path.is_file(), f"{path} does not exist"
@@ -141,7 +153,7 @@ def check_cmake(words: list[str]) -> None:
 def check_program(name: str) -> None:
     """A test, a benchmark or a fuzzer in C++."""
     stem = Path(name).name
-    sources = [ROOT / folder / f"{stem}.cpp" for folder in ("tests/cpp", "tools")]
+    sources = [ROOT / folder / f"{stem}.cpp" for folder in ("tests/cpp", "tools", "examples/cpp")]
     assert any(source.is_file() for source in sources), f"there is no source of {name}"
 
 
@@ -157,6 +169,17 @@ def check_pytest(words: list[str]) -> None:
     for name in set(re.findall(r"\w+", marker)) - {"not", "and", "or"}:
         known = PROJECT["tool"]["pytest"]["ini_options"]["markers"]
         assert any(line.startswith(f"{name}:") for line in known), name
+
+
+NEEDS_PYINSTALLER = pytest.mark.skipif(find_spec("PyInstaller") is None, reason="needs PyInstaller")
+
+
+def check_pyinstaller(words: list[str]) -> None:
+    check_tool("test", "pyinstaller")(words)
+    if find_spec("PyInstaller") is not None:
+        from PyInstaller.__main__ import generate_parser
+
+        generate_parser().parse_args(words)
 
 
 def check_qemu(words: list[str]) -> None:
@@ -195,12 +218,13 @@ CHECKS: dict[str, Callable[[list[str]], None]] = {
     "pip": check_pip,
     "cmake": check_cmake,
     "gpt2edge": check_program_without_python,
+    "pyinstaller": check_pyinstaller,
     "pytest": check_pytest,
     "qemu-aarch64": check_qemu,
     "bash": check_bash,
     **{name: check_tool("dev", name) for name in ("ruff", "mypy", "pre-commit")},
     "mkdocs": check_tool("docs", "mkdocs"),
-    **dict.fromkeys([*OTHERS, *SHELL, "./app", "cc"], fine),
+    **dict.fromkeys([*OTHERS, *SHELL, *COMPILED], fine),
 }
 
 
@@ -287,6 +311,7 @@ def test_code_blocks_are_of_known_kinds() -> None:
         "build/tests/cpp/no_such_program",
         "pytest tests/no_such_test.py",
         "pytest -m no_such_marker",
+        pytest.param("pyinstaller --no-such-option a.py", marks=NEEDS_PYINSTALLER),
         "no-such-program",
         "gpt2edge no-such-command",
         "gpt2edge generate --no-such-option x",

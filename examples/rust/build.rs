@@ -7,7 +7,11 @@ fn main() {
         .args(["--libs", "gpt2edge"])
         .output()
         .expect("pkg-config runs");
-    assert!(asked.status.success(), "{}", String::from_utf8_lossy(&asked.stderr));
+    assert!(
+        asked.status.success(),
+        "{}",
+        String::from_utf8_lossy(&asked.stderr)
+    );
     let flags = String::from_utf8(asked.stdout).expect("pkg-config prints UTF-8");
     for flag in flags.split_whitespace() {
         if let Some(folder) = flag.strip_prefix("-L") {

@@ -1,14 +1,17 @@
-"""The examples are built from the installed library, as users do, and print what Python prints."""
+"""The examples are built from the installed library, as users do, and write what Python writes."""
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from documents import console_blocks
 
 from pygpt2edge import GPT2
 
@@ -56,47 +59,92 @@ def shell(line: str, folder: Path, environment: dict[str, str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-# How each is built, in its folder, and then run.
-BUILDS = {
-    "c": ("cc", "cc -std=c11 -Wall -Wextra -Werror generate.c "
-          "$(pkg-config --cflags --libs gpt2edge) -o generate", ["./generate"]),
-    "cpp": ("cmake", "cmake -S . -B build && cmake --build build", ["build/generate"]),
-    "rust": ("cargo", "cargo build --release --offline", ["target/release/generate"]),
-    "go": ("go", "go build -o generate .", ["./generate"]),
-    "node": ("npm", "npm install --no-audit --no-fund", ["node", "generate.mjs"]),
-}  # fmt: skip
+# The first program of each, beside pkg-config.
+TOOLS = {"c": "cc", "cpp": "cmake", "rust": "cargo", "go": "go", "node": "npm"}
 
 
-@pytest.mark.parametrize("language", BUILDS)
+def commands(language: str) -> list[list[str]]:
+    """The blocks of commands that examples/README.md has for a language."""
+    text = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    (section,) = re.findall(rf"^## {language}\n(.*?)(?=^## |\Z)", text, re.M | re.S)
+    return list(console_blocks(section))
+
+
+def built(language: str, tmp_path: Path, environment: dict[str, str]) -> tuple[Path, list[str]]:
+    """The folder where an example is built as the page says, and the program that is run there."""
+    for needed in (TOOLS[language], "pkg-config"):
+        if shutil.which(needed) is None:
+            pytest.skip(f"needs {needed}")
+    if language == "node" and not reaches_npm(environment):
+        pytest.skip("needs the registry of npm")
+    folder = copied(language, tmp_path)
+    *build, shown = commands(language)[0]
+    shell("\n".join(build), folder, environment)
+    words = shlex.split(shown)
+    return folder, words[: words.index("gpt2.gguf")]
+
+
+def reaches_npm(environment: dict[str, str]) -> bool:
+    command = ["npm", "ping", "--fetch-retries=0"]
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    return done.returncode == 0
+
+
+CASES = [(PROMPT, SEED, MAX_TOKENS), ("", 2**64 - 1, 8), ("Ein Schloß «über»", 1, 8)]
+
+
+@pytest.mark.parametrize("language", TOOLS)
 def test_text_is_that_of_python(
     language: str, tmp_path: Path, model: GPT2, environment: dict[str, str]
 ) -> None:
-    tool, build, program = BUILDS[language]
-    for needed in (tool, "pkg-config"):
+    folder, program = built(language, tmp_path, environment)
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[bytes]:
+        command = [*program, *map(str, arguments)]
+        return subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, check=False
+        )
+
+    for prompt, seed, max_tokens in CASES:
+        done = run(model.path, prompt, seed, max_tokens)
+        expected = model.generate(prompt, seed=seed, max_tokens=max_tokens).text
+        assert done.stdout.decode() == expected, done.stderr
+    failed = run("none.gguf", PROMPT, SEED, MAX_TOKENS)
+    assert failed.returncode == 1
+    assert b"none.gguf" in failed.stderr
+    assert failed.stderr.count(b"\n") == 1
+
+
+def test_the_library_of_the_python_package(tmp_path: Path, model: GPT2) -> None:
+    for needed in ("cc", "cmake"):
         if shutil.which(needed) is None:
             pytest.skip(f"needs {needed}")
-    folder = copied(language, tmp_path)
-    shell(build, folder, environment)
+    # The page's `python` is the interpreter that has the package.
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (tmp_path / "bin" / "python").chmod(0o755)
+    path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path}
     expected = model.generate(PROMPT, seed=SEED, max_tokens=MAX_TOKENS).text
-    arguments = [str(model.path), PROMPT, str(SEED), str(MAX_TOKENS)]
-    done = subprocess.run(
-        [*program, *arguments], cwd=folder, env=environment, capture_output=True, check=False
-    )
-    assert done.stdout.decode() == expected, done.stderr
-    failed = subprocess.run(
-        [*program, "none.gguf", *arguments[1:]],
-        cwd=folder, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert failed.returncode == 1
-    assert "none.gguf" in failed.stderr
+    arguments = [model.path, PROMPT, str(SEED), str(MAX_TOKENS)]
+
+    page = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    (cmake,) = re.findall(r"`(cmake .*config.*)`", page)
+    for language, build, program in [
+        ("c", commands("c")[1][0], "generate"),
+        ("cpp", f"{cmake}\ncmake --build build", "build/generate"),
+    ]:
+        folder = copied(language, tmp_path)
+        shell(build, folder, environment)
+        assert run_text(folder / program, *arguments) == expected
+
+
+def run_text(*command: str | Path) -> str:
+    return subprocess.run(command, capture_output=True, check=True).stdout.decode()
 
 
 def test_a_keyboards_suggestions(tmp_path: Path, model: GPT2, environment: dict[str, str]) -> None:
-    if shutil.which("pkg-config") is None:
-        pytest.skip("needs pkg-config")
-    folder = copied("c", tmp_path)
-    flags = "$(pkg-config --cflags --libs gpt2edge)"
-    shell(f"cc -std=c11 -Wall -Wextra -Werror suggest.c {flags} -o suggest", folder, environment)
+    folder, _ = built("c", tmp_path, environment)
     done = subprocess.run(
         ["./suggest", model.path], input="How is the wea\nIt is \n",
         cwd=folder, env=environment, capture_output=True, text=True, check=True,

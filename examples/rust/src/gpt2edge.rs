@@ -47,12 +47,17 @@ impl Model {
         // given with its own, and copied.
         unsafe {
             let mut options: ffi::TextOptions = zeroed();
-            checked(ffi::gpt2edge_text_options_init(&mut options, size_of::<ffi::TextOptions>()))?;
+            checked(ffi::gpt2edge_text_options_init(
+                &mut options,
+                size_of::<ffi::TextOptions>(),
+            ))?;
             options.has_seed = 1;
             options.seed = seed;
             options.max_tokens = max_tokens;
             let (start, n_bytes) = (prompt.as_ptr(), prompt.len());
-            checked(ffi::gpt2edge_text_open(self.0, start, n_bytes, &options, &mut text))?;
+            checked(ffi::gpt2edge_text_open(
+                self.0, start, n_bytes, &options, &mut text,
+            ))?;
         }
         Ok(Text(text))
     }

@@ -1,0 +1,23 @@
+# What PyInstaller is to put into an app that imports pygpt2edge. It runs this file itself.
+from typing import Any
+
+from PyInstaller.utils.hooks import collect_data_files, get_hook_config
+
+# Text is generated without these. They are there where the app itself imports them or is built with
+# --hidden-import; what needs one that is not there says so in a line.
+excludedimports = [
+    "gguf",
+    "huggingface_hub",
+    "matplotlib",
+    "numpy",
+    "safetensors",
+    "tiktoken",
+    "typing_extensions",
+]
+
+
+def hook(api: Any) -> None:
+    """The models, and the page of attention maps; not the C library, which Python does not use."""
+    models = get_hook_config(api, "pygpt2edge", "demo-model")
+    left_out = [] if models in (None, True) else ["**/demo.gguf"]
+    api.add_datas(collect_data_files("pygpt2edge", subdir="data", excludes=left_out))
