@@ -577,6 +577,14 @@ def append_and_score(
     has changed.
     """
 
+def append_and_rank(
+    session: Session, tokens: Sequence[int], targets: Sequence[int], n_top: int
+) -> list[_Logprob]:
+    """`append`, and of each target the log-probability after its token and the n_top most likely
+    tokens there, as `top_logprobs` has them. Holds a row of logits for every token. Raises what
+    `append_and_score` does, and ValueError for a negative n_top.
+    """
+
 def score(model: Model, contexts: ContextOptions, start: int, tokens: Sequence[int]) -> list[float]:
     """The log-probability of each token of a text that begins after the token `start`. Holds 128
     rows of logits at a time. Raises what `append_and_score` does, before anything is computed

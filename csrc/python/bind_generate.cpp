@@ -82,11 +82,14 @@ void bind_stop_matcher(py::module_& m) {
 
 }  // namespace
 
-TopOfRow top_logprobs(const Logits& logits, int32_t chosen, int n_top) {
-  const TopLogprobs result = log_softmax_top(logits.all, chosen, n_top);
+TopOfRow top_of_row(const TopLogprobs& found) {
   std::vector<std::pair<int32_t, float>> top;
-  for (const TokenLogprob& t : result.top) top.emplace_back(t.token, t.logprob);
-  return {result.chosen, std::move(top)};
+  for (const TokenLogprob& t : found.top) top.emplace_back(t.token, t.logprob);
+  return {found.chosen, std::move(top)};
+}
+
+TopOfRow top_logprobs(const Logits& logits, int32_t chosen, int n_top) {
+  return top_of_row(log_softmax_top(logits.all, chosen, n_top));
 }
 
 void bind_generate(py::module_& m) {
