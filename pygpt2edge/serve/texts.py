@@ -38,6 +38,8 @@ class Text:
                 yield piece
         except ContextLengthError as error:
             raise invalid(str(error), code="context_length_exceeded") from None
+        except ValueError as error:
+            raise invalid(str(error), _field(str(error))) from None
         except MemoryError as error:
             raise ApiError(503, f"not enough memory: {error}") from None
 
