@@ -1,4 +1,4 @@
-"""Measures what the server costs: against the engine in-process, and beside llama-cpp-python's server.
+"""Measures what the server costs against the engine alone, and beside llama-cpp-python's server.
 
     python tools/bench_serve.py MODEL [--streams 16] [--tokens 64] [--rounds 5] [--llama PYTHON]
 
