@@ -253,11 +253,13 @@ void Text::drop_rejected(int n_draft, int n_accepted) {
   }
 }
 
-// Drafts the tokens after the last sampled one.
+// Drafts the tokens after the last one. Of those before the draft, a constraint may have forced some.
 void Text::draft_next(const Interrupt& interrupt) {
-  if (speculation_ == nullptr || is_over() || n_pending() != 1 || n_generated() == 0) return;
+  const auto n_certain = static_cast<int64_t>(n_pending());
+  const bool is_ready = n_draft_ == 0 && n_certain > 0 && n_certain <= kMaxDraft && !is_reading();
+  if (speculation_ == nullptr || is_over() || !is_ready) return;
   const auto start = Clock::now();
-  int64_t limit = window_.max_rollback(1);
+  int64_t limit = std::min(window_.max_rollback(n_certain), kMaxDraft + 1 - n_certain);
   if (options_.max_tokens) limit = std::min(limit, *options_.max_tokens - n_generated() - 1);
   std::vector<int32_t> drafted = speculation_->draft(text_, limit, sampler_, interrupt);
   drop_disallowed(drafted);
