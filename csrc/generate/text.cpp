@@ -253,7 +253,7 @@ void Text::drop_rejected(int n_draft, int n_accepted) {
   }
 }
 
-// Drafts the tokens after the last one. Of those before the draft, a constraint may have forced some.
+// Drafts the tokens after the last one, before which a constraint may have forced some.
 void Text::draft_next(const Interrupt& interrupt) {
   const auto n_certain = static_cast<int64_t>(n_pending());
   const bool is_ready = n_draft_ == 0 && n_certain > 0 && n_certain <= kMaxDraft && !is_reading();
