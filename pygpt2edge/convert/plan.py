@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pygpt2edge.convert.checkpoint import Checkpoint
@@ -21,6 +22,9 @@ class OutputType:
     block_size: int
     block_bytes: int
     largest: float  # beyond this a number, or the scale of a block, overflows
+
+    def row_bytes(self, n_in: int) -> int:
+        return n_in // self.block_size * self.block_bytes
 
 
 _F16_MAX = 65504.0
@@ -71,7 +75,7 @@ class TensorPlan:
 
     @property
     def row_bytes(self) -> int:
-        return row_shape(self.spec.shape)[1] // self.type.block_size * self.type.block_bytes
+        return self.type.row_bytes(row_shape(self.spec.shape)[1])
 
     @property
     def n_rows(self) -> int:
@@ -103,8 +107,12 @@ def plan_conversion(
     allow_requantize: bool,
     rounding: str = "search",
     embedding_type: str | None = None,
+    types: Mapping[str, str] | None = None,
 ) -> ConversionPlan:
-    """Chooses the types. Raises UnsupportedError for a quantized source without leave."""
+    """Chooses the types; `types`, by the names of tensors in a GGUF, come first.
+
+    Raises UnsupportedError for a quantized source without leave.
+    """
     kind = output_type(type_name)
     embedding_kind = output_type(embedding_type or type_name)
     if checkpoint.quantized_types and not allow_requantize:
@@ -118,6 +126,8 @@ def plan_conversion(
     for spec, source in checkpoint.tensors:
         wanted = kind if spec.layer >= 0 else embedding_kind
         tensor_type = wanted if spec.is_quantized else OUTPUT_TYPES["f32"]
+        if types and spec.gguf_name in types:
+            wanted = tensor_type = output_type(types[spec.gguf_name])
         if row_shape(spec.shape)[1] % tensor_type.block_size != 0:
             tensor_type = OUTPUT_TYPES["f16"]
             warnings.append(
