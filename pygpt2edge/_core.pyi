@@ -213,15 +213,21 @@ class Sampler:
     def reset(self) -> None:
         """Forgets the accepted tokens and goes back to draw 0."""
     def copy(self) -> Sampler:
-        """A fork: it draws the same random numbers from here on."""
+        """A fork: it draws with the same random numbers from here on."""
     @property
     def draw_index(self) -> int: ...
     @draw_index.setter
     def draw_index(self, index: int) -> None: ...
 
-def random_uniform(seed: int, draw: int, stream: int = 0) -> float:
-    """The random number, in [0, 1), that a sampler with this seed uses for a draw: stream 0 is for
-    tokens, stream 1 for whether XTC acts."""
+def random_uniform(seed: int, draw: int, stream: int) -> float:
+    """A random number in [0, 1) of a seed and a draw. Stream 1 decides whether XTC acts."""
+
+def token_noise(seed: int, draw: int, token: int) -> float:
+    """The random number of a token at a draw, exponential of mean 1: the candidate is drawn whose
+    noise / probability is the least (Daliri, Musco, Suresh 2024, arXiv 2408.07978).
+
+    Raises ValueError for a negative token.
+    """
 
 class StopMatcher:
     """Cuts text, given as bytes, at the first stop string and never inside a character.
@@ -595,6 +601,14 @@ def append_and_score(
     has it. Holds a row of logits for every token. Raises what `append_together` does; ValueError
     where tokens and targets are not as many, IndexError for a target that is none; then no session
     has changed.
+    """
+
+def append_and_rank(
+    session: Session, tokens: Sequence[int], targets: Sequence[int], n_top: int
+) -> list[_Logprob]:
+    """`append`, and of each target the log-probability after its token and the n_top most likely
+    tokens there, as `top_logprobs` has them. Holds a row of logits for every token. Raises what
+    `append_and_score` does, and ValueError for a negative n_top.
     """
 
 def score(model: Model, contexts: ContextOptions, start: int, tokens: Sequence[int]) -> list[float]:

@@ -110,7 +110,10 @@ ABOUT = {
         "what is left, after the temperature; llama.cpp's temperature comes last by default",
         _XTC,
     ),
-    "one draw": ("what is left", "inverse transform sampling, by a random number of the seed"),
+    "one draw": (
+        "what is left: each token has a random number, and the least number / probability wins",
+        "[Daliri et al. 2024](https://arxiv.org/abs/2408.07978)",
+    ),
 }
 
 TAIL = """

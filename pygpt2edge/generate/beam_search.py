@@ -116,6 +116,11 @@ class BeamSearch:
         _core.StopMatcher(self._stops)  # raises for invalid stop strings
         eos = None if options.ignore_eos else model.tokenizer.eos_token
         self._eos = -1 if eos is None else eos
+        self._is_cancelled = False
+
+    def cancel(self) -> None:
+        """Ends the search after its current step. May be called from any thread."""
+        self._is_cancelled = True
 
     def run(self) -> list[Completion]:
         """The best texts, best first. Raises what `Session.append` does."""
@@ -129,7 +134,7 @@ class BeamSearch:
         start = time.perf_counter()
         for length in range(1, self._limit + 1):
             self._beams = self._step(length)
-            if self._is_over(length):
+            if self._is_cancelled or self._is_over(length):
                 break
             self._compute()
         self._beams.clear()
