@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <exception>
+#include <iterator>
 #include <memory>
 #include <stdexcept>
 
 #include "base/error.h"
-#include "generate/sampling/logprobs.h"
 
 namespace gpt2edge {
 namespace {
@@ -28,14 +28,15 @@ void check(const ScoredPart& part) {
 }
 
 // A row of logits for each target, and all threads for the rows.
-std::vector<float> scores_of(Model& model, const float* logits, std::span<const int32_t> targets) {
+std::vector<TopLogprobs> top_of(Model& model, const float* logits, std::span<const int32_t> targets,
+                                int n_top) {
   const auto n_vocab = static_cast<size_t>(model.config().n_vocab);
-  std::vector<float> scores(targets.size());
+  std::vector<TopLogprobs> scores(targets.size());
   std::vector<std::exception_ptr> errors(targets.size());
   model.run_jobs(static_cast<int>(targets.size()), [&](int row) {
     const auto i = static_cast<size_t>(row);
     try {
-      scores[i] = log_softmax_top({logits + n_vocab * i, n_vocab}, targets[i], 0).chosen;
+      scores[i] = log_softmax_top({logits + n_vocab * i, n_vocab}, targets[i], n_top);
     } catch (...) {
       errors[i] = std::current_exception();
     }
@@ -48,14 +49,15 @@ std::vector<float> scores_of(Model& model, const float* logits, std::span<const 
 
 }  // namespace
 
-std::vector<std::vector<float>> append_and_score(std::span<const ScoredPart> parts,
-                                                 const Interrupt& interrupt) {
+std::vector<std::vector<TopLogprobs>> append_and_rank(std::span<const ScoredPart> parts, int n_top,
+                                                      const Interrupt& interrupt) {
+  if (n_top < 0) throw std::invalid_argument(message("n_top is ", n_top, "; give 0 or more"));
   size_t n_rows = 0;
   for (const ScoredPart& part : parts) {
     check(part);
     n_rows += part.tokens.size();
   }
-  if (n_rows == 0) return std::vector<std::vector<float>>(parts.size());
+  if (n_rows == 0) return std::vector<std::vector<TopLogprobs>>(parts.size());
   const auto n_vocab = static_cast<size_t>(parts.front().sequence->model().config().n_vocab);
   const auto logits = std::make_unique_for_overwrite<float[]>(n_rows * n_vocab);
   std::vector<Sequence::Part> appended;
@@ -70,13 +72,23 @@ std::vector<std::vector<float>> append_and_score(std::span<const ScoredPart> par
   for (const ScoredPart& part : parts) {
     targets.insert(targets.end(), part.targets.begin(), part.targets.end());
   }
-  const auto scores = scores_of(parts.front().sequence->model(), logits.get(), targets);
-  std::vector<std::vector<float>> of_parts;
-  auto next = scores.begin();
+  auto scores = top_of(parts.front().sequence->model(), logits.get(), targets, n_top);
+  std::vector<std::vector<TopLogprobs>> of_parts;
+  auto next = std::make_move_iterator(scores.begin());
   for (const ScoredPart& part : parts) {
     const auto end = next + static_cast<std::ptrdiff_t>(part.targets.size());
     of_parts.emplace_back(next, end);
     next = end;
+  }
+  return of_parts;
+}
+
+std::vector<std::vector<float>> append_and_score(std::span<const ScoredPart> parts,
+                                                 const Interrupt& interrupt) {
+  std::vector<std::vector<float>> of_parts;
+  for (const auto& ranked : append_and_rank(parts, 0, interrupt)) {
+    std::vector<float>& scores = of_parts.emplace_back();
+    for (const TopLogprobs& target : ranked) scores.push_back(target.chosen);
   }
   return of_parts;
 }

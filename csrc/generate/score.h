@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "generate/sampling/logprobs.h"
 #include "generate/sequence.h"
 #include "generate/window.h"
 
@@ -18,10 +19,15 @@ struct ScoredPart {
 };
 
 // Appends the tokens of all parts in one pass, and gives for every part the log-probability of each
-// target after its token, as log_softmax_top does. Holds a row of logits for every token meanwhile.
-// Throws what Sequence::append does, std::invalid_argument where tokens and targets are
-// not as many and std::out_of_range for a target that is not in the vocabulary; then no sequence
-// has changed. A logit that is no number throws std::runtime_error after the pass.
+// target after its token, and the n_top most likely tokens there, as log_softmax_top does. Holds a
+// row of logits for every token meanwhile. Throws what Sequence::append does, std::invalid_argument
+// where tokens and targets are not as many or n_top is negative and std::out_of_range for a target
+// that is not in the vocabulary; then no sequence has changed. A logit that is no number throws
+// std::runtime_error after the pass.
+std::vector<std::vector<TopLogprobs>> append_and_rank(std::span<const ScoredPart> parts, int n_top,
+                                                      const Interrupt& interrupt);
+
+// The same without the most likely tokens.
 std::vector<std::vector<float>> append_and_score(std::span<const ScoredPart> parts,
                                                  const Interrupt& interrupt);
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "base/error.h"
 #include "formats/tokenizer_tables.h"
 #include "generate/sampling/logprobs.h"
+#include "generate/sampling/noise.h"
 #include "generate/sampling/random.h"
 #include "generate/sampling/sampler.h"
 #include "generate/stop_matcher.h"
@@ -53,7 +55,15 @@ void bind_sampler(py::module_& m) {
       .def("copy", [](const Sampler& sampler) { return Sampler(sampler); })
       .def_property("draw_index", &Sampler::draw_index, &Sampler::set_draw_index);
 
-  m.def("random_uniform", &random_uniform, py::arg("seed"), py::arg("draw"), py::arg("stream") = 0);
+  m.def("random_uniform", &random_uniform, py::arg("seed"), py::arg("draw"), py::arg("stream"));
+  m.def(
+      "token_noise",
+      [](uint64_t seed, uint64_t draw, int32_t token) {
+        if (token < 0) throw std::invalid_argument(message("token is negative: ", token));
+        const Noise noise(seed, draw);
+        return noise.of(token, noise.least_of(static_cast<size_t>(token) / kNoiseBlock));
+      },
+      py::arg("seed"), py::arg("draw"), py::arg("token"));
 }
 
 std::vector<std::string> as_strings(const std::vector<py::bytes>& list) {
@@ -82,11 +92,14 @@ void bind_stop_matcher(py::module_& m) {
 
 }  // namespace
 
-TopOfRow top_logprobs(const Logits& logits, int32_t chosen, int n_top) {
-  const TopLogprobs result = log_softmax_top(logits.all, chosen, n_top);
+TopOfRow top_of_row(const TopLogprobs& found) {
   std::vector<std::pair<int32_t, float>> top;
-  for (const TokenLogprob& t : result.top) top.emplace_back(t.token, t.logprob);
-  return {result.chosen, std::move(top)};
+  for (const TokenLogprob& t : found.top) top.emplace_back(t.token, t.logprob);
+  return {found.chosen, std::move(top)};
+}
+
+TopOfRow top_logprobs(const Logits& logits, int32_t chosen, int n_top) {
+  return top_of_row(log_softmax_top(logits.all, chosen, n_top));
 }
 
 void bind_generate(py::module_& m) {

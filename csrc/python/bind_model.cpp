@@ -128,6 +128,16 @@ std::vector<std::vector<float>> append_and_score_parts(
   return append_and_score(borrowed, check_signals());
 }
 
+std::vector<TopOfRow> append_and_rank_part(Sequence& sequence, const Tokens& tokens,
+                                           const Tokens& targets, int n_top) {
+  const ScoredPart part{&sequence, tokens, targets};
+  const py::gil_scoped_release unlocked;
+  const auto ranked = append_and_rank({&part, 1}, n_top, check_signals());
+  std::vector<TopOfRow> out;
+  for (const TopLogprobs& found : ranked.front()) out.push_back(top_of_row(found));
+  return out;
+}
+
 py::dict memory_estimate(const std::string& path, int n_ctx, const std::string& kv_type,
                          int n_threads) {
   const GgufFile file = GgufFile::open(path);
@@ -244,6 +254,8 @@ void bind_model(py::module_& m) {
   m.def("available_memory", &available_memory);
   m.def("append_together", &append_together, py::arg("parts"));
   m.def("append_and_score", &append_and_score_parts, py::arg("parts"));
+  m.def("append_and_rank", &append_and_rank_part, py::arg("session"), py::arg("tokens"),
+        py::arg("targets"), py::arg("n_top"));
   m.def(
       "score",
       [](std::shared_ptr<Model> model, const ContextOptions& contexts, int32_t start,

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "generate/sampling/logprobs.h"
 #include "generate/window.h"
 #include "model/model.h"
 
@@ -25,6 +26,7 @@ kernels::CacheType cache_type(const std::string& name);
 
 // The log-probability of a token, and the most likely tokens with theirs.
 using TopOfRow = std::pair<float, std::vector<std::pair<int32_t, float>>>;
+TopOfRow top_of_row(const TopLogprobs& found);
 TopOfRow top_logprobs(const Logits& logits, int32_t chosen, int n_top);
 
 // What returns arrays calls it. Raises MissingDependencyError where numpy was left out.

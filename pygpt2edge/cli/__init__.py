@@ -26,6 +26,7 @@ from pygpt2edge.cli import output
 # functions, so that --help is there at once.
 _MODULES = {
     "generate": "generate",
+    "serve": "serve",
     "suggest": "suggest",
     "convert": "convert",
     "calibrate": "calibrate",

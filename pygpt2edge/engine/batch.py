@@ -29,12 +29,13 @@ def generate_many(
             for request in read:
                 request.result()
         submitted = [
-            [engine.submit(prompt, replace(params, seed=seed)) for seed in _seeds(params.seed, n)]
+            [engine.submit(prompt, replace(params, seed=seed)) for seed in seeds(params.seed, n)]
             for prompt in each
         ]
         return [[request.result() for request in requests] for requests in submitted]
 
 
-def _seeds(first: int | None, n: int) -> list[int]:
+def seeds(first: int | None, n: int) -> list[int]:
+    """The seeds of n texts of one prompt; the first is drawn where none is given."""
     seed = secrets.randbits(64) if first is None else first
     return [(seed + i) % SEEDS for i in range(n)]

@@ -108,6 +108,21 @@ class Engine:
             self._changed.notify()
         return job
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it takes requests."""
+        return self._thread.is_alive() and not self._closing
+
+    @property
+    def n_running(self) -> int:
+        """How many texts are computed now."""
+        return len(self._running)
+
+    @property
+    def n_waiting(self) -> int:
+        """How many requests wait until there is room for them."""
+        return len(self._waiting)
+
     def close(self) -> None:
         """Cancels all requests and ends the engine's thread."""
         with self._changed:

@@ -11,19 +11,31 @@ from __future__ import annotations
 import heapq
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from pygpt2edge import _core
 from pygpt2edge.generate.results import Completion, FinishReason, Timings
 from pygpt2edge.loaded_model import LoadedModel
-from pygpt2edge.options import texts
+from pygpt2edge.options import LANGUAGES, hint, texts
 
 EarlyStopping = bool | Literal["never"]
 
 # A text's length to this power, and its inverse, is finite for every possible context.
 _MAX_PENALTY = 50
+
+
+def check_names(others: Collection[str]) -> None:
+    """Raises TypeError for names that are no options of `GPT2.beam_search`."""
+    for name in others:
+        if name in LANGUAGES:
+            raise TypeError(
+                f"beam_search() has no option {name!r}: hypotheses are compared by the model's own "
+                "probabilities, not by those of a constraint; generate() has it"
+            )
+        names = [each.name for each in fields(BeamOptions)]
+        raise TypeError(f"beam_search() has no option {name!r}{hint(name, names)}")
 
 
 @dataclass(frozen=True)
@@ -104,6 +116,11 @@ class BeamSearch:
         _core.StopMatcher(self._stops)  # raises for invalid stop strings
         eos = None if options.ignore_eos else model.tokenizer.eos_token
         self._eos = -1 if eos is None else eos
+        self._is_cancelled = False
+
+    def cancel(self) -> None:
+        """Ends the search after its current step. May be called from any thread."""
+        self._is_cancelled = True
 
     def run(self) -> list[Completion]:
         """The best texts, best first. Raises what `Session.append` does."""
@@ -117,7 +134,7 @@ class BeamSearch:
         start = time.perf_counter()
         for length in range(1, self._limit + 1):
             self._beams = self._step(length)
-            if self._is_over(length):
+            if self._is_cancelled or self._is_over(length):
                 break
             self._compute()
         self._beams.clear()

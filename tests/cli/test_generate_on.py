@@ -83,14 +83,14 @@ def test_a_text_at_its_end_is_not_saved(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "tale").exists()
 
 
-def test_drafts_leave_the_text_as_it_is(run: Run) -> None:
-    args = [PROMPT, "-n", "40", "--seed", "1", "--ignore-eos"]
+def test_drafts_leave_the_text_as_it_is(run: Run, demo_in_f32: Path) -> None:
+    args = [PROMPT, "-n", "40", "--seed", "1", "--ignore-eos", "-m", str(demo_in_f32)]
     plain = text_of(run, *args)
     draft = demo_model_path()
     assert text_of(run, *args, "--draft", draft) == plain
     assert text_of(run, *args, "--prompt-lookup", "--max-draft-tokens", "3") == plain
     done = json.loads(run("generate", *args, "--draft", draft, "--json").stdout)
-    assert PROMPT + done["text"] == plain.rstrip("\n")
+    assert (PROMPT + done["text"]).rstrip("\n") == plain.rstrip("\n")
     assert done["options"]["draft_model"] == str(draft)
     timings = done["timings"]
     assert 0 < timings["accepted_tokens"] <= timings["draft_tokens"]

@@ -1,0 +1,135 @@
+"""POST /v1/completions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pygpt2edge.generate.results import Completion, Piece
+from pygpt2edge.serve.beams import beam_response
+from pygpt2edge.serve.body import read_body
+from pygpt2edge.serve.completion_job import CompletionJob, completion_job
+from pygpt2edge.serve.completion_request import CompletionRequest
+from pygpt2edge.serve.completion_response import (
+    Choice,
+    CompletionResponse,
+    Logprobs,
+    finish_reason,
+    usage,
+)
+from pygpt2edge.serve.disconnect import while_connected
+from pygpt2edge.serve.generation_fields import check_fields
+from pygpt2edge.serve.merged import merged
+from pygpt2edge.serve.responses import json_response, new_id, now
+from pygpt2edge.serve.service import service_of
+from pygpt2edge.serve.sse import event_stream
+from pygpt2edge.serve.texts import Text
+from pygpt2edge.serve.token_logprobs import LogprobsWriter, Scored, scored_end, scored_token
+
+
+async def answer_completions(request: Request) -> Response:
+    """Texts that continue prompts."""
+    service = service_of(request)
+    fields = await read_body(request, service.settings, CompletionRequest)
+    check_fields(service, fields)
+    if fields.num_beams is not None:
+        return await while_connected(request, lambda: beam_response(service, fields))
+    job = await completion_job(service, fields)
+    if not fields.stream:
+        return await while_connected(request, lambda: _whole(job))
+    scored = await job.scored_prompts()
+    texts = await job.submit()
+    with_usage = fields.stream_options is not None and fields.stream_options.include_usage
+    return event_stream(_chunks(job, texts, scored, with_usage), texts, service.settings)
+
+
+async def _whole(job: CompletionJob) -> Response:
+    scored = await job.scored_prompts()
+    texts = await job.submit()
+    try:
+        completions = [await text.result() for text in texts]
+    finally:
+        for text in texts:
+            text.end()
+    choices: list[Choice] = []
+    for i, of_prompt in enumerate(scored):
+        for completion in job.chosen(completions[i * job.best_of : (i + 1) * job.best_of]):
+            choices.append(await _choice(job, len(choices), i, of_prompt, completion))
+    n_generated = sum(len(completion.tokens) for completion in completions)
+    return json_response(
+        CompletionResponse(
+            id=new_id("cmpl"),
+            created=now(),
+            model=job.service.name,
+            choices=choices,
+            usage=usage(job.n_prompt_tokens, n_generated),
+        )
+    )
+
+
+async def _choice(
+    job: CompletionJob,
+    index: int,
+    prompt: int,
+    of_prompt: Sequence[Scored],
+    completion: Completion,
+) -> Choice:
+    logprobs = None
+    if job.n_top is not None:
+        scored = [*of_prompt, *map(scored_token, completion.logprobs)]
+        end = await job.service.look(scored_end, job.service.model, completion, job.n_top)
+        logprobs = _writer(job).write([*scored, *end])
+    echoed = job.prompts[prompt].text if job.echo else ""
+    return Choice(index, echoed + completion.text, logprobs, finish_reason(completion))
+
+
+def _writer(job: CompletionJob) -> LogprobsWriter:
+    return LogprobsWriter(job.service.model.tokenizer, job.n_top or 0)
+
+
+async def _chunks(
+    job: CompletionJob, texts: Sequence[Text], scored: Sequence[list[Scored]], with_usage: bool
+) -> AsyncGenerator[CompletionResponse, None]:
+    """The events of a stream."""
+    head = CompletionResponse(id=new_id("cmpl"), created=now(), model=job.service.name, choices=[])
+    writers = [_writer(job) for _ in texts]
+
+    def chunk(choice: Choice) -> CompletionResponse:
+        return CompletionResponse(
+            id=head.id, created=head.created, model=head.model, choices=[choice]
+        )
+
+    if job.echo:
+        for i, text in enumerate(texts):
+            logprobs = _written(job, writers[i], scored[text.prompt])
+            yield chunk(Choice(i, job.prompts[text.prompt].text, logprobs))
+    async with aclosing(merged(texts)) as pieces:
+        async for i, piece in pieces:
+            if piece is not None:
+                if piece.text or job.n_top is not None:
+                    yield chunk(Choice(i, piece.text, _of_piece(job, writers[i], piece)))
+                continue
+            completion = texts[i].request.completion()
+            end: list[Scored] = []
+            if job.n_top is not None:
+                end = await job.service.look(scored_end, job.service.model, completion, job.n_top)
+            logprobs = _written(job, writers[i], end)
+            yield chunk(Choice(i, "", logprobs, finish_reason(completion)))
+    if with_usage:
+        n_generated = sum(len(text.request.completion().tokens) for text in texts)
+        head.usage = usage(job.n_prompt_tokens, n_generated)
+        yield head
+
+
+def _of_piece(job: CompletionJob, writer: LogprobsWriter, piece: Piece) -> Logprobs | None:
+    scored = [] if piece.logprob is None else [scored_token(piece.logprob)]
+    return _written(job, writer, scored)
+
+
+def _written(
+    job: CompletionJob, writer: LogprobsWriter, scored: Sequence[Scored]
+) -> Logprobs | None:
+    return writer.write(scored) if job.n_top is not None and scored else None

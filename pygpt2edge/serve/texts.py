@@ -1,0 +1,117 @@
+"""The texts of a request, in the engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+
+from pygpt2edge.engine import QueueFullError, Request
+from pygpt2edge.engine.batch import seeds
+from pygpt2edge.errors import ContextLengthError
+from pygpt2edge.generate.results import Completion, Piece
+from pygpt2edge.options import SamplingParams
+from pygpt2edge.serve.errors import ApiError, invalid
+from pygpt2edge.serve.service import Service
+from pygpt2edge.serve.threads import beside
+
+
+@dataclass
+class Text:
+    """One text. `pieces` may be read once; `cancel` it in any case."""
+
+    service: Service
+    prompt: int  # which of the request's prompts it continues
+    request: Request
+    submitted: float
+
+    async def pieces(self) -> AsyncIterator[Piece]:
+        """Its pieces. Raises ApiError where the text fails."""
+        first = True
+        try:
+            async for piece in self.request:
+                if first:
+                    first = False
+                    waited = time.perf_counter() - self.submitted
+                    self.service.metrics.first_token.observe(waited)
+                yield piece
+        except ContextLengthError as error:
+            raise invalid(str(error), code="context_length_exceeded") from None
+        except ValueError as error:
+            raise invalid(str(error), _field(str(error))) from None
+        except MemoryError as error:
+            raise ApiError(503, f"not enough memory: {error}") from None
+
+    async def result(self) -> Completion:
+        """The whole text."""
+        async for _ in self.pieces():
+            continue
+        return self.request.completion()
+
+    def end(self) -> None:
+        """Ends the text, and counts it."""
+        self.request.cancel()
+        self.service.metrics.text_ended(self.request.completion())
+
+
+async def submit(
+    service: Service, prompts: Sequence[Sequence[int]], n: int, params: SamplingParams
+) -> list[Text]:
+    """n texts of each prompt; all of them or, where an error is raised, none."""
+    if n > 1:  # the engine keeps what it has read, here the prompts, for texts that begin so
+        read = replace(params, max_tokens=0, logprobs=0)
+        await _read(await _submit(service, [(i, p, read) for i, p in enumerate(prompts)]))
+    jobs = []
+    for index, prompt in enumerate(prompts):
+        jobs += [(index, prompt, replace(params, seed=seed)) for seed in seeds(params.seed, n)]
+    return await _submit(service, jobs)
+
+
+async def _read(texts: Sequence[Text]) -> None:
+    try:
+        for text in texts:
+            await text.request.wait()
+    finally:
+        for text in texts:
+            text.request.cancel()
+
+
+async def _submit(
+    service: Service, jobs: Sequence[tuple[int, Sequence[int], SamplingParams]]
+) -> list[Text]:
+    texts: list[Text] = []
+    try:
+        size = sum(len(prompt) for _, prompt, _ in jobs)
+        await beside(size, lambda: _submit_each(service, jobs, texts))
+    except BaseException:
+        for text in texts:
+            text.request.cancel()
+        raise
+    return texts
+
+
+def _submit_each(
+    service: Service,
+    jobs: Sequence[tuple[int, Sequence[int], SamplingParams]],
+    texts: list[Text],
+) -> None:
+    for index, prompt, params in jobs:
+        try:
+            request = service.engine.submit(prompt, params)
+        except QueueFullError as error:
+            raise ApiError(
+                429, str(error), code="queue_full", headers={"Retry-After": "1"}
+            ) from None
+        except ContextLengthError as error:
+            raise invalid(str(error), "prompt", "context_length_exceeded") from None
+        except (ValueError, TypeError, IndexError, MemoryError) as error:
+            raise invalid(str(error), _field(str(error))) from None
+        except RuntimeError:  # closed
+            raise ApiError(503, "the server is stopping", headers={"Retry-After": "5"}) from None
+        texts.append(Text(service, index, request, time.perf_counter()))
+
+
+def _field(message: str) -> str:
+    """The field that a message of the engine is about, which it begins with."""
+    name = message.split(" ", 1)[0]
+    return name if name in SamplingParams.__dataclass_fields__ else "prompt"
