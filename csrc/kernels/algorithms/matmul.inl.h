@@ -87,6 +87,13 @@ GPT2EDGE_INLINE void finish(const MatmulArgs& args, int panel, int row, Isa::Flo
 // Few rows are bound by memory: weights are read faster as one stream, a panel after the other.
 constexpr int kFewRows = 4;
 
+// T rows by one panel: compiled once, for tiles of one panel and of several.
+template <typename Tile, int T>
+GPT2EDGE_NOINLINE void accumulate_panel(const MatmulArgs& args, int panel, int row, TilePlace place,
+                                        Isa::Floats (*sum)[T]) {
+  Tile::template accumulate<1, T>(args, panel, row, make_prefetcher(args, panel, place), sum);
+}
+
 // T rows by P panels, all panels at once if the registers hold their sums.
 template <typename Tile, int P, int T>
 GPT2EDGE_NOINLINE void run_tile(const MatmulArgs& args, int panel, int row, TilePlace place) {
@@ -101,10 +108,7 @@ GPT2EDGE_NOINLINE void run_tile(const MatmulArgs& args, int panel, int row, Tile
   if constexpr (P <= Isa::kMaxPanels && T > kFewRows) {
     Tile::template accumulate<P, T>(args, panel, row, make_prefetcher(args, panel, place), sum);
   } else {
-    for (int p = 0; p < P; ++p) {
-      const Prefetcher prefetcher = make_prefetcher(args, panel + p, place);
-      Tile::template accumulate<1, T>(args, panel + p, row, prefetcher, sum + p);
-    }
+    for (int p = 0; p < P; ++p) accumulate_panel<Tile, T>(args, panel + p, row, place, sum + p);
   }
   finish<P, T>(args, panel, row, sum);
 }
