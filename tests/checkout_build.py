@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]
 
 
-def build_checkout(folder: Path, **options: str) -> None:
-    """Builds the core, the C library, the program and the C++ tests in a folder, without the Python
-    extension and with warnings as errors. Options are CMake's; fails with the compiler's words."""
+def build_checkout(folder: Path, targets: Sequence[str] = (), **options: str) -> None:
+    """Builds the core, the C library, the program and the C++ tests in a folder, or of them the
+    targets named, without the Python extension and with warnings as errors. Options are CMake's;
+    fails with the compiler's words."""
     defines = {"GPT2EDGE_PYTHON": "OFF", "GPT2EDGE_TESTS": "ON", "GPT2EDGE_WERROR": "ON"} | options
     for command in (
         ["cmake", "-G", "Ninja", "-S", str(_ROOT), "-B", str(folder),
          *(f"-D{name}={value}" for name, value in defines.items())],
-        ["cmake", "--build", str(folder)],
+        ["cmake", "--build", str(folder), *(["--target", *targets] if targets else [])],
     ):  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

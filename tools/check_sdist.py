@@ -37,11 +37,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("sdist", type=Path)
-    sdist = parser.parse_args().sdist.resolve()
+    help = "unpack there and leave it: a compiler cache knows files by their paths"
+    parser.add_argument("--source", type=Path, metavar="FOLDER", help=help)
+    args = parser.parse_args()
+    sdist = args.sdist.resolve()
+    if args.source is not None and args.source.exists():
+        parser.error(f"--source: {args.source} exists")
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         shutil.unpack_archive(sdist, work)
         (source,) = work.iterdir()
+        if args.source is not None:
+            source = Path(shutil.move(source, args.source.resolve()))
         missing = [name for name in NEEDED if not (source / name).exists()]
         if missing:
             sys.exit(f"{sdist.name}: lacks {', '.join(missing)}")

@@ -10,11 +10,14 @@ from typing import Any
 
 import click
 
-from pygpt2edge.cli.options import Decorator, Run, group, int_option, number, run_options
+from pygpt2edge.cli.options import Decorator, Run, group, int_option, number, read_text, run_options
 from pygpt2edge.cli.output import note, print_json
 from pygpt2edge.errors import require
 from pygpt2edge.serve.settings import Settings, limit_of
 
+_PACKAGES = (
+    "jinja2", "msgspec", "prometheus_client", "sse_starlette", "starlette", "uvicorn",
+)  # fmt: skip
 _KEY_VARIABLE = "PYGPT2EDGE_API_KEY"
 
 
@@ -73,6 +76,10 @@ def _limit_options() -> Decorator:
         "--model-name", metavar="NAME",
         help="What clients call the model.  [default: the file's name]",
     ),
+    click.option(
+        "--chat-template", metavar="FILE",
+        help="A Jinja template that makes a prompt of a chat, in place of the model's own.",
+    ),
     _limit_options(),
     click.option(
         "--access-log", is_flag=True,
@@ -81,7 +88,7 @@ def _limit_options() -> Decorator:
 )  # fmt: skip
 def command(
     run: Run, api_key: str | None, api_key_file: str | None, without_key: bool,
-    access_log: bool, **settings: Any,
+    chat_template: str | None, access_log: bool, **settings: Any,
 ) -> None:  # fmt: skip
     """Serve texts over OpenAI's HTTP, and a page at / that shows what the model does.
 
@@ -96,7 +103,7 @@ def command(
       pygpt2edge serve --host 0.0.0.0 --api-key-file key.txt
       pygpt2edge serve --port 0 --json
     """
-    for package in ("starlette", "uvicorn", "msgspec", "sse_starlette", "prometheus_client"):
+    for package in _PACKAGES:
         require(package, "pygpt2edge serve")
     from pygpt2edge.serve.server import run_server
 
@@ -114,10 +121,10 @@ def command(
         else:
             note(f"Serving {model.path.name} at {url} (OpenAI's base URL: {url}/v1)", run.quiet)
 
-    hosts, origins = tuple(settings.pop("hosts")), tuple(settings.pop("origins"))
-    run_server(
-        model, Settings(api_key=key, hosts=hosts, origins=origins, **settings), access_log, ready
-    )
+    settings |= {"hosts": tuple(settings["hosts"]), "origins": tuple(settings["origins"])}
+    if chat_template is not None:
+        settings["chat_template"] = read_text(chat_template)
+    run_server(model, Settings(api_key=key, **settings), access_log, ready)
 
 
 def _key(option: str | None, file: str | None) -> str | None:

@@ -96,10 +96,12 @@ def read_gguf(path: Path) -> GgufContents:
         for key, value in metadata.items()
         if key not in _OWN_KEYS and not key.startswith(_OWN_PREFIXES)
     }
+    template = metadata.get("tokenizer.chat_template")
     merges_key = "tokenizer.ggml.merges"
     vocabulary = Vocabulary(
         file.strings("tokenizer.ggml.tokens"),
         list(_core.tokenizer_tables(file).token_types),
         file.strings(merges_key) if file.has(merges_key) else [],
+        chat_template=template if isinstance(template, str) else None,
     )
     return GgufContents(tensors, metadata, carried, vocabulary)

@@ -113,6 +113,8 @@ def _add_tokenizer(writer: GGUFWriter, config: ModelConfig, vocabulary: Vocabula
         if chosen is not None:
             add(chosen)
     writer.add_add_bos_token(False)
+    if vocabulary.chat_template is not None:
+        writer.add_chat_template(vocabulary.chat_template)
 
 
 def _add_carried(writer: GGUFWriter, key: str, value: Any) -> None:

@@ -9,7 +9,7 @@ control tokens, others its user-defined ones.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,14 @@ class AddedToken:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """tokens[i], types[i]: token i; merges: "a b" in order of priority."""
+    """tokens[i], types[i]: token i; merges: "a b" in order of priority; chat_template: how a chat
+    becomes a prompt, where the model was made for chats."""
 
     tokens: list[str]
     types: list[int]
     merges: list[str]
     warnings: tuple[str, ...] = ()
+    chat_template: str | None = None
 
     def id_of(self, text: str) -> int | None:
         return self.tokens.index(text) if text in self.tokens else None
@@ -67,7 +69,20 @@ def read_hugging_face_vocabulary(folder: Path, n_vocab: int) -> Vocabulary:
         )
     special = {END_OF_TEXT, *_texts(_read_optional(folder / "special_tokens_map.json"))}
     added = _added_tokens(folder, tokenizer, special)
-    return _assemble(path, _Tables(vocab, merges, added, special), n_vocab, warnings)
+    vocabulary = _assemble(path, _Tables(vocab, merges, added, special), n_vocab, warnings)
+    return replace(vocabulary, chat_template=_chat_template(folder))
+
+
+def _chat_template(folder: Path) -> str | None:
+    """From chat_template.jinja or tokenizer_config.json; of several named ones the default."""
+    path = folder / "chat_template.jinja"
+    if path.is_file():
+        return path.read_text(encoding="utf-8")
+    found = _read_optional(folder / "tokenizer_config.json").get("chat_template")
+    for entry in found if isinstance(found, list) else ():
+        if isinstance(entry, dict) and entry.get("name") == "default":
+            found = entry.get("template")
+    return found if isinstance(found, str) and found else None
 
 
 def read_openai_vocabulary(folder: Path, n_vocab: int) -> Vocabulary:

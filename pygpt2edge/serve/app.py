@@ -17,6 +17,8 @@ from starlette.routing import Route
 
 from pygpt2edge.model import GPT2
 from pygpt2edge.serve.access import Access
+from pygpt2edge.serve.chat_models import ChatRequest, ChatResponse
+from pygpt2edge.serve.chats import answer_chat
 from pygpt2edge.serve.completion_request import CompletionRequest
 from pygpt2edge.serve.completion_response import CompletionResponse
 from pygpt2edge.serve.completions import answer_completions
@@ -73,6 +75,7 @@ ENDPOINTS = (
     Endpoint(
         "POST", "/v1/completions", answer_completions, CompletionRequest, CompletionResponse, True
     ),
+    Endpoint("POST", "/v1/chat/completions", answer_chat, ChatRequest, ChatResponse, True),
     Endpoint("GET", "/v1/models", answer_models, None, ModelList),
     Endpoint("GET", "/v1/models/{model}", answer_model, None, ModelCard),
     Endpoint("POST", "/v1/suggestions", answer_suggestions, SuggestionsRequest, Suggestions),
@@ -87,11 +90,12 @@ ENDPOINTS = (
 
 
 def create_app(model: GPT2, settings: Settings) -> Starlette:
-    """The ASGI application of a model. Its engine runs from startup to shutdown."""
+    """The ASGI application of a model. Its engine runs until shutdown. Raises FormatError for a
+    chat template that is none."""
+    service = Service(model, settings)
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        service = app.state.service = Service(model, settings)
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
         try:
             yield
         finally:
@@ -107,6 +111,7 @@ def create_app(model: GPT2, settings: Settings) -> Starlette:
         },
         lifespan=lifespan,
     )
+    app.state.service = service
     app.state.openapi = msgspec.json.encode(document([_described(each) for each in ENDPOINTS]))
     return app
 

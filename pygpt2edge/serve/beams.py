@@ -32,7 +32,7 @@ async def beam_response(service: Service, fields: CompletionFields) -> Response:
     """The n best texts of each prompt. Raises ApiError."""
     _check(fields)
     settings = service.settings
-    params = sampling_params(fields, settings)
+    params = sampling_params(fields, settings, service.model.config["n_vocab"])
     num_beams = whole_number(fields, "num_beams", 1, 1, settings.max_beams)
     given: dict[str, Any] = {
         name: getattr(fields, name)

@@ -58,12 +58,14 @@ def decoded(data: bytes, model: type[Body]) -> Body:
 
 
 def _wrong_field(message: str, model: type[msgspec.Struct]) -> ApiError:
-    unknown = re.search(r"unknown field `(.*)`", message)
+    within = re.search(r" - at (?:`key` in )?`\$\.(\w+)", message)
+    unknown = re.search(r"unknown field `(.*?)`", message)
+    missing = re.search(r"missing required field `(.*?)`", message)
+    if within:
+        return invalid(message.replace("`$.", "`"), within[1])
     if unknown:
         name = unknown[1]
         return invalid(f"there is no field {name!r}{hint(name, model.__struct_fields__)}", name)
-    missing = re.search(r"missing required field `(.*)`", message)
     if missing:
         return invalid(f"the field {missing[1]!r} is missing", missing[1])
-    place = re.search(r" - at (?:`key` in )?`\$\.(\w+)", message)
-    return invalid(message.replace("`$.", "`").replace("`$`", "the body"), place and place[1])
+    return invalid(message.replace("`$`", "the body"))

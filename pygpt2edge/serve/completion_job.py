@@ -77,7 +77,7 @@ async def completion_job(service: Service, fields: CompletionFields) -> Completi
     best_of = whole_number(fields, "best_of", n, n, settings.max_texts)
     if fields.stream and best_of > n:
         raise invalid("best_of above n cannot be streamed: all texts must be there", "best_of")
-    params = sampling_params(fields, settings)
+    params = sampling_params(fields, settings, service.model.config["n_vocab"])
     n_top = None
     if fields.logprobs is not None:
         n_top = whole_number(fields, "logprobs", 0, 0, settings.max_logprobs)

@@ -36,6 +36,10 @@ _OPTIONS: Mapping[str, Option] = {
 }
 OPTION_NAMES = tuple(_OPTIONS)
 _TABLE_DEFAULTS = SamplingParams()
+_WITH_TOKENS = (
+    *(name for name, option in _OPTIONS.items() if option.kind in ("tokens", "biases")),
+    "forced_first_token",
+)
 
 
 def with_options(name: str, own: type[Fields], doc: str) -> type[Fields]:
@@ -67,7 +71,7 @@ def _annotated(name: str, option: Option) -> Any:
     return Annotated[_TYPES[option.kind] | None, meta]
 
 
-def sampling_params(request: msgspec.Struct, settings: Settings) -> SamplingParams:
+def sampling_params(request: msgspec.Struct, settings: Settings, n_vocab: int) -> SamplingParams:
     """The options of a request. Raises ApiError, which names the field."""
     given = {name: getattr(request, name) for name in _OPTIONS}
     if given["top_k"] == -1:  # as vLLM writes "all"
@@ -87,4 +91,14 @@ def sampling_params(request: msgspec.Struct, settings: Settings) -> SamplingPara
         raise invalid(
             f"stop has {len(params['stop'])} texts; give {settings.max_stops} at most", "stop"
         )
+    for name in _WITH_TOKENS:
+        _check_tokens(name, params.get(name), n_vocab)
     return SamplingParams(**params)
+
+
+def _check_tokens(name: str, value: Any, n_vocab: int) -> None:
+    """So early: the engine would find it after a stream has begun."""
+    tokens = [value] if isinstance(value, int) else value or ()
+    for token in tokens:
+        if token >= n_vocab:
+            raise invalid(f"{name} has the token {token}; ids are 0 to {n_vocab - 1}", name)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import anyio.to_thread
-
 from pygpt2edge.serve import completion_request
 from pygpt2edge.serve.errors import invalid
 from pygpt2edge.serve.service import Service
+from pygpt2edge.serve.threads import beside
 
 
 @dataclass(frozen=True)
@@ -30,9 +29,8 @@ async def read_prompts(
             f"prompt has {len(prompts):,} prompts; give {service.settings.max_texts} at most",
             "prompt",
         )
-    return await anyio.to_thread.run_sync(
-        lambda: [_prompt(service, each, allow_special) for each in prompts]
-    )
+    size = sum(map(len, prompts))
+    return await beside(size, lambda: [_prompt(service, each, allow_special) for each in prompts])
 
 
 def _each(prompt: completion_request.Prompt) -> Sequence[str | list[int]]:

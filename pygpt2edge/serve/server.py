@@ -16,6 +16,8 @@ from pygpt2edge.model import GPT2
 from pygpt2edge.serve.app import create_app
 from pygpt2edge.serve.settings import Settings
 
+_SEND_BUFFER = 256 * 1024
+
 
 def run_server(
     model: GPT2, settings: Settings, access_log: bool, ready: Callable[[str], None]
@@ -50,6 +52,8 @@ def _listener(settings: Settings) -> socket.socket:
     try:
         if sys.platform != "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Of each connection: what a slow reader has not taken is held here, and no more.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         listener.bind((settings.host, settings.port))
     except OSError as error:
         listener.close()

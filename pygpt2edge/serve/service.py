@@ -15,6 +15,7 @@ from pygpt2edge.engine import Engine
 from pygpt2edge.engine.prefix_cache import PrefixCache
 from pygpt2edge.errors import ContextLengthError
 from pygpt2edge.model import GPT2
+from pygpt2edge.serve.chat_template import ChatTemplate, chat_template_of
 from pygpt2edge.serve.errors import ApiError, invalid
 from pygpt2edge.serve.metrics import Metrics
 from pygpt2edge.serve.settings import Settings
@@ -23,14 +24,14 @@ Result = TypeVar("Result")
 
 
 class Service:
-    """One server's state. Use it in a running event loop."""
+    """One server's state."""
 
     def __init__(self, model: GPT2, settings: Settings) -> None:
         self.model, self.settings = model, settings
+        self.chat_template = _chat_template(model, settings)
         self.engine = Engine(model, max_batch=settings.max_batch, max_queue=settings.max_queue)
         self.name = settings.model_name or model.path.stem
         self.started = int(time.time())
-        self.chat_template: str | None = None
         self.metrics = Metrics(self.engine, model)
         # What looks at the model takes turns anyway; the others' steps come between its passes.
         self.one_look = anyio.CapacityLimiter(1)
@@ -61,6 +62,12 @@ class Service:
             raise invalid(str(error), code="context_length_exceeded") from None
         except (ValueError, TypeError, IndexError, MemoryError) as error:
             raise invalid(str(error)) from None
+
+
+def _chat_template(model: GPT2, settings: Settings) -> ChatTemplate | None:
+    if settings.chat_template is not None:
+        return ChatTemplate(settings.chat_template, model.tokenizer)
+    return chat_template_of(model)
 
 
 def service_of(request: Request) -> Service:

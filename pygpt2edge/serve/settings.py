@@ -32,6 +32,7 @@ class Settings:
       origins: the pages of other sites that may use the server, such as "https://example.org".
       hosts: names of this machine that clients may use beside localhost and IP addresses.
       model_name: how clients call the model; None: the file's name without its ending.
+      chat_template: a Jinja template in place of the file's.
     """
 
     host: str = "127.0.0.1"
@@ -40,6 +41,7 @@ class Settings:
     origins: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     model_name: str | None = None
+    chat_template: str | None = None
     max_batch: int = _limit(16, "--max-batch", "Texts computed at once.")
     max_queue: int = _limit(256, "--max-queue", "Texts that wait; more get status 429.")
     max_texts: int = _limit(128, "--max-texts", "Texts of one request: its prompts times best_of.")

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any
 
 import msgspec
-from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette import EventSourceResponse
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -29,7 +29,7 @@ class _TextStream(EventSourceResponse):
                 text.end()
 
 
-_END = ServerSentEvent(data="[DONE]", sep="\n")
+_END = b"data: [DONE]\n\n"
 
 
 def event_stream(
@@ -46,7 +46,7 @@ def event_stream(
     )
 
 
-async def _events(messages: AsyncGenerator[msgspec.Struct, None]) -> AsyncIterator[ServerSentEvent]:
+async def _events(messages: AsyncGenerator[msgspec.Struct, None]) -> AsyncIterator[bytes]:
     try:
         async with aclosing(messages):
             async for message in messages:
@@ -56,5 +56,7 @@ async def _events(messages: AsyncGenerator[msgspec.Struct, None]) -> AsyncIterat
     yield _END
 
 
-def _event(message: msgspec.Struct) -> ServerSentEvent:
-    return ServerSentEvent(data=msgspec.json.encode(message).decode(), sep="\n")
+def _event(message: msgspec.Struct) -> bytes:
+    # JSON of one line. The library's own writer, which splits lines, takes a third of the time that
+    # an event costs.
+    return b"data: " + msgspec.json.encode(message) + b"\n\n"

@@ -6,8 +6,6 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
-import anyio.to_thread
-
 from pygpt2edge.engine import QueueFullError, Request
 from pygpt2edge.engine.batch import seeds
 from pygpt2edge.errors import ContextLengthError
@@ -15,6 +13,7 @@ from pygpt2edge.generate.results import Completion, Piece
 from pygpt2edge.options import SamplingParams
 from pygpt2edge.serve.errors import ApiError, invalid
 from pygpt2edge.serve.service import Service
+from pygpt2edge.serve.threads import beside
 
 
 @dataclass
@@ -38,6 +37,8 @@ class Text:
                 yield piece
         except ContextLengthError as error:
             raise invalid(str(error), code="context_length_exceeded") from None
+        except ValueError as error:
+            raise invalid(str(error), _field(str(error))) from None
         except MemoryError as error:
             raise ApiError(503, f"not enough memory: {error}") from None
 
@@ -80,7 +81,8 @@ async def _submit(
 ) -> list[Text]:
     texts: list[Text] = []
     try:
-        await anyio.to_thread.run_sync(_submit_each, service, jobs, texts)
+        size = sum(len(prompt) for _, prompt, _ in jobs)
+        await beside(size, lambda: _submit_each(service, jobs, texts))
     except BaseException:
         for text in texts:
             text.request.cancel()

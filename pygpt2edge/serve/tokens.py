@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import anyio.to_thread
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,6 +12,7 @@ from pygpt2edge.serve.body import read_body
 from pygpt2edge.serve.errors import invalid
 from pygpt2edge.serve.responses import json_response
 from pygpt2edge.serve.service import service_of
+from pygpt2edge.serve.threads import beside
 from pygpt2edge.serve.token_logprobs import token_name
 
 
@@ -64,9 +64,7 @@ async def answer_tokenize(request: Request) -> Response:
     if text is None:
         raise invalid("the field 'prompt' is missing", "prompt")
     tokenizer = service.model.tokenizer
-    ids = await anyio.to_thread.run_sync(
-        lambda: tokenizer.encode(text, allow_special=body.allow_special)
-    )
+    ids = await beside(len(text), lambda: tokenizer.encode(text, allow_special=body.allow_special))
     names = [token_name(tokenizer, token) for token in ids]
     return json_response(
         Tokens(count=len(ids), max_model_len=service.model.n_ctx, tokens=ids, token_strs=names)

@@ -1,0 +1,152 @@
+"""Chat templates: the Jinja program of a model that makes a prompt of a chat.
+
+A template is part of a model's file, which may come from anybody. It runs in Jinja's sandbox, which
+has no way to Python or to files, and ends when it takes too long or writes too much.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from types import FrameType
+from typing import Any
+
+from jinja2 import TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from pygpt2edge import _core
+from pygpt2edge.errors import FormatError
+from pygpt2edge.loaded_model import LoadedModel
+from pygpt2edge.tokenizer import Tokenizer
+
+_KEY = "tokenizer.chat_template"
+_MAX_TEMPLATE, _MAX_TEXT = 1 << 16, 1 << 20  # characters
+_MAX_SECONDS = 1.0
+# Filters that make much of a small number.
+_NOT_HERE = ("center", "format", "indent", "wordwrap", "filesizeformat", "urlize", "xmlattr")
+
+
+class TemplateRefusal(ValueError):  # noqa: N818
+    """A template that cannot be used, or that refuses a chat."""
+
+
+class ChatTemplate:
+    """The template of one model.
+
+    Raises FormatError for a text that is no template.
+    """
+
+    def __init__(self, text: str, tokenizer: Tokenizer) -> None:
+        if len(text) > _MAX_TEMPLATE:
+            raise FormatError(f"the chat template is longer than {_MAX_TEMPLATE:,} characters")
+        environment = _Environment(
+            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        )
+        for name in _NOT_HERE:
+            environment.filters.pop(name, None)
+        environment.filters["tojson"] = _json
+        environment.globals["raise_exception"] = _refuse
+        try:
+            self._template = environment.from_string(text)
+        except (TemplateError, RecursionError) as error:
+            raise FormatError(f"the chat template is no Jinja template: {error}") from None
+        self._tokenizer = tokenizer
+        self._special = {token: _text(tokenizer, token) for token in tokenizer.special_tokens}
+
+    def tokens(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
+        """The prompt of a chat, for the answer to come.
+
+        Special tokens are those that the template writes; their text in a message is plain text.
+        Raises TemplateRefusal.
+        """
+        kept: dict[str, str] = {}  # private characters that stand for such text -> the text
+        hidden = [
+            {name: self._hide(text, kept) for name, text in message.items()} for message in messages
+        ]
+        text = self._render(hidden)
+        tokens: list[int] = []
+        start = 0
+        for i, character in enumerate(text):
+            if character in kept:
+                tokens += self._tokenizer.encode(text[start:i], allow_special=True)
+                tokens += self._tokenizer.encode(kept[character])
+                start = i + 1
+        return tokens + self._tokenizer.encode(text[start:], allow_special=True)
+
+    def _hide(self, text: str, kept: dict[str, str]) -> str:
+        """The text with a character of Unicode's private planes for each special token's."""
+        text = "".join(c for c in text if ord(c) < _PRIVATE)
+        for token, special in self._special.items():
+            character = chr(_PRIVATE + token)
+            if special and special in text:
+                kept[character] = special
+                text = text.replace(special, character)
+        return text
+
+    def _render(self, messages: Sequence[Mapping[str, str]]) -> str:
+        tokenizer = self._tokenizer
+        text = ""
+        before = sys.gettrace()
+        sys.settrace(_deadline(time.monotonic() + _MAX_SECONDS))
+        try:
+            for piece in self._template.generate(
+                messages=messages,
+                add_generation_prompt=True,
+                bos_token=_text(tokenizer, tokenizer.bos_token),
+                eos_token=_text(tokenizer, tokenizer.eos_token),
+            ):
+                text += piece
+                if len(text) > _MAX_TEXT:
+                    raise TemplateRefusal("the chat template makes too long a prompt of this chat")
+        except TemplateRefusal:
+            raise
+        except Exception as error:  # the template's own, of any kind
+            raise TemplateRefusal(f"the chat template fails on this chat: {error}") from None
+        finally:
+            sys.settrace(before)
+        return text
+
+
+# The first character of Unicode's plane 15: nobody's text has it for a reason.
+_PRIVATE = 0xF0000
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    intercepted_binops = frozenset(["*", "**", "%"])
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        plain = (int, float)
+        if not (isinstance(left, plain) and isinstance(right, plain)) or operator == "**":
+            raise TemplateRefusal(f"a chat template may use {operator} for numbers only")
+        return super().call_binop(context, operator, left, right)
+
+
+def _deadline(end: float) -> Any:
+    """A trace function that raises once the time is over."""
+
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:
+        if time.monotonic() > end:
+            raise TemplateRefusal("the chat template takes too long for this chat")
+        return trace
+
+    return trace
+
+
+def _refuse(message: str) -> None:
+    raise TemplateRefusal(str(message)[:200])
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=indent and min(int(indent), 8))
+
+
+def _text(tokenizer: Tokenizer, token: int | None) -> str:
+    return "" if token is None else tokenizer.decode([token])
+
+
+def chat_template_of(model: LoadedModel) -> ChatTemplate | None:
+    """The template that a model's file carries; None where it has none. Raises FormatError."""
+    text = _core.GgufFile(str(model.path)).metadata.get(_KEY)
+    return ChatTemplate(text, model.tokenizer) if isinstance(text, str) else None
