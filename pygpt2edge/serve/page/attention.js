@@ -17,7 +17,7 @@ const LISTED = 8;
 const arcTokens = find("arc-tokens");
 let attention = null; // what /v1/attention answered
 let looking = 0; // the token whose weights are shown
-let asked = null; // the text and layer of it
+let asked = null; // the text of it
 let cellOf = () => null;
 
 // `writtenText` gives the text of the other view.
@@ -49,12 +49,10 @@ export const showAttention = newestOnly(async (signal) => {
   showChoices();
   const prompt = find("attention-text").value;
   if (prompt === "") return clearAttention();
-  const key = `${settings.layer} ${prompt}`;
-  if (asked !== key) {
+  if (asked !== prompt || attention.layer !== settings.layer) {
     attention = await post("v1/attention", { prompt, layer: settings.layer }, signal);
-    asked = key;
-    looking = attention.tokens.length - 1;
-    showLookTokens();
+    if (asked !== prompt) showLookTokens();
+    asked = prompt;
   }
   drawAttention();
 });
@@ -92,6 +90,7 @@ function showLookTokens() {
     make("span", { role: "option", "aria-label": quoted(name) }, ...visible(name).map(plainPart)),
   );
   arcTokens.replaceChildren(...elements);
+  looking = elements.length - 1;
   makeTabStop(arcTokens, looking);
 }
 
@@ -113,9 +112,19 @@ export function drawAttention() {
   if (attention === null || find("view-attention").hidden) return;
   const weights = shownRows();
   [...arcTokens.children].forEach((each, i) => each.setAttribute("aria-selected", String(i === looking)));
+  find("arcs").dataset.layer = attention.layer;
   drawArcs(find("arcs"), arcTokens, weights, looking, firstShown());
   cellOf = drawGrid(find("grid"), weights, attention.token_strs, looking, firstShown());
   listLooks(weights[looking]);
+  scrollToLooking();
+}
+
+// Long texts are wider than the window.
+function scrollToLooking() {
+  const { offsetLeft, offsetWidth } = arcTokens.children[looking];
+  const scroll = find("arcs-scroll");
+  const right = offsetLeft + offsetWidth - scroll.clientWidth + 8;
+  scroll.scrollLeft = Math.min(Math.max(scroll.scrollLeft, right), offsetLeft);
 }
 
 function chooseLooking(at) {

@@ -54,6 +54,7 @@ export function drawCandidates() {
   const widest = Math.max(...rows.flatMap(({ now, own }) => [now, own]));
   find("next-title").textContent = place.title;
   find("next-count").textContent = summary(drawn.length);
+  find("candidates").dataset.after = place.before.length; // tokens
   replaceItems(find("candidates"), rows.map((each) => candidate(each, widest)));
   find("more").hidden = false;
   find("more").textContent = limit === FEW ? "Show more" : "Show fewer";
