@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -213,15 +213,21 @@ class Sampler:
     def reset(self) -> None:
         """Forgets the accepted tokens and goes back to draw 0."""
     def copy(self) -> Sampler:
-        """A fork: it draws the same random numbers from here on."""
+        """A fork: it draws with the same random numbers from here on."""
     @property
     def draw_index(self) -> int: ...
     @draw_index.setter
     def draw_index(self, index: int) -> None: ...
 
-def random_uniform(seed: int, draw: int, stream: int = 0) -> float:
-    """The random number, in [0, 1), that a sampler with this seed uses for a draw: stream 0 is for
-    tokens, stream 1 for whether XTC acts."""
+def random_uniform(seed: int, draw: int, stream: int) -> float:
+    """A random number in [0, 1) of a seed and a draw. Stream 1 decides whether XTC acts."""
+
+def token_noise(seed: int, draw: int, token: int) -> float:
+    """The random number of a token at a draw, exponential of mean 1: the candidate is drawn whose
+    noise / probability is the least (Daliri, Musco, Suresh 2024, arXiv 2408.07978).
+
+    Raises ValueError for a negative token.
+    """
 
 class StopMatcher:
     """Cuts text, given as bytes, at the first stop string and never inside a character.
@@ -473,6 +479,25 @@ class TextState:
     def timings(self) -> dict[str, Any]:
         """The fields of `Timings`, load_s apart."""
 
+class _Constraint(Protocol):
+    """What keeps a text within a language; the text calls it while it computes.
+
+    `start` and `accept` give the tokens that must follow, and whether nothing may follow those.
+    """
+
+    def start(self) -> tuple[list[int], bool]:
+        """Called once, before the others."""
+    def accept(self, token: int) -> tuple[list[int], bool]:
+        """Adds a token to the text, and those that must follow it."""
+    def count_allowed(self, draft: list[int]) -> int:
+        """How many of the draft tokens may follow the text."""
+    def begin_masks(self, draft: list[int]) -> None:
+        """Begins to compute the masks after the text and after each of the draft tokens, and
+        returns without waiting for them."""
+    def masks(self) -> list[bytes]:
+        """Those masks: a bit for each token, that of token 0 the lowest of the first word of 32
+        bits; the end-of-text token may come where the language may end."""
+
 class Text:
     """One text in the making. Every call frees the GIL; threads take turns.
 
@@ -483,6 +508,7 @@ class Text:
     def __init__(
         self, model: Model, tables: TokenizerTables, contexts: ContextOptions,
         prompt: Sequence[int], options: TextOptions, speculation: SpeculationOptions = ...,
+        constraint: _Constraint | None = None,
     ) -> None: ...  # fmt: skip
     @staticmethod
     def resume(
@@ -525,7 +551,7 @@ class Text:
         A view is good for the time of the call.
 
         Raises ValueError for a finished text (but not after "length"), and one with a
-        logits_processor.
+        logits_processor or a constraint.
         """
     def saved_bytes(self) -> int:
         """How many bytes `save` would write now. Raises what it does."""
@@ -536,7 +562,7 @@ class Text:
         """Whether it has ended, in an error too."""
     @property
     def has_begun(self) -> bool:
-        """Whether there is a token after the prompt."""
+        """Whether the prompt is computed and there is a token after it."""
     @property
     def max_pages(self) -> int:
         """Pages of 64 positions that its keys and values take at the most."""

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, overload
 
-from pygpt2edge.generate.beam_search import EarlyStopping, beam_search
+from pygpt2edge.generate.beam_search import EarlyStopping, beam_search, check_names
 from pygpt2edge.generate.generation import Generation
 from pygpt2edge.generate.results import Completion, Suggestion
 from pygpt2edge.generate.stream import resume, stream
@@ -24,7 +24,7 @@ from pygpt2edge.options import MAX_DRAFT_TOKENS, SamplingOptions, SamplingParams
 if TYPE_CHECKING:  # generating text needs no numpy, whose import takes a tenth of a second
     import numpy as np
     from numpy.typing import NDArray
-    from typing_extensions import Unpack
+    from typing_extensions import Never, Unpack
 
     from pygpt2edge.generate.suggest import Suggester
 
@@ -227,6 +227,7 @@ class GPT2(LoadedModel):
         stop: str | Sequence[str] = (),
         ignore_eos: bool = False,
         allow_special: bool = False,
+        **others: Never,
     ) -> list[Completion]:
         """The n best texts of a beam search, best first.
 
@@ -253,11 +254,14 @@ class GPT2(LoadedModel):
         Raises:
           ContextLengthError: the prompt does not fit the context.
           ValueError: an option is out of its range.
+          TypeError: there is no option of that name; regex, json_schema and grammar are none of a
+            beam search.
 
         Examples:
           >>> [text.finish_reason for text in GPT2().beam_search("It is", 3, 2, max_tokens=2)]
           ['length', 'length']
         """
+        check_names(others)
         return beam_search(
             self,
             prompt,

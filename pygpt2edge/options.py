@@ -11,6 +11,7 @@ the two equal.
 from __future__ import annotations
 
 import difflib
+import json
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -27,11 +28,15 @@ if TYPE_CHECKING:  # the table needs neither numpy nor the core: --help is made 
 ContextOverflow = Literal["stop", "error", "slide"]
 LogitsProcessor = Callable[["NDArray[np.float32]", "Sequence[int]"], None]
 
+# The options that keep a text within a language.
+LANGUAGES = ("regex", "json_schema", "grammar")
+
 # The least and greatest positive numbers of the sampler: those of a 32-bit float.
 LEAST, GREATEST = 1.2e-38, 3.4e38
 # The core computes the logits of 16 rows together, of which the first is no draft.
 MAX_DRAFT_TOKENS = 15
 SEEDS = 2**64
+_LONGEST_SOURCE = 65_536  # of a constraint, in characters: some take seconds to compile
 _MOST = 2**31 - 1  # the greatest number of tokens, or token id, that the core counts
 
 
@@ -51,7 +56,7 @@ class Option:
     @property
     def kind(self) -> str:
         """What its values are: "int", "float", "flag", "choice", "texts", "tokens", "biases",
-        "function" or "model"."""
+        "function", "model", "source" or "schema"."""
         return self.check.__name__.removeprefix("_")
 
     @property
@@ -156,6 +161,37 @@ def _model(name: str, value: Any, option: Option) -> Any:
     return value
 
 
+def _source(name: str, value: Any, option: Option) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is {_shown(value)}, expected a text")
+    return _short_enough(name, value)
+
+
+def _schema(name: str, value: Any, option: Option) -> str:
+    """As JSON text."""
+    text = value if isinstance(value, str) else None
+    try:
+        schema = json.loads(value) if isinstance(value, str) else value
+        text = json.dumps(value, allow_nan=False) if text is None else text
+    except RecursionError:
+        raise ValueError(f"{name} is nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(f"{name} is no JSON: {error}") from None
+    except TypeError as error:
+        raise TypeError(f"{name} is {_shown(value)}, expected a JSON schema: {error}") from None
+    if schema is True:
+        return "{}"
+    if not isinstance(schema, dict):
+        raise ValueError(f"{name} is {_shown(schema)}, expected a JSON object: a schema")
+    return _short_enough(name, text)
+
+
+def _short_enough(name: str, text: str) -> str:
+    if len(text) > _LONGEST_SOURCE:
+        raise ValueError(f"{name} has {len(text):,} characters; give {_LONGEST_SOURCE:,} or fewer")
+    return text
+
+
 def _is_list(value: Any) -> bool:
     return hasattr(value, "__iter__") and hasattr(value, "__len__")
 
@@ -176,6 +212,7 @@ def _option(default: Any, check: Callable[[str, Any, Option], Any], help: str, *
 
 
 _SAMPLING, _LENGTH, _CONTEXT, _SPEED = "sampling", "length", "context", "speculative decoding"
+_CONSTRAINED = "constrained output"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -305,6 +342,18 @@ class SamplingParams:
         0, _int, "Report the log-probability of each token and of this many most likely ones.",
         group=_SAMPLING, low=0, high=_MOST, flags=("--logprobs",),
     )  # fmt: skip
+    regex: str | None = _option(
+        None, _source, "The text matches this regular expression as a whole.",
+        group=_CONSTRAINED, none="any text", flags=("--regex",),
+    )  # fmt: skip
+    json_schema: Mapping[str, Any] | str | None = _option(
+        None, _schema, "The text is JSON of this schema, written as json.dumps does.",
+        group=_CONSTRAINED, none="any text", flags=("-j", "--json-schema"),
+    )  # fmt: skip
+    grammar: str | None = _option(
+        None, _source, "The text is one of this grammar, in Lark's notation or in GBNF.",
+        group=_CONSTRAINED, none="any text", flags=("--grammar",),
+    )  # fmt: skip
     allow_special: bool = _option(
         False, _flag, 'Read "<|endoftext|>" in the prompt as the token, not as plain text.',
         group=_LENGTH, flags=("--allow-special",),
@@ -348,6 +397,18 @@ class SamplingParams:
             if value is None and option.none is not None:
                 continue
             object.__setattr__(self, each.name, option.check(each.name, value, option))
+        given = self._languages()
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(dict(given))} are given, expected one of them at most")
+
+    @property
+    def language(self) -> tuple[str, str] | None:
+        """Which of regex, json_schema and grammar is given, and what it is."""
+        return next(iter(self._languages()), None)
+
+    def _languages(self) -> list[tuple[str, str]]:
+        values = ((name, getattr(self, name)) for name in LANGUAGES)
+        return [(name, value) for name, value in values if value is not None]
 
 
 class SamplingOptions(TypedDict, total=False):
@@ -382,6 +443,9 @@ class SamplingOptions(TypedDict, total=False):
     logit_bias: Mapping[int, float]
     seed: int | None
     logprobs: int
+    regex: str | None
+    json_schema: Mapping[str, Any] | str | None
+    grammar: str | None
     allow_special: bool
     context_overflow: ContextOverflow
     keep: int
@@ -437,6 +501,11 @@ _ELSEWHERE = {
     "n": "generate(prompt, n=...)",
     "num_return_sequences": "generate(prompt, n=...)",
     "best_of": "generate(prompt, n=...)",
+    "guided_regex": "regex",
+    "guided_json": "json_schema",
+    "guided_grammar": "grammar",
+    "guided_choice": 'regex, such as "yes|no"',
+    "response_format": "json_schema",
 }
 
 

@@ -46,7 +46,8 @@ take several values are given several times there.
 ORDER = """\
 ## The order in which they act
 
-From the logits to the token. `csrc/generate/sampling/sampler.h` has the same list; where several libraries have a step, the order is
+From the logits to the token. A constraint comes before all of them: the others see only the tokens that it allows, and have
+no say where only one text can follow. `csrc/generate/sampling/sampler.h` has the same list; where several libraries have a step, the order is
 that of Hugging Face's transformers. The same options, seed and logits give the same token on every machine.
 
 | step | acts on | source |
@@ -56,6 +57,10 @@ that of Hugging Face's transformers. The same options, seed and logits give the 
 GROUPS = {
     "length": ("Length", "When a text ends, and how its prompt is read."),
     "sampling": ("Sampling", "How the next token is chosen."),
+    "constrained output": (
+        "Constrained output",
+        "Which texts may come at all: see [Constrained output](constrained-output.md).",
+    ),
     "context": ("Context", "What happens when a text outgrows its context: see "
                 "[Context overflow](context-overflow.md)."),
     "speculative decoding": (
@@ -105,7 +110,10 @@ ABOUT = {
         "what is left, after the temperature; llama.cpp's temperature comes last by default",
         _XTC,
     ),
-    "one draw": ("what is left", "inverse transform sampling, by a random number of the seed"),
+    "one draw": (
+        "what is left: each token has a random number, and the least number / probability wins",
+        "[Daliri et al. 2024](https://arxiv.org/abs/2408.07978)",
+    ),
 }
 
 TAIL = """
@@ -132,6 +140,8 @@ def allowed(option: Option) -> str:
         "biases": "a dict of token id: number",
         "function": "a function or None",
         "model": "a loaded model or None",
+        "source": "a text or None",
+        "schema": "a dict, JSON text or None",
         "choice": ", ".join(f'`"{choice}"`' for choice in option.choices),
     }
     return texts.get(option.kind, option.range)

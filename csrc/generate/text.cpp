@@ -58,7 +58,7 @@ SamplerOptions sampling(const TextOptions& options, const TokenizerTables& vocab
 
 Text::Text(std::shared_ptr<Model> model, std::shared_ptr<const TokenizerTables> vocabulary,
            const ContextOptions& contexts, std::vector<int32_t> prompt, TextOptions options,
-           std::unique_ptr<Speculation> speculation)
+           std::unique_ptr<Speculation> speculation, std::unique_ptr<Constraint> constraint)
     : model_(std::move(model)),
       vocabulary_(std::move(vocabulary)),
       options_(checked(std::move(options))),
@@ -66,6 +66,7 @@ Text::Text(std::shared_ptr<Model> model, std::shared_ptr<const TokenizerTables> 
       matcher_(options_.stop),
       window_(model_, contexts, options_.slide()),
       speculation_(std::move(speculation)),
+      constraint_(std::move(constraint)),
       text_(checked_prompt(std::move(prompt))),
       n_prompt_(text_.size()) {
   deadline_ = deadline(options_.max_time);
@@ -104,6 +105,8 @@ void Text::run(const Interrupt& interrupt) {
 
 void Text::step_alone(const Interrupt& interrupt) {
   if (ends_early()) return;
+  start_constraint();
+  if (is_over()) return;
   struct EndsEarly {};
   const auto start = Clock::now();
   std::vector<Sequence::Part> parts;
@@ -139,16 +142,18 @@ void Text::plan(size_t n_tokens, std::vector<Sequence::Part>& parts) {
   const size_t end = static_cast<size_t>(window_.length()) + n_tokens;
   const int n_logits = end == text_.size() ? 1 + static_cast<int>(n_draft_) : 0;
   window_.plan(std::span(text_).first(end), n_logits, parts);
+  if (n_logits > 0) begin_masks(std::span(text_).last(n_draft_));
 }
 
 // They are computed, in a pass of so many seconds.
 void Text::commit(double seconds) {
   const int64_t before = window_.length();
+  const bool was_reading = is_reading();
   window_.commit();
   pass_s_ += seconds;
-  if (n_generated() == 0) timings_.prefill_tokens += window_.length() - before;
+  if (was_reading) timings_.prefill_tokens += window_.length() - before;
   if (n_pending() > 0) return;
-  if (n_generated() > 0) {
+  if (!was_reading) {
     timings_.decode_tokens += window_.length() - before - static_cast<int64_t>(n_draft_);
     ++timings_.decode_passes;
     timings_.decode_s += pass_s_ + sampling_s_;
@@ -180,39 +185,53 @@ void Text::advance() {
   sampling_s_ = seconds_since(start);
 }
 
-// Returns the number of accepted draft tokens.
+// Returns the number of accepted draft tokens. The last token of a text is none of them: it is to
+// be computed with what comes, should the text go on.
 int Text::sample_tokens(std::span<const int32_t> drafted) {
-  const auto n_draft = static_cast<int>(drafted.size());
-  int n_accepted = 0;
+  const auto n_before = static_cast<std::ptrdiff_t>(text_.size());
+  std::ptrdiff_t n_accepted = 0;
   try {
-    sample_token(n_draft);
-    while (!is_over() && n_accepted < n_draft &&
-           drafted[static_cast<size_t>(n_accepted)] == text_.back()) {
-      ++n_accepted;
-      sample_token(n_draft - n_accepted);
+    for (bool goes_on = !is_over(); goes_on;) {
+      sample_token(static_cast<size_t>(n_accepted));
+      const auto n_added = static_cast<std::ptrdiff_t>(text_.size()) - n_before;
+      const auto n_most = is_over() && n_added > n_accepted ? n_added - 1 : n_added;
+      const auto added = text_.begin() + n_before;
+      n_accepted =
+          std::mismatch(added, added + n_most, drafted.begin(), drafted.end()).first - added;
+      goes_on = !is_over() && n_accepted == n_added;
     }
   } catch (const std::exception&) {
     error_ = std::current_exception();
   }
-  return n_accepted;
+  return static_cast<int>(n_accepted);
 }
 
-// Samples a token from the logits n_later tokens before the end of the window.
-void Text::sample_token(int n_later) {
+// Samples a token from the logits after the text, of which the last n_accepted tokens were drafted.
+void Text::sample_token(size_t n_accepted) {
   if (has_all_tokens()) return finish(FinishReason::kLength);
-  const Logits logits = window_.logits_after(window_.length() - n_later);
+  Logits logits = window_.logits_after(static_cast<int64_t>(text_.size()));
+  if (constraint_ != nullptr && !mask(logits, n_accepted)) return finish(FinishReason::kStop);
   const int32_t token = sampler_.sample(logits);
   if (token == vocabulary_->eos_token && !options_.ignore_eos) return finish(FinishReason::kStop);
   std::optional<TopLogprobs> logprob;
   if (options_.logprobs > 0) logprob = log_softmax_top(logits.all, token, options_.logprobs);
+  if (constraint_ == nullptr) return add_token(token, std::move(logprob), false);
+  const Constraint::Forced forced = constraint_->accept(token);
+  add_token(token, std::move(logprob), forced.is_complete && forced.tokens.empty());
+  add_forced(forced);
+}
+
+// Nothing may follow the last token of a text that a constraint has completed.
+void Text::add_token(int32_t token, std::optional<TopLogprobs> logprob, bool is_last) {
   text_.push_back(token);
   add_piece(token, std::move(logprob));
   if (matcher_.stopped()) {
     finish_reason_ = FinishReason::kStop;
     return;
   }
+  if (is_last) return finish(FinishReason::kStop);
   if (has_all_tokens()) return finish(FinishReason::kLength);
-  if (!window_.has_room(1 - n_later)) {
+  if (!window_.has_room(static_cast<int64_t>(text_.size()) - window_.length())) {
     if (options_.context_overflow == Overflow::kError) {
       throw ContextLengthError(message("the context of ", window_.n_ctx(),
                                        " tokens is full: shorten the prompt, lower max_tokens, or "
@@ -234,13 +253,16 @@ void Text::drop_rejected(int n_draft, int n_accepted) {
   }
 }
 
-// Drafts the tokens after the last sampled one.
+// Drafts the tokens after the last one, before which a constraint may have forced some.
 void Text::draft_next(const Interrupt& interrupt) {
-  if (speculation_ == nullptr || is_over() || n_pending() != 1 || n_generated() == 0) return;
+  const auto n_certain = static_cast<int64_t>(n_pending());
+  const bool is_ready = n_draft_ == 0 && n_certain > 0 && n_certain <= kMaxDraft && !is_reading();
+  if (speculation_ == nullptr || is_over() || !is_ready) return;
   const auto start = Clock::now();
-  int64_t limit = window_.max_rollback(1);
+  int64_t limit = std::min(window_.max_rollback(n_certain), kMaxDraft + 1 - n_certain);
   if (options_.max_tokens) limit = std::min(limit, *options_.max_tokens - n_generated() - 1);
-  const std::vector<int32_t> drafted = speculation_->draft(text_, limit, sampler_, interrupt);
+  std::vector<int32_t> drafted = speculation_->draft(text_, limit, sampler_, interrupt);
+  drop_disallowed(drafted);
   text_.insert(text_.end(), drafted.begin(), drafted.end());
   n_draft_ = drafted.size();
   sampling_s_ += seconds_since(start);
@@ -325,7 +347,7 @@ bool Text::finished() {
 
 bool Text::has_begun() const {
   const std::lock_guard lock(mutex_);
-  return n_generated() > 0;
+  return n_generated() > 0 && !is_reading();
 }
 
 TextState Text::state() {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "formats/tokenizer_tables.h"
+#include "generate/constraint.h"
 #include "generate/drafting/speculation.h"
 #include "generate/sampling/logprobs.h"
 #include "generate/sampling/sampler.h"
@@ -36,7 +37,7 @@ struct Piece {
 
 enum class FinishReason : uint8_t {
   kNone,       // not finished
-  kStop,       // an end-of-text token or a stop string
+  kStop,       // an end-of-text token, a stop string, or a constraint that allows nothing more
   kLength,     // max_tokens, or the context is full
   kTimeout,    // max_time is over
   kCancelled,  // by cancel()
@@ -63,11 +64,13 @@ struct TextState {
 // Methods may be called from any thread; they lock the text.
 class Text {
  public:
-  // `vocabulary` is the model's; `speculation` may be null. Throws std::invalid_argument for an
-  // option that is out of range and a prompt without tokens, and what Window's constructor does.
+  // `vocabulary` is the model's; `speculation` and `constraint` may be null. Throws
+  // std::invalid_argument for an option that is out of range and a prompt without tokens, and what
+  // Window's constructor does.
   Text(std::shared_ptr<Model> model, std::shared_ptr<const TokenizerTables> vocabulary,
        const ContextOptions& contexts, std::vector<int32_t> prompt, TextOptions options,
-       std::unique_ptr<Speculation> speculation = nullptr);
+       std::unique_ptr<Speculation> speculation = nullptr,
+       std::unique_ptr<Constraint> constraint = nullptr);
 
   // The next piece, which is computed if need be; none when the text has ended. Throws
   // ContextLengthError where the text does not fit its context, or is to go on and the options make
@@ -95,7 +98,7 @@ class Text {
   void check_error() const;
 
   // The text and all that it takes to go on, as bytes (saved_text.h). Throws std::invalid_argument
-  // for a finished text (but not at max_tokens), and one with a logits_processor.
+  // for a finished text (but not at max_tokens), and one with a logits_processor or a constraint.
   void save(const SavedText::Write& write) const;
   uint64_t saved_bytes() const;
   // Goes on with a text that was saved. `name` is for messages, usually a path. `max_tokens` is how
@@ -122,7 +125,7 @@ class Text {
 
   // Whether it has ended, in an error too.
   bool finished();
-  // Whether there is a token after the prompt.
+  // Whether the prompt is computed and there is a token after it.
   bool has_begun() const;
   TextState state();
   const TextOptions& options() const { return options_; }
@@ -133,6 +136,7 @@ class Text {
   // What is to be computed before the next token is chosen: from window_.length() on.
   size_t n_pending() const { return text_.size() - static_cast<size_t>(window_.length()); }
   int64_t n_generated() const;
+  bool is_reading() const { return static_cast<size_t>(window_.length()) < n_prompt_; }
   bool has_all_tokens() const;
   std::unique_lock<std::mutex> lock();
   bool is_over() const { return finish_reason_ != FinishReason::kNone || error_ != nullptr; }
@@ -143,10 +147,16 @@ class Text {
   bool ends_early();
   void advance();
   int sample_tokens(std::span<const int32_t> drafted);
-  void sample_token(int n_later);
+  void sample_token(size_t n_accepted);
+  void add_token(int32_t token, std::optional<TopLogprobs> logprob, bool is_last);
   void drop_rejected(int n_draft, int n_accepted);
   void draft_next(const Interrupt& interrupt);
   void finish(FinishReason reason);
+  void start_constraint();
+  void drop_disallowed(std::vector<int32_t>& drafted);
+  void begin_masks(std::span<const int32_t> draft);
+  bool mask(Logits& logits, size_t n_accepted);
+  void add_forced(const Constraint::Forced& forced);
   void add_piece(int32_t token, std::optional<TopLogprobs> logprob);
   SavedText saved() const;
   void restore(const SavedText& saved);
@@ -162,6 +172,9 @@ class Text {
   StopMatcher matcher_;
   Window window_;
   std::unique_ptr<Speculation> speculation_;
+  std::unique_ptr<Constraint> constraint_;
+  bool is_constraint_started_ = false;
+  std::vector<float> masked_;  // logits of what the constraint allows
 
   std::vector<int32_t> text_;  // the prompt, the tokens after it, and the draft of those to come
   size_t n_prompt_;

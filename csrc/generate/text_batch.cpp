@@ -28,7 +28,13 @@ void Text::step(std::span<Text* const> texts, const Interrupt& interrupt) {
   std::vector<std::unique_lock<std::mutex>> locks;
   for (Text* text : in_order(texts)) locks.push_back(text->lock());
 
-  const auto is_prefill = [](const Text* text) { return text->n_generated() == 0; };
+  for (Text* text : texts) {
+    if (!text->is_over() && !text->ends_early()) text->start_constraint();
+  }
+  // A long run of forced tokens is read as a prompt is.
+  const auto is_prefill = [](const Text* text) {
+    return text->is_reading() || text->n_pending() > 1 + text->n_draft_ + kMaxDraft;
+  };
   const auto n_prefill = static_cast<size_t>(std::count_if(texts.begin(), texts.end(), is_prefill));
   const size_t all = n_prefill < texts.size() ? kPrefillBeside : kPrefillAlone;
   const size_t share = std::max<size_t>(1, all / std::max<size_t>(1, n_prefill));
@@ -36,7 +42,7 @@ void Text::step(std::span<Text* const> texts, const Interrupt& interrupt) {
   std::vector<Text*> running;
   std::vector<Sequence::Part> parts;
   for (Text* text : texts) {
-    if (text->is_over() || text->ends_early()) continue;
+    if (text->is_over()) continue;
     running.push_back(text);
     text->plan(is_prefill(text) ? std::min(share, text->n_pending()) : text->n_pending(), parts);
   }

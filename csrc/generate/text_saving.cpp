@@ -36,6 +36,10 @@ SavedText Text::saved() const {
         "the text has a logits_processor, which is code and cannot be saved: without it, the text "
         "would continue differently");
   }
+  if (constraint_ != nullptr) {
+    throw std::invalid_argument(
+        "the text is constrained by a regex, a json_schema or a grammar, which cannot be saved");
+  }
   SavedText saved;
   const Sequence& context = window_.context();
   saved.origin = origin_of(*model_, {context.n_ctx(), context.cache_type()});

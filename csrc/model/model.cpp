@@ -110,6 +110,7 @@ void Model::forward_chunk(std::span<const Row> rows, const Interrupt& interrupt)
     attention_block(layer, i, rows);
     mlp_block(layer, n_rows);
   }
+  if (observer_ != nullptr) observe_head(n_rows);
   head(rows);
 }
 
@@ -198,6 +199,13 @@ void Model::attend_run(int layer, int head, std::span<const Row> rows, Run run, 
   kernels_.attention(args);
 }
 
+// Logits are far more work than what they are made of.
+void Model::observe_head(int n_rows) {
+  const Linear& linear = weights_.lm_head;
+  const float* values = prepare(normed(weights_.ln_f), n_rows, linear.weight.layout);
+  observer_->see(linear, values, workspace_.embd_stride, n_rows, pool_);
+}
+
 // logits = lm_head(ln_f(x)) for the rows that want them
 void Model::head(std::span<const Row> rows) {
   Workspace& w = workspace_;
@@ -268,7 +276,9 @@ void Model::matmul(const Linear& linear, const Input& input, int n_rows, Epilogu
   args.weights = linear.weight;
   args.values = prepare(input, n_rows, linear.weight.layout);
   args.values_stride = input.stride;
-  if (observer_ != nullptr) observer_->see(linear, args.values, input.stride, n_rows, pool_);
+  if (observer_ != nullptr && &linear != &weights_.lm_head) {
+    observer_->see(linear, args.values, input.stride, n_rows, pool_);
+  }
   args.quantized = input.codes != nullptr ? *input.codes : workspace_.quantized;
   args.n_rows = n_rows;
   args.bias = linear.bias;

@@ -125,6 +125,7 @@ class Model {
   void attend(int layer, std::span<const Row> rows);
   void attend_run(int layer, int head, std::span<const Row> rows, Run run, int thread);
   void mlp_block(const LayerWeights& layer, int n_rows);
+  void observe_head(int n_rows);
   void head(std::span<const Row> rows);
 
   // What goes into a matmul: rows of floats, through a norm where there is one, or codes that an

@@ -22,17 +22,11 @@ class Calibration {
 
   // Reads tokens from the model's first position on.
   void read(const std::vector<int32_t>& tokens) {
-    constexpr size_t kRows = 128;  // whose logits are in memory at a time
     const py::gil_scoped_release unlocked;
     Sequence sequence(model_, static_cast<int>(tokens.size()), kernels::CacheType::kF32);
-    std::vector<float> logits(kRows * static_cast<size_t>(model_->config().n_vocab));
     const Model::Observation observed(*model_, statistics_);
-    for (size_t first = 0; first < tokens.size(); first += kRows) {
-      const size_t n = std::min(kRows, tokens.size() - first);
-      // The head sees the rows whose logits are wanted.
-      const Sequence::Part part{&sequence, {tokens.data() + first, n}, 1, logits.data()};
-      Sequence::append({&part, 1}, check_signals());
-    }
+    const Sequence::Part part{&sequence, tokens, 0};
+    Sequence::append({&part, 1}, check_signals());
   }
 
   const std::vector<InputStatistics::Inputs>& inputs() const { return statistics_.inputs(); }

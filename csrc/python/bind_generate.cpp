@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "base/error.h"
 #include "formats/tokenizer_tables.h"
 #include "generate/sampling/logprobs.h"
+#include "generate/sampling/noise.h"
 #include "generate/sampling/random.h"
 #include "generate/sampling/sampler.h"
 #include "generate/stop_matcher.h"
@@ -53,7 +55,15 @@ void bind_sampler(py::module_& m) {
       .def("copy", [](const Sampler& sampler) { return Sampler(sampler); })
       .def_property("draw_index", &Sampler::draw_index, &Sampler::set_draw_index);
 
-  m.def("random_uniform", &random_uniform, py::arg("seed"), py::arg("draw"), py::arg("stream") = 0);
+  m.def("random_uniform", &random_uniform, py::arg("seed"), py::arg("draw"), py::arg("stream"));
+  m.def(
+      "token_noise",
+      [](uint64_t seed, uint64_t draw, int32_t token) {
+        if (token < 0) throw std::invalid_argument(message("token is negative: ", token));
+        const Noise noise(seed, draw);
+        return noise.of(token, noise.least_of(static_cast<size_t>(token) / kNoiseBlock));
+      },
+      py::arg("seed"), py::arg("draw"), py::arg("token"));
 }
 
 std::vector<std::string> as_strings(const std::vector<py::bytes>& list) {

@@ -14,6 +14,7 @@
 #include "generate/text.h"
 #include "python/bindings.h"
 #include "python/options.h"
+#include "python/python_constraint.h"
 
 namespace py = pybind11;
 
@@ -136,10 +137,12 @@ void bind_options(py::module_& m) {
 
 std::unique_ptr<Text> make_text(std::shared_ptr<Model> model, Tables tables,
                                 const ContextOptions& contexts, Tokens prompt,
-                                const TextOptions& options, const SpeculationOptions& speculation) {
+                                const TextOptions& options, const SpeculationOptions& speculation,
+                                py::object constraint) {
   auto drafters = make_speculation(speculation, *model, *tables, options.slide());
   return std::make_unique<Text>(std::move(model), std::move(tables), contexts, std::move(prompt),
-                                options, std::move(drafters));
+                                options, std::move(drafters),
+                                python_constraint(std::move(constraint)));
 }
 
 // Calls `use` with the file's bytes, or with an error of the file in them.
@@ -228,7 +231,8 @@ void bind_text(py::module_& m) {
   using Unlocked = py::call_guard<py::gil_scoped_release>;
   py::class_<Text>(m, "Text")
       .def(py::init(&make_text), py::arg("model"), py::arg("tables"), py::arg("contexts"),
-           py::arg("prompt"), py::arg("options"), py::arg("speculation") = SpeculationOptions{})
+           py::arg("prompt"), py::arg("options"), py::arg("speculation") = SpeculationOptions{},
+           py::arg("constraint") = py::none())
       .def_static("resume", &resume_text, py::arg("path"), py::arg("model"), py::arg("tables"),
                   py::arg("contexts"), py::arg("max_tokens") = std::nullopt,
                   py::arg("speculation") = SpeculationOptions{})

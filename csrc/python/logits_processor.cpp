@@ -12,13 +12,6 @@ namespace py = pybind11;
 namespace gpt2edge::python {
 namespace {
 
-SharedObject share(py::object object) {
-  return {new py::object(std::move(object)), [](py::object* last) {
-            const py::gil_scoped_acquire gil;
-            delete last;
-          }};
-}
-
 class Processor {
  public:
   explicit Processor(py::object function) : function_(share(std::move(function))) {}
@@ -55,6 +48,13 @@ class Processor {
 };
 
 }  // namespace
+
+SharedObject share(py::object object) {
+  return {new py::object(std::move(object)), [](py::object* last) {
+            const py::gil_scoped_acquire gil;
+            delete last;
+          }};
+}
 
 PythonError::PythonError(const py::error_already_set& error)
     : std::runtime_error("an exception was raised by Python code"), value_(share(error.value())) {

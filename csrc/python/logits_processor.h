@@ -12,6 +12,7 @@ namespace gpt2edge::python {
 
 // A Python object that may be copied and let go of without the GIL.
 using SharedObject = std::shared_ptr<pybind11::object>;
+SharedObject share(pybind11::object object);
 
 // An exception that Python code raised in the core. It may be thrown more than once.
 class PythonError : public std::runtime_error {

@@ -10,7 +10,9 @@ namespace {
 // Steps above the greatest level's magnitude leave levels beyond the largest number unused; steps
 // below clip it.
 constexpr CodeSet kQ4_0{32, 32, -8, 7, nullptr, 0, 0, false, 5.5f, 0.125f, 29};
+constexpr CodeSet kQ4_1{32, 32, 0, 15, nullptr, 0, 0, true, 13.0f, 0.125f, 25};
 constexpr CodeSet kQ5_0{32, 32, -16, 15, nullptr, 0, 0, false, 12.0f, 0.25f, 22};
+constexpr CodeSet kQ5_1{32, 32, 0, 31, nullptr, 0, 0, true, 28.0f, 0.25f, 21};
 constexpr CodeSet kQ8_0{32, 32, -127, 127, nullptr, 0, 0, false, 120.0f, 0.25f, 33};
 constexpr CodeSet kQ3_K{256, 16, -4, 3, nullptr, -32, 31, false, 2.5f, 0.125f, 19};
 constexpr CodeSet kQ4_K{256, 32, 0, 15, nullptr, 0, 63, true, 13.0f, 0.125f, 25};
@@ -25,8 +27,12 @@ const CodeSet* code_set(TensorType type) {
   switch (type) {
     case TensorType::Q4_0:
       return &kQ4_0;
+    case TensorType::Q4_1:
+      return &kQ4_1;
     case TensorType::Q5_0:
       return &kQ5_0;
+    case TensorType::Q5_1:
+      return &kQ5_1;
     case TensorType::Q8_0:
       return &kQ8_0;
     case TensorType::Q3_K:

@@ -21,18 +21,22 @@ struct CodeSet {
   int lowest, highest;              // levels
   const int8_t* table;              // null: all integers between
   int scale_lowest, scale_highest;  // integers that a block's scales are multiples of, or both 0
-  bool has_min;
+  bool has_min;                     // of any sign where the block has one scale, else not above 0
   // Scales to try: largest number / step.
   float first_step, step_size;
   int n_steps;
 };
+
+// Whether all numbers of a block have one scale.
+inline bool has_one_scale(const CodeSet& set) { return set.scale_lowest == set.scale_highest; }
 
 // Null for types that are not written with chosen scales.
 const CodeSet* code_set(TensorType type);
 
 struct CodeGrid {
   const CodeSet* set;
-  uint16_t d = 0, dmin = 0;  // half floats
+  uint16_t d = 0;     // a half float: the scale, or what the scales are multiples of
+  uint16_t dmin = 0;  // the same of the min; the multiples of it are negative
   int8_t sub_scale[kLargestBlock / kGridPart] = {};
   int8_t sub_min[kLargestBlock / kGridPart] = {};
   float scale[kLargestBlock / kGridPart] = {};

@@ -117,11 +117,11 @@ Part part_of(const CodeSet& set, const float* x, const float* weights, int k) {
 void set_values(CodeGrid& grid) {
   const CodeSet& set = *grid.set;
   const float d = half_to_float(grid.d), dmin = half_to_float(grid.dmin);
-  const bool one_scale = set.scale_lowest == set.scale_highest;
+  const bool one_scale = has_one_scale(set);
   for (int i = 0; i < set.block / kGridPart; ++i) {
     const int k = i * kGridPart / set.share;
     grid.scale[i] = one_scale ? d : d * static_cast<float>(grid.sub_scale[k]);
-    grid.min[i] = set.has_min ? -(dmin * static_cast<float>(grid.sub_min[k])) : 0.0f;
+    grid.min[i] = one_scale ? dmin : -(dmin * static_cast<float>(grid.sub_min[k]));
   }
 }
 
@@ -190,7 +190,7 @@ void fit_multiples(const Levels& levels, const float* x, const float* weights, C
   if (ll > 0.0f) grid.d = stored_half(xl / ll);
 }
 
-// ---- a scale and a min that is not above zero ----
+// ---- a scale and a min ----
 
 template <typename Levels>
 Sums affine_sums(const Levels& levels, const Part& part, float scale, float min) {
@@ -214,19 +214,20 @@ struct Affine {
   float scale = 0.0f, min = 0.0f;
 };
 
-Affine least_squares(const Sums& s) {
+Affine least_squares(const Sums& s, bool any_min) {
   const float determinant = s.ll * s.one - s.l * s.l;
   if (determinant > 0.0f) {
     const Affine both{(s.xl * s.one - s.x * s.l) / determinant,
                       (s.ll * s.x - s.l * s.xl) / determinant};
-    if (both.min <= 0.0f && both.scale >= 0.0f) return both;
+    if ((any_min || both.min <= 0.0f) && both.scale >= 0.0f) return both;
   }
   return {s.ll > 0.0f ? std::max(0.0f, s.xl / s.ll) : 0.0f, 0.0f};
 }
 
 template <typename Levels>
 Affine fit_affine(const CodeSet& set, const Levels& levels, const Part& part) {
-  float low = 0.0f, high = 0.0f;
+  const bool any_min = has_one_scale(set);
+  float low = any_min ? part.x[0] : 0.0f, high = low;
   for (int i = 0; i < part.n; ++i) {
     low = std::min(low, part.x[i]);
     high = std::max(high, part.x[i]);
@@ -234,7 +235,7 @@ Affine fit_affine(const CodeSet& set, const Levels& levels, const Part& part) {
   Affine best;
   float least = INFINITY;
   const auto try_range = [&](const Affine& from) {
-    const Affine fitted = least_squares(affine_sums(levels, part, from.scale, from.min));
+    const Affine fitted = least_squares(affine_sums(levels, part, from.scale, from.min), any_min);
     const float error = error_of(levels, part, fitted.scale, fitted.min);
     if (!(error < least)) return false;
     least = error;
@@ -324,9 +325,13 @@ void fit_affine_multiples(const Levels& levels, const float* x, const float* wei
 CodeGrid fit_grid(const CodeSet& set, const float* x, const float* weights) {
   CodeGrid grid{&set};
   with_levels(set, [&](const auto& levels) {
-    if (set.has_min) {
+    if (set.has_min && has_one_scale(set)) {
+      const Affine fitted = fit_affine(set, levels, {x, weights, set.block});
+      grid.d = stored_half(fitted.scale);
+      grid.dmin = stored_half(fitted.min);
+    } else if (set.has_min) {
       fit_affine_multiples(levels, x, weights, grid);
-    } else if (set.scale_lowest != set.scale_highest) {
+    } else if (!has_one_scale(set)) {
       fit_multiples(levels, x, weights, grid);
     } else {
       grid.d = stored_half(fit_scale(set, levels, {x, weights, set.block}).scale);

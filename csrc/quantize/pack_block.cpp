@@ -34,17 +34,35 @@ void pack(const CodeGrid& grid, const int8_t* levels, BlockIQ4_NL& block) {
   }
 }
 
-void pack(const CodeGrid& grid, const int8_t* levels, BlockQ5_0& block) {
-  block.d = grid.d;
+// Codes of 5 bits: levels from `lowest` on.
+template <typename Block>
+void pack_5_bits(const int8_t* levels, int lowest, Block& block) {
   uint32_t high = 0;
   for (int i = 0; i < 32; ++i) {
-    const auto code = static_cast<uint32_t>(levels[i] + 16);
+    const auto code = static_cast<uint32_t>(levels[i] - lowest);
     high |= (code >> 4) << i;
   }
   std::memcpy(block.qh, &high, sizeof high);
   for (int i = 0; i < 16; ++i) {
-    block.qs[i] = byte(((levels[i] + 16) & 15) | ((levels[i + 16] + 16) & 15) << 4);
+    block.qs[i] = byte(((levels[i] - lowest) & 15) | ((levels[i + 16] - lowest) & 15) << 4);
   }
+}
+
+void pack(const CodeGrid& grid, const int8_t* levels, BlockQ5_0& block) {
+  block.d = grid.d;
+  pack_5_bits(levels, -16, block);
+}
+
+void pack(const CodeGrid& grid, const int8_t* levels, BlockQ4_1& block) {
+  block.d = grid.d;
+  block.m = grid.dmin;
+  for (int i = 0; i < 16; ++i) block.qs[i] = byte(levels[i] | levels[i + 16] << 4);
+}
+
+void pack(const CodeGrid& grid, const int8_t* levels, BlockQ5_1& block) {
+  block.d = grid.d;
+  block.m = grid.dmin;
+  pack_5_bits(levels, 0, block);
 }
 
 void pack(const CodeGrid& grid, const int8_t* levels, BlockQ8_0& block) {
@@ -137,8 +155,12 @@ void pack_block(TensorType type, const CodeGrid& grid, const int8_t* levels, std
   switch (type) {
     case TensorType::Q4_0:
       return pack_as<BlockQ4_0>(grid, levels, out);
+    case TensorType::Q4_1:
+      return pack_as<BlockQ4_1>(grid, levels, out);
     case TensorType::Q5_0:
       return pack_as<BlockQ5_0>(grid, levels, out);
+    case TensorType::Q5_1:
+      return pack_as<BlockQ5_1>(grid, levels, out);
     case TensorType::Q8_0:
       return pack_as<BlockQ8_0>(grid, levels, out);
     case TensorType::Q3_K:

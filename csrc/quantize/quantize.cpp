@@ -99,6 +99,7 @@ float largest_storable(TensorType type) {
   if (type == TensorType::BF16) return float_of_bits(0x7F7F0000u);
   const CodeSet* set = code_set(type);
   if (set == nullptr) return float_of_bits(0x7F7FFFFFu);
+  if (set->has_min && has_one_scale(*set)) return kLargestHalf;  // the min's
   const int level = set->lowest < 0 ? -set->lowest : set->highest;
   return kLargestHalf * static_cast<float>(level);
 }
@@ -180,8 +181,8 @@ void check_quantizable(TensorType type, size_t n_in) {
   const TypeTraits& traits = *type_traits(static_cast<uint32_t>(type));
   if (!can_quantize_to(type)) {
     throw std::invalid_argument(message("cannot quantize to ", traits.name,
-                                        ": choose f32, f16, bf16, q8_0, q6_k, q5_k, q5_0, q4_k, "
-                                        "q4_0, iq4_nl, iq4_xs or q3_k"));
+                                        ": choose f32, f16, bf16, q8_0, q6_k, q5_1, q5_k, q5_0, "
+                                        "q4_1, q4_k, q4_0, iq4_nl, iq4_xs or q3_k"));
   }
   if (n_in % static_cast<size_t>(traits.block_size) != 0) {
     throw std::invalid_argument(message("rows have ", n_in, " numbers, expected a multiple of ",

@@ -18,8 +18,13 @@ from pygpt2edge.cli.output import note, print_json, progress_bar
     click.option("--no-products", is_flag=True,
                  help="Only sums and squares: a small file, for weighted scales without error "
                  "feedback."),
+    int_option("--sensitivities", "sensitivities", low=0, default=0,
+               help="Also measure, by so many further tokens, what each type costs each tensor; "
+               "`convert --bits` and `--size` go by it. 4096 will do."),
 )  # fmt: skip
-def command(run: Run, file: str, out: str, max_tokens: int, no_products: bool) -> None:
+def command(
+    run: Run, file: str, out: str, max_tokens: int, no_products: bool, sensitivities: int
+) -> None:
     """Measure the inputs of a model's matrices over a text.
 
     The model is an f32 or f16 file or a checkpoint with --type f32. `convert --calibration` rounds
@@ -37,7 +42,13 @@ def command(run: Run, file: str, out: str, max_tokens: int, no_products: bool) -
     model = run.load()
     with progress_bar("Reading") as progress:
         n_tokens = calibrate(
-            model, text, out, max_tokens=max_tokens, products=not no_products, progress=progress
+            model,
+            text,
+            out,
+            max_tokens=max_tokens,
+            products=not no_products,
+            sensitivity_tokens=sensitivities,
+            progress=progress,
         )
     if run.as_json:
         print_json({"tokens": n_tokens, "out": out})

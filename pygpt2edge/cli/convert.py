@@ -18,9 +18,20 @@ if TYPE_CHECKING:
 @click.command("convert")
 @click.argument("source", metavar="SRC")
 @click.argument("out", metavar="OUT", type=click.Path())
-@click.option("--type", "type_", type=click.Choice(TYPES, case_sensitive=False), default="q8_0",
-              show_default=True,
-              help="Type of the matrices; norms, biases and positions stay f32.")  # fmt: skip
+@click.option(
+    "--type",
+    "type_",
+    type=click.Choice(TYPES, case_sensitive=False),
+    help="Type of the matrices; norms, biases and positions stay f32.  [default: q8_0]",
+)
+@click.option(
+    "--bits",
+    metavar="N",
+    type=number(float, 0.1, 32),
+    help="Instead of a type: a mixture of at most so many bits a weight.",
+)
+@click.option("--size", metavar="SIZE",
+              help="The same by the size of the file: bytes, or with kB, MB, GB.")  # fmt: skip
 @click.option("--embedding-type", type=click.Choice(TYPES, case_sensitive=False),
               help="Type of the embedding and the head.  [default: that of --type]")  # fmt: skip
 @click.option("--allow-requantize", is_flag=True,
@@ -38,7 +49,9 @@ if TYPE_CHECKING:
 def command(
     source: str,
     out: str,
-    type_: str,
+    type_: str | None,
+    bits: float | None,
+    size: str | None,
     allow_requantize: bool,
     embedding_type: str | None,
     rounding: str,
@@ -64,6 +77,7 @@ def command(
       pygpt2edge convert openai-community/gpt2-xl gpt2-xl.gguf --type q4_0
       pygpt2edge convert models/124M gpt2.gguf
       pygpt2edge convert gpt2-f32.gguf gpt2-q4_0.gguf --type q4_0
+      pygpt2edge convert gpt2-f32.gguf gpt2-100MB.gguf --size 100MB
     """
     from pygpt2edge.convert import convert
 
@@ -74,6 +88,8 @@ def command(
             source,
             out,
             type_,
+            bits=bits,
+            size=size,
             allow_requantize=allow_requantize,
             embedding_type=embedding_type,
             rounding=rounding,
@@ -84,6 +100,11 @@ def command(
         )
     for warning in report.warnings:
         warn(warning)
+    if report.mixture is not None:
+        for line in report.mixture.lines():
+            note(line, quiet)
+        source = "measured" if report.mixture.is_measured else "estimated by the demo model's"
+        note(f"KL to be expected: {report.mixture.cost:.5f} nats a token ({source})", quiet)
     note(_summary(report, out), quiet)
 
 

@@ -13,6 +13,8 @@ import click
 from pygpt2edge.cli import several
 from pygpt2edge.cli.generate_options import (
     NO_LIMIT,
+    constraint_files,
+    read_constraint_files,
     refuse_others,
     saving_options,
     several_options,
@@ -21,6 +23,7 @@ from pygpt2edge.cli.generate_options import (
 )
 from pygpt2edge.cli.options import ModelSource, Run, Runtime, read_prompt, run_options
 from pygpt2edge.cli.output import INTERRUPTED, memory_line, note, plural, print_json, print_table
+from pygpt2edge.options import LANGUAGES
 from pygpt2edge.output_file import check_target
 
 if TYPE_CHECKING:
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
     click.option("-f", "--file", "file", metavar="FILE", type=click.Path(),
                  help="Read the prompt from a file; a newline at its end is dropped."),
     text_options("length", "sampling"),
+    text_options("constrained output"),
+    constraint_files,
     several_options,
     text_options("context"),
     saving_options,
@@ -78,6 +83,7 @@ def command(
       cat letter.txt | pygpt2edge generate --no-echo -q > reply.txt
       pygpt2edge generate "Call me" --logprobs 5 --json
       pygpt2edge generate "Call me" --n 3 --num-beams 8
+      pygpt2edge generate "Born in the year" --regex " 1[0-9]{3}\\."
       pygpt2edge generate -m gpt2-xl.gguf -md gpt2.gguf --endless --save tale.p2e "Long ago"
       pygpt2edge generate -m gpt2-xl.gguf --resume tale.p2e -n 500
     """
@@ -150,7 +156,13 @@ def _options(ctx: click.Context, given: dict[str, Any]) -> dict[str, Any]:
         given["context_overflow"] = "slide"
         if ctx.get_parameter_source("max_tokens") == click.core.ParameterSource.DEFAULT:
             given["max_tokens"] = NO_LIMIT
-    return text_params(given)
+    read_constraint_files(given)
+    options = text_params(given)
+    constrained = [name for name in LANGUAGES if options[name] is not None]
+    if constrained and ctx.params["save"] is not None:
+        option = constrained[0].replace("_", "-")
+        raise click.UsageError(f"--save does not go with --{option}: its state cannot be saved")
+    return options
 
 
 def _check_files(

@@ -11,7 +11,14 @@ from typing import Any, cast
 
 import click
 
-from pygpt2edge.cli.options import Decorator, float_option, group, int_option, number
+from pygpt2edge.cli.options import (
+    Decorator,
+    float_option,
+    group,
+    int_option,
+    number,
+    read_text,
+)
 from pygpt2edge.options import GREATEST, Option, SamplingParams, option_of
 
 NO_LIMIT = -1  # on the command line, where Python has None
@@ -61,8 +68,11 @@ def _option(each: Field[Any], option: Option) -> Decorator:
     if option.kind == "model":
         return click.option(*names, metavar="MODEL", help=option.help)
     metavar, type_ = {
+        "source": ("TEXT", str), "schema": ("JSON", str),
         "biases": ("ID=VALUE", _logit_bias), "tokens": ("ID", _token), "texts": ("TEXT", str),
     }[option.kind]  # fmt: skip
+    if option.kind in ("source", "schema"):
+        return click.option(*names, metavar=metavar, type=type_, help=option.help)
     help = f"{option.help} Repeatable."
     return click.option(*names, metavar=metavar, type=type_, multiple=True, help=help)
 
@@ -114,6 +124,32 @@ def refuse_others(
         if given and name not in allowed:
             option = "--" + name.replace("_", "-")
             raise click.UsageError(f"{option} does not go with {does_not_go_with}: {why}")
+
+
+# Options that give another one from a file.
+_FILES = {"json_schema_file": "json_schema", "grammar_file": "grammar"}
+constraint_files = group(
+    click.option(
+        "-jf", "--json-schema-file", metavar="FILE", type=click.Path(),
+        help="Read --json-schema from a file.",
+    ),
+    click.option(
+        "--grammar-file", metavar="FILE", type=click.Path(),
+        help="Read --grammar from a file.",
+    ),
+)  # fmt: skip
+
+
+def read_constraint_files(given: dict[str, Any]) -> None:
+    """Replaces their names in what the command line has by what they hold."""
+    for from_file, name in _FILES.items():
+        path = given.pop(from_file)
+        if path is None:
+            continue
+        if given[name] is not None:
+            option = name.replace("_", "-")
+            raise click.UsageError(f"give one of --{option} and --{option}-file")
+        given[name] = read_text(path)
 
 
 several_options = group(

@@ -4,6 +4,9 @@ The file is a GGUF of the kind that llama.cpp calls an importance matrix (genera
 for each matrix NAME the tensors NAME.in_sum2, the sums of its inputs' squares (n_in), and
 NAME.counts, how many inputs were seen. Such files are read too. Ours have more: NAME.in_sum, the
 sums of the inputs, and NAME.in_products, the sums of the products of every two (n_in, n_in).
+
+Where sensitivities were measured, NAME.kl_costs is what each type costs: KL divergence from the
+exact model in nats a token, of types that the metadata's pygpt2edge.cost_types names in order.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from pygpt2edge.errors import FormatError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+NOT_POSSIBLE = 1e30  # the cost of a type whose blocks do not divide a tensor's rows
+COST_TYPES_KEY = "pygpt2edge.cost_types"
 _HEAD, _EMBEDDING = "output.weight", "token_embd.weight"
 # Damping: this share of the diagonal's mean is added to the diagonal, against what a small sample
 # overstates. A tied head is the embedding too, whose rows do not meet the head's inputs: it gets
@@ -55,6 +60,18 @@ class Calibration:
                 f"{path}: has no tensor *.in_sum2: not a file of `pygpt2edge calibrate` or "
                 "llama.cpp's imatrix"
             )
+
+    def costs(self, name: str) -> dict[str, float] | None:
+        """What each type costs the tensor of that GGUF name, if it was measured."""
+        types = self._file.metadata.get(COST_TYPES_KEY)
+        if not isinstance(types, list) or f"{name}.kl_costs" not in self._shapes:
+            return None
+        costs = self._read(f"{name}.kl_costs", 1, len(types))[0].tolist()
+        return {
+            str(type): cost
+            for type, cost in zip(types, costs, strict=True)
+            if 0 <= cost < NOT_POSSIBLE
+        }
 
     def guide(self, name: str, n_in: int, *, has_bias: bool) -> RoundingGuide | None:
         """For the matrix of that GGUF name; None when nothing is known of its inputs."""

@@ -16,6 +16,7 @@ from pygpt2edge.convert.checkpoint import (
     open_checkpoint,
 )
 from pygpt2edge.convert.hub import fetch_checkpoint, hub_name
+from pygpt2edge.convert.mixing import Budget, Mixture, choose_mixture
 from pygpt2edge.convert.model_config import ModelConfig
 from pygpt2edge.convert.plan import output_type, plan_conversion
 from pygpt2edge.output_file import check_target, replaced_when_whole
@@ -39,6 +40,7 @@ class ConvertReport:
       type_counts: GGUF type -> number of tensors.
       seconds: how long it took.
       warnings: what the source has and a GGUF file cannot say.
+      mixture: the types that were chosen for `bits` or `size`.
     """
 
     out: Path
@@ -50,6 +52,7 @@ class ConvertReport:
     type_counts: dict[str, int]
     seconds: float
     warnings: list[str] = field(default_factory=list)
+    mixture: Mixture | None = None
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,10 @@ class CheckpointInfo:
 def convert(
     source: str | Path,
     out: str | Path,
-    type: str = "q8_0",
+    type: str | None = None,
     *,
+    bits: float | None = None,
+    size: str | int | None = None,
     allow_requantize: bool = False,
     embedding_type: str | None = None,
     rounding: str = "search",
@@ -96,8 +101,13 @@ def convert(
       source: a Hugging Face folder or the weights' file in it, an OpenAI folder, a GGUF file, or
         a hub name such as "openai-community/gpt2" (which needs the [hub] extra).
       out: the file to write; replaced if it exists. It appears only when it is whole.
-      type: one of OUTPUT_TYPES, such as "q8_0" or "iq4_nl", for the matrices. Norms, biases and
-        positions stay f32; a matrix whose rows do not divide into the type's blocks becomes f16.
+      type: one of OUTPUT_TYPES, such as "q8_0" (the default) or "iq4_nl", for the matrices. Norms,
+        biases and positions stay f32; a matrix whose rows do not divide into the type's blocks
+        becomes f16.
+      bits: instead of a type, at most so many bits per parameter on average. Each tensor gets a
+        type of its own, so that the sum of what they cost is the least: as `calibrate` measured it
+        with sensitivities, else as estimated from the demo model's.
+      size: the same by the size of the file, in bytes or such as "900MB".
       embedding_type: of the embedding and the head, if another; they weigh most in small models.
       allow_requantize: convert from a GGUF that is quantized already.
       rounding: "search" finds the scales of each block that give the smallest squared error;
@@ -116,13 +126,15 @@ def convert(
       FormatError: the checkpoint is damaged, incomplete or contradicts itself.
       UnsupportedError: it is a model this program does not run, or is quantized already.
       MissingDependencyError: a hub name, without the [hub] extra.
-      ValueError: an unknown type.
+      ValueError: an unknown type, or a budget that no mixture fits.
     """
     # Not above: who only inspects a checkpoint need not wait for the package that writes GGUF.
     from pygpt2edge.convert.gguf_writer import append_tensors, write_head
 
     started = time.monotonic()
     _check_rounding(rounding)
+    budget = Budget.of(type, embedding_type, bits, size)
+    type = type or "q8_0"
     output_type(embedding_type or type)
     output_type(type)  # before a download of gigabytes
     out = Path(os.path.realpath(out))
@@ -130,8 +142,14 @@ def convert(
     statistics = None if calibration is None else Calibration(Path(calibration))
     checkpoint = open_checkpoint(path)
     name = checkpoint.carried_metadata.get("general.name", name)
-    plan = plan_conversion(checkpoint, type, allow_requantize, rounding, embedding_type)
     vocabulary = checkpoint.read_vocabulary()
+    plan = plan_conversion(checkpoint, type, allow_requantize, rounding, embedding_type)
+    mixture = None
+    if budget is not None:
+        mixture = choose_mixture(checkpoint, plan, vocabulary, name, budget, statistics)
+        plan = plan_conversion(
+            checkpoint, mixture.main_type, allow_requantize, rounding, types=mixture.types
+        )
     if path.is_file() and out.exists() and out.samefile(path):
         raise ValueError(f"{out}: is the source itself; give the output another name")
     check_target(out, plan.n_bytes)
@@ -152,13 +170,14 @@ def convert(
     return ConvertReport(
         out=out,
         source_kind=checkpoint.kind,
-        type=plan.type.name,
+        type=plan.type.name if mixture is None else "a mixture",
         n_params=checkpoint.n_params,
         n_bytes=out.stat().st_size,
         bits_per_weight=8 * plan.n_bytes / checkpoint.n_params,
         type_counts=plan.type_counts,
         seconds=time.monotonic() - started,
         warnings=[*plan.warnings, *vocabulary.warnings],
+        mixture=mixture,
     )
 
 

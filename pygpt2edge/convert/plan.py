@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pygpt2edge.convert.checkpoint import Checkpoint
@@ -22,6 +23,9 @@ class OutputType:
     block_bytes: int
     largest: float  # beyond this a number, or the scale of a block, overflows
 
+    def row_bytes(self, n_in: int) -> int:
+        return n_in // self.block_size * self.block_bytes
+
 
 _F16_MAX = 65504.0
 _F32_MAX = 3.4028234663852886e38
@@ -34,8 +38,10 @@ OUTPUT_TYPES = {
         OutputType("bf16", "BF16", 32, 1, 2, _F32_MAX),
         OutputType("q8_0", "Q8_0", 7, 32, 34, _F16_MAX * 127),
         OutputType("q6_k", "Q6_K", 18, 256, 210, _F16_MAX * 32),
+        OutputType("q5_1", "Q5_1", 9, 32, 24, _F16_MAX),
         OutputType("q5_k", "Q5_K", 17, 256, 176, _F16_MAX * 31),
         OutputType("q5_0", "Q5_0", 8, 32, 22, _F16_MAX * 16),
+        OutputType("q4_1", "Q4_1", 3, 32, 20, _F16_MAX),
         OutputType("q4_k", "Q4_K", 15, 256, 144, _F16_MAX * 15),
         OutputType("iq4_nl", "IQ4_NL", 25, 32, 18, _F16_MAX * 127),
         OutputType("q4_0", "Q4_0", 2, 32, 18, _F16_MAX * 8),
@@ -69,7 +75,7 @@ class TensorPlan:
 
     @property
     def row_bytes(self) -> int:
-        return row_shape(self.spec.shape)[1] // self.type.block_size * self.type.block_bytes
+        return self.type.row_bytes(row_shape(self.spec.shape)[1])
 
     @property
     def n_rows(self) -> int:
@@ -101,8 +107,12 @@ def plan_conversion(
     allow_requantize: bool,
     rounding: str = "search",
     embedding_type: str | None = None,
+    types: Mapping[str, str] | None = None,
 ) -> ConversionPlan:
-    """Chooses the types. Raises UnsupportedError for a quantized source without leave."""
+    """Chooses the types; `types`, by the names of tensors in a GGUF, come first.
+
+    Raises UnsupportedError for a quantized source without leave.
+    """
     kind = output_type(type_name)
     embedding_kind = output_type(embedding_type or type_name)
     if checkpoint.quantized_types and not allow_requantize:
@@ -116,6 +126,8 @@ def plan_conversion(
     for spec, source in checkpoint.tensors:
         wanted = kind if spec.layer >= 0 else embedding_kind
         tensor_type = wanted if spec.is_quantized else OUTPUT_TYPES["f32"]
+        if types and spec.gguf_name in types:
+            wanted = tensor_type = output_type(types[spec.gguf_name])
         if row_shape(spec.shape)[1] % tensor_type.block_size != 0:
             tensor_type = OUTPUT_TYPES["f16"]
             warnings.append(

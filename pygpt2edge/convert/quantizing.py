@@ -32,6 +32,7 @@ _Slab = tuple["NDArray[np.uint8]", "NDArray[np.float32] | None"]
 # (as stored, as float32, scaled, quantized), which keeps the whole under 150 MB.
 _SLAB_BYTES = 24 << 20
 _MAX_WORKERS = 8
+_PLACES = 16  # of a tensor, whose errors stand for all
 
 
 def default_threads() -> int:
@@ -134,6 +135,33 @@ def _quantize_slab(plan: TensorPlan, first: int, n: int, guides: _Guides) -> _Sl
     rows -= _core.dequantize(blocks, plan.type.name, rows.shape[1])
     rows *= guide.mean
     return blocks, rows.sum(axis=1, dtype=np.float64).astype(np.float32)
+
+
+def rounding_errors(
+    plans: list[TensorPlan], calibration: Calibration | None, most_rows: int
+) -> list[float]:
+    """The squared error that each plan's type leaves, all plans being of one tensor: of its
+    outputs, over the inputs that the calibration saw, or else of its numbers. Of at most about so
+    many rows, in a few places."""
+    from pygpt2edge import _core
+
+    guides = _Guides(calibration)
+    n_rows, n_in = row_shape(plans[0].spec.shape)
+    n = max(1, most_rows // _PLACES)
+    out = []
+    for plan in plans:
+        total = 0.0
+        for first in range(0, n_rows, max(n, n_rows // _PLACES)):
+            exact = plan.source.read_rows(first, min(n, n_rows - first))
+            blocks, _ = _quantize_slab(plan, first, len(exact), guides)
+            error = exact - _core.dequantize(blocks, plan.type.name, n_in)
+            guide = guides.of(plan)
+            if guide is not None and guide.matrix is not None:
+                error = error @ guide.matrix.T
+            weights = 1.0 if guide is None else guide.weights
+            total += float((weights * np.square(error)).sum(dtype=np.float64))
+        out.append(total)
+    return out
 
 
 def _scaled_rows(

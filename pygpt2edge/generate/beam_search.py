@@ -11,19 +11,31 @@ from __future__ import annotations
 import heapq
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from pygpt2edge import _core
 from pygpt2edge.generate.results import Completion, FinishReason, Timings
 from pygpt2edge.loaded_model import LoadedModel
-from pygpt2edge.options import texts
+from pygpt2edge.options import LANGUAGES, hint, texts
 
 EarlyStopping = bool | Literal["never"]
 
 # A text's length to this power, and its inverse, is finite for every possible context.
 _MAX_PENALTY = 50
+
+
+def check_names(others: Collection[str]) -> None:
+    """Raises TypeError for names that are no options of `GPT2.beam_search`."""
+    for name in others:
+        if name in LANGUAGES:
+            raise TypeError(
+                f"beam_search() has no option {name!r}: hypotheses are compared by the model's own "
+                "probabilities, not by those of a constraint; generate() has it"
+            )
+        names = [each.name for each in fields(BeamOptions)]
+        raise TypeError(f"beam_search() has no option {name!r}{hint(name, names)}")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from pygpt2edge import _core
 from pygpt2edge.generate.results import Completion, Piece, Timings, TokenLogprob
@@ -24,10 +25,16 @@ class Generation(Iterator[Piece]):
       core_text: the core's text, for what computes many at once.
     """
 
-    def __init__(self, model: LoadedModel, core_text: _core.Text) -> None:
+    def __init__(
+        self,
+        model: LoadedModel,
+        core_text: _core.Text,
+        language: tuple[str, str] | None = None,
+    ) -> None:
         self.core_text = core_text
         self._tokenizer = model.tokenizer
         self._load_s = model.load_s
+        self._language: dict[str, Any] = {} if language is None else dict([language])
 
     def __next__(self) -> Piece:
         return self._piece(self.core_text.next())
@@ -38,7 +45,8 @@ class Generation(Iterator[Piece]):
         where none was given."""
         core = self.core_text.options
         names = [each.name for each in fields(SamplingParams) if hasattr(core, each.name)]
-        return SamplingParams(**{name: getattr(core, name) for name in names})
+        known: dict[str, Any] = {name: getattr(core, name) for name in names}
+        return SamplingParams(**known | self._language)
 
     def pieces(self) -> list[Piece]:
         """The pieces that are computed and not taken yet."""

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 from pygpt2edge import _core
+from pygpt2edge.constrain.constraint import constraint_for
 from pygpt2edge.generate.generation import Generation
 from pygpt2edge.loaded_model import LoadedModel
-from pygpt2edge.options import SamplingParams
+from pygpt2edge.options import LANGUAGES, SamplingParams
 
 
 def stream(model: LoadedModel, prompt: str | Sequence[int], params: SamplingParams) -> Generation:
@@ -23,8 +24,9 @@ def stream(model: LoadedModel, prompt: str | Sequence[int], params: SamplingPara
         tokens,
         text_options(params, len(tokens)),
         _speculation(params),
+        constraint_for(model.tokenizer, params),
     )
-    return Generation(model, text)
+    return Generation(model, text, params.language)
 
 
 def resume(
@@ -48,7 +50,7 @@ def resume(
 def text_options(params: SamplingParams, n_prompt: int) -> _core.TextOptions:
     """The core's options for a text whose prompt has n_prompt tokens."""
     kept = {each.name: getattr(params, each.name) for each in fields(params)}
-    for name in ("allow_special", "draft_model", "prompt_lookup", "max_draft_tokens"):
+    for name in ("allow_special", "draft_model", "prompt_lookup", "max_draft_tokens", *LANGUAGES):
         del kept[name]
     return _core.TextOptions(
         **kept

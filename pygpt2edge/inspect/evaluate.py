@@ -86,7 +86,7 @@ def evaluate(
         )
     if len(tokens) < 2:
         raise ValueError("there is nothing to score: the text has no token")
-    scores = _Scores()
+    scores = Scores()
     sequences = [each.session() for each in (model, reference) if each is not None]
     for known, first, last in _chunks(len(tokens), n_window, step):
         for each in sequences if known is not None else ():
@@ -134,7 +134,7 @@ def _chunks(n_tokens: int, n_window: int, stride: int) -> Iterator[tuple[int | N
         done = end + 1
 
 
-class _Scores:
+class Scores:
     """Gathers what each row of logits says about its target. Sums over the vocabulary are made in
     float64: tens of thousands of small terms count."""
 

@@ -305,36 +305,63 @@ void test_lookup() {
 
 // ---- pace ----
 
-// A pass of 1 + n rows takes 1 + per_row * n; each token is accepted with that probability.
-std::vector<int> spend(double accepted, double per_row, double draft_s) {
-  constexpr int kPasses = 400;
+struct Pace {
+  double accepted;          // the probability of each draft token
+  double per_row, draft_s;  // a pass with n draft tokens takes 1 + per_row * n, a draft n * draft_s
+  double prefill_s = 0;     // and that more where the draft model has not read the text
+};
+
+struct Spent {
+  std::vector<int> numbers;  // of draft tokens in each pass
+  double seconds = 0, tokens = 0;
+};
+
+Spent spend(const Pace& pace, int n_passes) {
   Random random(1);
-  DraftSchedule pace(0, 15);
-  std::vector<int> numbers;
-  for (int i = 0; i < kPasses; ++i) {
-    const int n = pace.n_draft();
-    if (n > 0) pace.record_draft(n, draft_s * n);
+  DraftSchedule schedule(0, 15, pace.draft_s);
+  Spent spent;
+  int n_before = 0;
+  for (int i = 0; i < n_passes; ++i) {
+    const int n = schedule.n_draft();
+    if (n > 0) {
+      const double drafting = pace.draft_s * n + (n_before == 0 ? pace.prefill_s : 0);
+      schedule.record_draft(n, drafting);
+      spent.seconds += drafting;
+    }
     int n_accepted = 0;
-    while (n_accepted < n && (random.uniform() + 1) / 2 < accepted) ++n_accepted;
-    pace.record_pass(n, n_accepted, 1 + per_row * n);
-    if (i >= kPasses / 2) numbers.push_back(n);
+    while (n_accepted < n && (random.uniform() + 1) / 2 < pace.accepted) ++n_accepted;
+    schedule.record_pass(n, n_accepted, 1 + pace.per_row * n);
+    spent.seconds += 1 + pace.per_row * n;
+    spent.tokens += n_accepted + 1;
+    spent.numbers.push_back(n_before = n);
   }
-  std::sort(numbers.begin(), numbers.end());
-  return numbers;
+  return spent;
 }
 
 void test_pace_finds_what_pays() {
-  const auto median = [](const std::vector<int>& numbers) { return numbers[numbers.size() / 2]; };
-  const auto mean = [](const std::vector<int>& numbers) {
-    return std::accumulate(numbers.begin(), numbers.end(), 0.0) /
-           static_cast<double>(numbers.size());
+  const auto median_of_last = [](const Pace& pace) {
+    std::vector<int> numbers = spend(pace, 400).numbers;
+    std::nth_element(numbers.begin() + 200, numbers.begin() + 300, numbers.end());
+    return numbers[300];
   };
-  CHECK(median(spend(0.98, 0.02, 0)) >= 10);
-  const int some = median(spend(0.7, 0.05, 0.05));
+  CHECK(median_of_last({.accepted = 0.98, .per_row = 0.02, .draft_s = 0}) >= 10);
+  const int some = median_of_last({.accepted = 0.7, .per_row = 0.05, .draft_s = 0.05});
   CHECK(some >= 1 && some <= 6);
-  // Where every draft costs as much as it gives, or is wrong, few passes have any.
-  CHECK(mean(spend(0.5, 0.1, 0.8)) < 0.2);
-  CHECK(mean(spend(0.02, 0.1, 0)) < 0.2);
+  const Spent half = spend({.accepted = 0.85, .per_row = 0.05, .draft_s = 0.5}, 400);
+  CHECK(half.seconds < 0.9 * half.tokens);
+}
+
+// A text of 130 tokens and more takes 4% longer than without drafts at most.
+void test_pace_loses_little_where_drafts_do_not_pay() {
+  for (const Pace& pace : {Pace{.accepted = 0.5, .per_row = 0.1, .draft_s = 0.8, .prefill_s = 3},
+                           Pace{.accepted = 0.02, .per_row = 0.1, .draft_s = 0},
+                           Pace{.accepted = 0.1, .per_row = 0.15, .draft_s = 0.4, .prefill_s = 1},
+                           Pace{.accepted = 0.3, .per_row = 0.3, .draft_s = 0.1, .prefill_s = 1}}) {
+    for (const int n_passes : {130, 400, 2000}) {
+      const Spent spent = spend(pace, n_passes);
+      CHECK(spent.seconds < 1.04 * spent.tokens);
+    }
+  }
 }
 
 void test_pace_keeps_to_its_limits() {
@@ -369,6 +396,7 @@ int main() {
   }
   test_lookup();
   test_pace_finds_what_pays();
+  test_pace_loses_little_where_drafts_do_not_pay();
   test_pace_keeps_to_its_limits();
   return check::done();
 }

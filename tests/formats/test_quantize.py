@@ -181,8 +181,9 @@ def test_scale_search_leaves_plain_types_and_exact_blocks_alone() -> None:
 
 
 # Of normal numbers, the error that each type leaves.
-SEARCHED = {"q8_0": 0.005, "q6_k": 0.017, "q5_k": 0.036, "q5_0": 0.042, "q4_k": 0.073,
-            "iq4_nl": 0.076, "iq4_xs": 0.077, "q4_0": 0.084, "q3_k": 0.150}  # fmt: skip
+SEARCHED = {"q8_0": 0.005, "q6_k": 0.017, "q5_1": 0.034, "q5_k": 0.036, "q5_0": 0.042,
+            "q4_1": 0.071, "q4_k": 0.073, "iq4_nl": 0.076, "iq4_xs": 0.077, "q4_0": 0.084,
+            "q3_k": 0.150}  # fmt: skip
 
 
 def relative_error(found: NDArray[Any], expected: NDArray[Any]) -> float:

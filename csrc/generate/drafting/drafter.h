@@ -26,6 +26,9 @@ class Drafter {
   // call's text begins with that of the call before, and is longer.
   virtual std::vector<int32_t> draft(std::span<const int32_t> text, int n, const Sampler& sampler,
                                      const Interrupt& interrupt) = 0;
+
+  // The time of a draft token as a share of a pass's, about.
+  virtual double cost() const { return 0; }
 };
 
 }  // namespace gpt2edge

@@ -43,7 +43,8 @@ Speculation::Speculation(std::vector<std::unique_ptr<Drafter>> drafters, int min
                                         "; give 0 to max_draft_tokens, which is ", max_draft));
   }
   for (auto& drafter : drafters) {
-    drafters_.push_back({std::move(drafter), DraftSchedule(min_draft, max_draft)});
+    const DraftSchedule schedule(min_draft, max_draft, drafter->cost());
+    drafters_.push_back({std::move(drafter), schedule});
   }
 }
 
@@ -80,8 +81,11 @@ std::unique_ptr<Speculation> make_speculation(const SpeculationOptions& options,
   if (options.draft != nullptr) {
     check_vocabulary(model, vocabulary, *options.draft, *options.draft_vocabulary);
     const SlideOptions draft_slide = slide_of_draft(slide, *options.draft, options.draft_contexts);
+    // Decoding takes the time of reading the weights.
+    const double cost = static_cast<double>(options.draft->bytes_per_token()) /
+                        static_cast<double>(model.bytes_per_token());
     drafters.push_back(
-        std::make_unique<ModelDrafter>(options.draft, options.draft_contexts, draft_slide));
+        std::make_unique<ModelDrafter>(options.draft, options.draft_contexts, draft_slide, cost));
   }
   if (drafters.empty()) return nullptr;
   return std::make_unique<Speculation>(std::move(drafters), options.min_draft, options.max_draft);

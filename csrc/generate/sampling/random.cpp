@@ -1,6 +1,5 @@
 #include "generate/sampling/random.h"
 
-#include <array>
 #include <random>
 
 namespace gpt2edge {
@@ -17,8 +16,8 @@ uint32_t high(uint64_t x) { return static_cast<uint32_t>(x >> 32); }
 
 }  // namespace
 
-uint64_t random_bits(uint64_t seed, uint64_t draw, uint32_t stream) {
-  std::array<uint32_t, 4> counter{low(draw), high(draw), stream, 0};
+RandomWords random_words(uint64_t seed, uint64_t draw, uint32_t stream, uint32_t index) {
+  RandomWords counter{low(draw), high(draw), stream, index};
   uint32_t key0 = low(seed);
   uint32_t key1 = high(seed);
   for (int round = 0; round < kRounds; ++round) {
@@ -29,11 +28,12 @@ uint64_t random_bits(uint64_t seed, uint64_t draw, uint32_t stream) {
     key0 += kWeyl0;
     key1 += kWeyl1;
   }
-  return uint64_t{counter[1]} << 32 | counter[0];
+  return counter;
 }
 
 double random_uniform(uint64_t seed, uint64_t draw, uint32_t stream) {
-  return static_cast<double>(random_bits(seed, draw, stream) >> 11) * 0x1p-53;
+  const RandomWords words = random_words(seed, draw, stream);
+  return static_cast<double>((uint64_t{words[1]} << 32 | words[0]) >> 11) * 0x1p-53;
 }
 
 uint64_t drawn_seed() {

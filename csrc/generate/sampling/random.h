@@ -4,17 +4,20 @@
 // verified draft therefore uses the same numbers as an uninterrupted text, on every machine.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 namespace gpt2edge {
 
-// 64 random bits: the first half of Philox4x32-10 with the seed as key and (draw, stream) as
-// counter. Streams are independent of each other.
-// Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
-uint64_t random_bits(uint64_t seed, uint64_t draw, uint32_t stream = 0);
+using RandomWords = std::array<uint32_t, 4>;
 
-// Uniform in [0, 1), a multiple of 2^-53.
-double random_uniform(uint64_t seed, uint64_t draw, uint32_t stream = 0);
+// 128 random bits: Philox4x32-10 with the seed as key and (draw, stream, index) as counter. Streams
+// and indices are independent of each other.
+// Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+RandomWords random_words(uint64_t seed, uint64_t draw, uint32_t stream, uint32_t index = 0);
+
+// Uniform in [0, 1), a multiple of 2^-53, of the first half of these bits.
+double random_uniform(uint64_t seed, uint64_t draw, uint32_t stream);
 
 // A seed that nobody chose: from the system's source of random numbers.
 uint64_t drawn_seed();

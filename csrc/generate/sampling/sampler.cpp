@@ -13,7 +13,7 @@
 namespace gpt2edge {
 namespace {
 
-constexpr uint32_t kDrawStream = 0, kXtcStream = 1;
+constexpr uint32_t kXtcStream = 1;  // the noise of the tokens has streams 0 and 2
 
 SamplerOptions valid(SamplerOptions options) {
   validate(options);
@@ -137,14 +137,14 @@ void Sampler::ban_tokens(const LogitRow& row) const {
 }
 
 int32_t Sampler::draw(const Logits& logits, float max) {
-  const double uniform = random_uniform(options_.seed, draw_index_, kDrawStream);
+  const Noise noise(options_.seed, draw_index_);
   const bool excludes = excludes_top_choices();
   const bool is_whole = options_.top_k == 0 && options_.top_p == 1;
   if (is_whole && options_.typical_p == 1 && !excludes) {
-    return shortlist_.draw_from_all(logits, max, options_.min_p, uniform);
+    return shortlist_.draw_from_all(logits, max, options_.min_p, noise);
   }
   truncate(logits, max, excludes);
-  return shortlist_.draw(uniform);
+  return shortlist_.draw(noise);
 }
 
 bool Sampler::excludes_top_choices() const {

@@ -22,12 +22,12 @@
 //   typical_p              Meister et al. 2022, of what is left
 //   xtc_*                  p-e-w 2024, as llama.cpp defines it, of what is left; but there the
 //                          temperature comes last
-//   one draw               by random number draw_index() of stream 0
+//   one draw               by the noise of each token at draw number draw_index(): noise.h
 //
 // The same options, seed and logits give the same tokens on every machine: random.h and
 // portable_math.h replace the functions whose results differ between C and C++ libraries. Whether
-// XTC acts is decided by random number draw_index() of stream 1, so that stream 0 is the same with
-// and without it. All state is a function of the accepted tokens.
+// XTC acts is decided by a random number of its own, so that the noise is the same with and without
+// it. All state is a function of the accepted tokens.
 #pragma once
 
 #include <cstddef>

@@ -11,6 +11,7 @@ namespace gpt2edge {
 namespace {
 
 constexpr double kSmallestFloat = std::numeric_limits<float>::denorm_min();
+constexpr double kSmallestDouble = std::numeric_limits<double>::denorm_min();
 
 // Of a whole vocabulary so many candidates are sorted at first, and then kGrowth times as many.
 constexpr size_t kFirstSorted = 64, kGrowth = 8;
@@ -19,12 +20,41 @@ constexpr size_t kFirstSorted = 64, kGrowth = 8;
 // not use it) included: no overflow.
 double inverse(double temperature) { return 1.0 / std::max(temperature, kSmallestFloat); }
 
-// The first index whose running sum is above `target`, which is less than the last: uniform < 1,
-// and its product with the total is below the total in floating point too. A token of weight 0,
-// whose sum only equals its neighbour's, is never found.
-size_t place_of(const std::vector<double>& cumulative, double target) {
-  return static_cast<size_t>(std::upper_bound(cumulative.begin(), cumulative.end(), target) -
-                             cumulative.begin());
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+// The candidate that is drawn, of those seen so far.
+struct Race {
+  double least = std::numeric_limits<double>::infinity();  // of the quotients noise / weight
+  int32_t token = -1;
+
+  // A candidate's weight is positive. Most have lost by the least noise of their block already.
+  void enter(int32_t candidate, double weight, const LeastNoise& block, const Noise& noise) {
+    if (is_lost(block.noise / weight, candidate)) return;
+    const double quotient = noise.of(candidate, block) / weight;
+    if (is_lost(quotient, candidate)) return;
+    least = quotient;
+    token = candidate;
+  }
+  bool is_lost(double quotient, int32_t candidate) const {
+    return quotient > least || (quotient == least && candidate > token);
+  }
+};
+
+// The greatest logit of a block of tokens.
+float greatest_of(const Logits& logits, size_t block) {
+  const size_t first = kNoiseBlock * block;
+  const size_t n = std::min(kNoiseBlock, logits.all.size() - first);
+  float max = -kInfinity;
+  if (n == kNoiseBlock && !logits.maxima.empty()) {
+    float zero = 0;
+    for (size_t i = first / kMaximaBlock; i < (first + n) / kMaximaBlock; ++i) {
+      max = std::max(max, logits.maxima[i]);
+      zero += logits.maxima[i] - logits.maxima[i];
+    }
+    if (zero == 0) return max;  // else a logit is not finite: the maximum is unknown
+  }
+  for (size_t i = first; i < first + n; ++i) max = std::max(max, logits.all[i]);
+  return max;
 }
 
 }  // namespace
@@ -79,7 +109,6 @@ void Shortlist::take_min_p(const Logits& logits, float max, double min_p) {
 
 // A logit below all that min_p keeps, by a little more than what may be lost to rounding.
 float Shortlist::bound(double min_p) const {
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
   constexpr double kSlack = 1e-6;
   const double below = (kSlack - (1 + kSlack) * portable_log(min_p)) / inverse_temperature_;
   const double bound = double{max_} - kSlack * std::abs(double{max_}) - below;
@@ -160,21 +189,41 @@ void Shortlist::exclude_top_choices(double threshold) {
   }
 }
 
-int32_t Shortlist::draw(double uniform) {
-  while (is_partial() && cumulative_.back() <= uniform * total_) grow();
-  return best_[place_of(cumulative_, uniform * total_)].token;
+int32_t Shortlist::draw(const Noise& noise) const {
+  if (is_partial()) return draw_from(logits_, best_.front(), 0, noise);
+  Race race;
+  for (const Candidate& c : best_) {
+    const double w = weight(c.logit);
+    if (w == 0) continue;
+    race.enter(c.token, w, noise.least_of(static_cast<size_t>(c.token) / kNoiseBlock), noise);
+  }
+  return race.token;
 }
 
-int32_t Shortlist::draw_from_all(const Logits& logits, float max, double min_p, double uniform) {
-  cumulative_.resize(logits.all.size());
-  double sum = 0;
-  size_t i = 0;
-  for_each_weight(logits.all, max, inverse_temperature_, [&](double weight, double exponent) {
-    // The least exponent stands for smaller ones, those of banned tokens included.
-    sum += weight >= min_p && exponent > kLeastExponent ? weight : 0;
-    cumulative_[i++] = sum;
-  });
-  return static_cast<int32_t>(place_of(cumulative_, uniform * sum));
+int32_t Shortlist::draw_from_all(const Logits& logits, float max, double min_p,
+                                 const Noise& noise) {
+  max_ = max;
+  return draw_from(logits, {kInfinity, 0}, min_p, noise);
+}
+
+// Of the tokens that do not rank before `first` and that min_p keeps.
+int32_t Shortlist::draw_from(const Logits& logits, const Candidate& first, double min_p,
+                             const Noise& noise) const {
+  const double smallest = std::max(min_p, kSmallestDouble);
+  Race race;
+  for (size_t i = 0; kNoiseBlock * i < logits.all.size(); ++i) {
+    const double most = weight(greatest_of(logits, i));
+    if (most < smallest) continue;
+    const LeastNoise least = noise.least_of(i);
+    if (least.noise / most > race.least) continue;
+    const size_t end = std::min(kNoiseBlock * (i + 1), logits.all.size());
+    for (size_t j = kNoiseBlock * i; j < end; ++j) {
+      const Candidate c{logits.all[j], static_cast<int32_t>(j)};
+      const double w = weight(c.logit);
+      if (w >= smallest && !ranks_before(c, first)) race.enter(c.token, w, least, noise);
+    }
+  }
+  return race.token;
 }
 
 void Shortlist::keep_first(size_t count) {

@@ -1,7 +1,7 @@
 // The candidates of a draw, best first: filled once, truncated, drawn from.
 //
-// Of a whole vocabulary only the best candidates are sorted, and more of them when a truncation or
-// the draw needs them.
+// Of a whole vocabulary only the best candidates are sorted, and more of them when a truncation
+// needs them.
 #pragma once
 
 #include <cstddef>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "generate/sampling/candidates.h"
+#include "generate/sampling/noise.h"
 
 namespace gpt2edge {
 
@@ -40,11 +41,11 @@ class Shortlist {
   // it.
   void exclude_top_choices(double threshold);
 
-  // The token at a random number in [0, 1), by the candidates' cumulative probabilities.
-  int32_t draw(double uniform);
+  // The candidate of the least noise / weight, the lowest id of several.
+  int32_t draw(const Noise& noise) const;
 
-  // The same for all tokens that min_p keeps, in the order of their ids, without sorting.
-  int32_t draw_from_all(const Logits& logits, float max, double min_p, double uniform);
+  // The same for all tokens that min_p keeps, without sorting.
+  int32_t draw_from_all(const Logits& logits, float max, double min_p, const Noise& noise);
 
  private:
   double scaled(float logit) const;
@@ -57,11 +58,13 @@ class Shortlist {
   void keep_first(size_t count);
   void complete();
   void accumulate();
+  int32_t draw_from(const Logits& logits, const Candidate& first, double min_p,
+                    const Noise& noise) const;
 
   double inverse_temperature_;
   float max_ = 0;
   std::vector<Candidate> best_;
-  std::vector<double> cumulative_;  // running sums of the weights of best_, or of all tokens
+  std::vector<double> cumulative_;  // running sums of the weights of best_
   double total_ = 0;                // weight of all candidates, also of those not in best_ yet
   std::vector<std::pair<double, size_t>> typical_;  // (distance from the entropy, index in best_)
 

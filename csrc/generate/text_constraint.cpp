@@ -1,0 +1,67 @@
+// What of a Text its constraint decides: tokens that must come, and tokens that may.
+#include <exception>
+#include <utility>
+
+#include "generate/sampling/masking.h"
+#include "generate/text.h"
+
+namespace gpt2edge {
+
+// Before the first pass: the tokens that the text must begin with are computed with the prompt.
+void Text::start_constraint() {
+  if (constraint_ == nullptr || is_constraint_started_ || has_all_tokens()) return;
+  is_constraint_started_ = true;
+  try {
+    window_.check(text_);  // for a text that is complete without a pass, too
+    add_forced(constraint_->start());
+  } catch (const std::exception&) {
+    error_ = std::current_exception();
+  }
+}
+
+void Text::drop_disallowed(std::vector<int32_t>& drafted) {
+  if (constraint_ == nullptr || drafted.empty()) return;
+  try {
+    drafted.resize(constraint_->count_allowed(drafted));
+  } catch (const std::exception&) {
+    error_ = std::current_exception();
+  }
+}
+
+// Before the pass that gives the logits after the text and after each of the draft tokens.
+void Text::begin_masks(std::span<const int32_t> draft) {
+  if (constraint_ == nullptr || has_all_tokens()) return;
+  try {
+    constraint_->begin_masks(draft);
+  } catch (const std::exception&) {
+    error_ = std::current_exception();
+  }
+}
+
+// Leaves the logits of the tokens that may come next, of which n_accepted draft tokens before them
+// are part of the text. Returns whether there is any but the end-of-text token.
+bool Text::mask(Logits& logits, size_t n_accepted) {
+  TokenMask allowed = constraint_->mask(n_accepted);
+  const auto end = static_cast<size_t>(vocabulary_->eos_token.value_or(-1));
+  const bool may_end = vocabulary_->eos_token && allows(allowed, *vocabulary_->eos_token);
+  if (may_end) allowed[end / 32] &= ~(uint32_t{1} << (end % 32));
+  if (!mask_logits(logits.all, allowed, masked_)) return false;
+  if (may_end && !options_.ignore_eos) masked_[end] = logits.all[end];
+  logits = {masked_};
+  return true;
+}
+
+// Tokens that follow whatever the model says. A random number counts as used for each, so that the
+// number of a token's draw is its place in the text.
+void Text::add_forced(const Constraint::Forced& forced) {
+  for (size_t i = 0; i < forced.tokens.size() && !is_over(); ++i) {
+    const int32_t token = forced.tokens[i];
+    std::optional<TopLogprobs> certain;
+    if (options_.logprobs > 0) certain = TopLogprobs{0, {{token, 0}}};
+    sampler_.set_draw_index(sampler_.draw_index() + 1);
+    add_token(token, std::move(certain), forced.is_complete && i + 1 == forced.tokens.size());
+  }
+  if (forced.is_complete && !is_over()) finish(FinishReason::kStop);
+}
+
+}  // namespace gpt2edge

@@ -1,0 +1,91 @@
+#include "python/python_constraint.h"
+
+#include <pybind11/stl.h>
+
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "python/logits_processor.h"
+
+namespace py = pybind11;
+
+namespace gpt2edge::python {
+namespace {
+
+py::list as_list(std::span<const int32_t> tokens) {
+  return py::cast(std::vector<int32_t>(tokens.begin(), tokens.end()));
+}
+
+// ([token ...], is_complete)
+Constraint::Forced as_forced(const py::object& result) {
+  auto [tokens, is_complete] = result.cast<std::pair<std::vector<int32_t>, bool>>();
+  return {std::move(tokens), is_complete};
+}
+
+// [bytes ...]: words of 32 bits, as the processor has them.
+std::vector<TokenMask> as_masks(const py::object& result) {
+  std::vector<TokenMask> masks;
+  for (const py::handle each : result) {
+    const auto bytes = each.cast<std::string_view>();
+    TokenMask& mask = masks.emplace_back(bytes.size() / sizeof(uint32_t));
+    std::memcpy(mask.data(), bytes.data(), mask.size() * sizeof(uint32_t));
+  }
+  return masks;
+}
+
+// Calls a method with the GIL; what it gave is let go of before the GIL is.
+template <typename Use>
+auto call(const SharedObject& object, const char* name, Use&& use) {
+  const py::gil_scoped_acquire gil;
+  try {
+    return use(object->attr(name));
+  } catch (const py::error_already_set& error) {
+    throw PythonError(error);
+  }
+}
+
+class PythonConstraint : public Constraint {
+ public:
+  explicit PythonConstraint(py::object object) : object_(share(std::move(object))) {}
+
+  Forced start() override {
+    return call(object_, "start", [](const py::object& method) { return as_forced(method()); });
+  }
+
+  Forced accept(int32_t token) override {
+    return call(object_, "accept",
+                [&](const py::object& method) { return as_forced(method(token)); });
+  }
+
+  size_t count_allowed(std::span<const int32_t> draft) override {
+    return call(object_, "count_allowed",
+                [&](const py::object& method) { return method(as_list(draft)).cast<size_t>(); });
+  }
+
+  void begin_masks(std::span<const int32_t> draft) override {
+    masks_.clear();
+    call(object_, "begin_masks",
+         [&](const py::object& method) { return method(as_list(draft)).is_none(); });
+  }
+
+  const TokenMask& mask(size_t n) override {
+    if (masks_.empty()) {
+      masks_ = call(object_, "masks", [](const py::object& method) { return as_masks(method()); });
+    }
+    return masks_.at(n);
+  }
+
+ private:
+  SharedObject object_;
+  std::vector<TokenMask> masks_;
+};
+
+}  // namespace
+
+std::unique_ptr<Constraint> python_constraint(py::object object) {
+  if (object.is_none()) return nullptr;
+  return std::make_unique<PythonConstraint>(std::move(object));
+}
+
+}  // namespace gpt2edge::python

@@ -1,0 +1,15 @@
+// A constraint that a Python object computes: pygpt2edge/constrain/constraint.py.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <memory>
+
+#include "generate/constraint.h"
+
+namespace gpt2edge::python {
+
+// None gives none.
+std::unique_ptr<Constraint> python_constraint(pybind11::object object);
+
+}  // namespace gpt2edge::python

@@ -1,0 +1,1 @@
+"""Constrained output: keeps a text within a language, by llguidance."""

@@ -1,0 +1,124 @@
+"""A text's place in its language: which tokens may come next, and which must.
+
+The core asks (csrc/generate/constraint.h); llguidance answers. Masks are computed in a thread of
+their own while the core computes the pass that they are for.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from pygpt2edge.constrain.language import Language, matcher_of
+from pygpt2edge.constrain.vocabulary import end_token
+from pygpt2edge.options import SamplingParams
+from pygpt2edge.tokenizer import Tokenizer
+
+_WORD_BITS = 32
+
+
+def constraint_for(tokenizer: Tokenizer, params: SamplingParams) -> Constraint | None:
+    """What the options ask for, or None.
+
+    Raises ValueError for a language that makes no sense, MissingDependencyError where llguidance is
+    not installed.
+    """
+    language = params.language
+    return None if language is None else Constraint(tokenizer, Language(*language))
+
+
+class Constraint:
+    """`pygpt2edge._core._Constraint`, of one text."""
+
+    def __init__(self, tokenizer: Tokenizer, language: Language) -> None:
+        self._option = language.option
+        self._matcher = matcher_of(language, tokenizer)
+        self._end = end_token(tokenizer)
+        self._masks: Future[list[bytes]] | None = None
+
+    def start(self) -> tuple[list[int], bool]:
+        """The tokens that the text must begin with, and whether it ends with them."""
+        return self._forced()
+
+    def accept(self, token: int) -> tuple[list[int], bool]:
+        """Adds a token, and those that must follow it."""
+        if not self._matcher.consume_token(token):
+            raise ValueError(
+                f"token {token} is not allowed by {self._option}: forced_first_token or "
+                "logits_processor chose it"
+            )
+        return self._forced()
+
+    def count_allowed(self, draft: list[int]) -> int:
+        """How many of the draft tokens may follow the text, its end not counted."""
+        n = draft.index(self._end) if self._end in draft else len(draft)
+        return self._matcher.validate_tokens(draft[:n])
+
+    def begin_masks(self, draft: list[int]) -> None:
+        """Begins to compute the masks after the text and after each of the draft tokens."""
+        if self._masks is not None:
+            self._masks.exception()  # of a pass that was interrupted
+        self._masks = _worker().submit(self._compute_masks, draft)
+
+    def masks(self) -> list[bytes]:
+        """The masks, when they are computed."""
+        if self._masks is None:
+            raise RuntimeError("masks were not begun")
+        return self._masks.result()
+
+    def _forced(self) -> tuple[list[int], bool]:
+        tokens = self._matcher.compute_ff_tokens()
+        if tokens:
+            self._matcher.consume_tokens(tokens)
+        self._check()
+        return tokens, self._matcher.is_stopped()
+
+    def _compute_masks(self, draft: list[int]) -> list[bytes]:
+        masks = [self._mask()]
+        n_consumed = 0
+        for token in draft:
+            self._matcher.consume_token(token)
+            n_consumed += 1
+            if self._matcher.is_stopped():  # a text that ends here needs no mask
+                break
+            masks.append(self._mask())
+        if n_consumed > 0:
+            self._matcher.rollback(n_consumed)
+        self._check()
+        return masks
+
+    def _mask(self) -> bytes:
+        mask = self._matcher.compute_bitmask()
+        self._check()
+        if self._matcher.is_accepting():
+            return mask
+        inner = bytearray(mask)  # where nothing may follow, llguidance would allow the end
+        inner[self._end // 8] &= ~(1 << self._end % 8) & 0xFF
+        if not any(inner):
+            raise ValueError(self._no_text())
+        return bytes(inner)
+
+    def _check(self) -> None:
+        if not self._matcher.is_error():
+            return
+        error = self._matcher.get_error().splitlines()[0]
+        if error.startswith("NoExtension"):
+            raise ValueError(self._no_text())
+        raise ValueError(f"{self._option} has become too complex to follow: {error:.200}")
+
+    def _no_text(self) -> str:
+        return f"{self._option}: it has no text that begins so"
+
+
+_workers: list[ThreadPoolExecutor] = []
+
+
+def _worker() -> ThreadPoolExecutor:
+    """One thread for all texts: masks are needed in the order in which they are begun."""
+    if not _workers:
+        _workers.append(ThreadPoolExecutor(1, "pygpt2edge-masks"))
+    return _workers[0]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_workers.clear)

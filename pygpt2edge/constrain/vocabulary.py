@@ -1,0 +1,57 @@
+"""A model's vocabulary, as llguidance wants it."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from pygpt2edge.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    from llguidance import LLTokenizer
+
+    from pygpt2edge.tokenizer import Tokenizer
+
+_known: WeakKeyDictionary[Tokenizer, LLTokenizer] = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def vocabulary_of(tokenizer: Tokenizer) -> LLTokenizer:
+    """Made once for each tokenizer: it takes a quarter of a second.
+
+    A vocabulary without an end-of-text token gets one behind its last token.
+    Raises MissingDependencyError where llguidance is not installed.
+    """
+    try:
+        from llguidance import LLTokenizer
+        from llguidance._tokenizer import TokenizerWrapper
+    except ImportError as error:
+        raise MissingDependencyError(
+            'regex, json_schema and grammar need llguidance: pip install "pygpt2edge[constrain]"'
+        ) from error
+    with _lock:
+        if tokenizer not in _known:
+            _known[tokenizer] = LLTokenizer(TokenizerWrapper(_Wrapped(tokenizer)))
+        return _known[tokenizer]
+
+
+def end_token(tokenizer: Tokenizer) -> int:
+    """The id that ends a text for llguidance."""
+    return tokenizer.n_vocab if tokenizer.eos_token is None else tokenizer.eos_token
+
+
+class _Wrapped:
+    """What TokenizerWrapper takes: attributes of these names, and a call that encodes a text."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.eos_token_id = end_token(tokenizer)
+        self.bos_token_id = tokenizer.bos_token
+        self.tokens = [tokenizer.token_bytes(token) for token in range(tokenizer.n_vocab)]
+        if self.eos_token_id == tokenizer.n_vocab:
+            self.tokens.append(b"<end>")
+        self.special_token_ids = sorted(tokenizer.special_tokens | {self.eos_token_id})
+        self._encode = tokenizer.core.encode  # not the tokenizer's: that would keep it alive
+
+    def __call__(self, text: bytes | str) -> list[int]:
+        return self._encode(text.decode() if isinstance(text, bytes) else text, False)

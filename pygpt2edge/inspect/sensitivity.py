@@ -1,0 +1,175 @@
+"""Measures what each type costs each tensor of a model, for `convert` to choose mixtures by.
+
+One tensor at a time is rounded to about 4.5 bits, as a conversion with this calibration would, and
+the model's predictions are compared with the exact ones. The divergence grows with the square of
+the tensor's error: so one measurement a tensor says what every type costs, by the error that each
+leaves. Errors are of the outputs, over the inputs that the calibration saw, where there is any.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pygpt2edge.convert.calibration import Calibration
+from pygpt2edge.convert.checkpoint import open_checkpoint
+from pygpt2edge.convert.costs import has_costs, possible_types
+from pygpt2edge.convert.plan import TensorPlan, output_type, plan_conversion
+from pygpt2edge.convert.quantizing import quantize_tensors, rounding_errors
+from pygpt2edge.inspect.evaluate import Scores
+from pygpt2edge.inspect.scoring import ROWS
+from pygpt2edge.loaded_model import LoadedModel
+
+Floats = NDArray[np.float32]
+
+_MEASURED_TYPES = ("q4_k", "iq4_nl", "f16")  # the first whose blocks divide the rows
+_ERROR_ROWS = 512  # of a tensor, whose errors are compared
+_WINDOW = 512
+
+
+def measure_costs(
+    model: LoadedModel,
+    tokens: Sequence[int],
+    n_tokens: int,
+    statistics: Path,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> dict[str, dict[str, float]]:
+    """The cost of each type, by the names of tensors.
+
+    Args:
+      model: of an f32 or f16 file.
+      tokens: of a text.
+      n_tokens: to compare predictions for, about so many: windows of them, evenly spread.
+      statistics: the file of a calibration.
+      progress: called with (tensors done, tensors in all, the tensor's name).
+
+    Takes the disk space of a copy of the model and of the tokens' logits, for the time.
+    """
+    calibration = Calibration(statistics)
+    plans = plan_conversion(open_checkpoint(model.path), "f32", False).tensors
+    chosen = [plan for plan in plans if has_costs(plan.spec)]
+    biases = {plan.spec.gguf_name: plan for plan in plans if plan.spec.name.endswith(".bias")}
+    out = {}
+    with tempfile.TemporaryDirectory(dir=statistics.parent) as folder:
+        windows = _spread(tokens, n_tokens, min(_WINDOW, model.n_ctx))
+        exact = _write_logits(model, windows, Path(folder) / "logits")
+        patched = _PatchedModel(model, Path(folder) / "patched.gguf")
+        for i, plan in enumerate(chosen):
+            name = plan.spec.gguf_name
+            bias = biases.get(f"{name.removesuffix('.weight')}.bias")
+            kinds = possible_types(plan.spec)
+            kind = next(kind for kind in _MEASURED_TYPES if kind in kinds)
+            found = rounding_errors([_as(plan, k) for k in kinds], calibration, _ERROR_ROWS)
+            errors = dict(zip(kinds, found, strict=True))
+            parts = [_as(plan, kind), *([bias] if bias is not None else [])]
+            with patched.with_rounded(parts, calibration) as rounded:
+                cost = _divergence(rounded, windows, exact)
+            scale = cost / errors[kind] if errors[kind] > 0 else 0.0
+            out[name] = {each: scale * error for each, error in errors.items()}
+            if progress is not None:
+                progress(i + 1, len(chosen), name)
+    return out
+
+
+def _as(plan: TensorPlan, kind: str) -> TensorPlan:
+    return replace(plan, type=output_type(kind))
+
+
+class _PatchedModel:
+    """A copy of a model's file, in which a few tensors are replaced for a time."""
+
+    def __init__(self, model: LoadedModel, path: Path) -> None:
+        from pygpt2edge import _core
+
+        shutil.copyfile(model.path, path)
+        path.chmod(0o600)
+        self._path = path
+        self._n_threads = model.n_threads
+        self._tensors = {t.name: t for t in _core.GgufFile(str(path)).tensors}
+
+    def with_rounded(self, parts: list[TensorPlan], calibration: Calibration) -> _Patch:
+        return _Patch(self, parts, calibration)
+
+    def load(self) -> LoadedModel:
+        return LoadedModel(self._path, n_threads=self._n_threads)
+
+    def write(self, parts: list[TensorPlan], calibration: Calibration) -> dict[int, bytes]:
+        """Writes the parts' rounded numbers. Returns what was there, by offset."""
+        from pygpt2edge import _core
+
+        before: dict[int, bytes] = {}
+        at: dict[str, int] = {}
+        with self._path.open("r+b") as file:
+            for plan, blocks in quantize_tensors(parts, self._n_threads, calibration):
+                name, n_in = plan.spec.gguf_name, plan.spec.shape[-1]
+                rows = _core.dequantize(blocks.reshape(-1, plan.row_bytes), plan.type.name, n_in)
+                stored = _core.quantize(rows, self._tensors[name].type.lower(), 1)
+                data = stored.tobytes()
+                offset = at.get(name, self._tensors[name].offset)
+                file.seek(offset)
+                before[offset] = file.read(len(data))
+                file.seek(offset)
+                file.write(data)
+                at[name] = offset + len(data)
+        return before
+
+    def restore(self, before: dict[int, bytes]) -> None:
+        with self._path.open("r+b") as file:
+            for offset, data in before.items():
+                file.seek(offset)
+                file.write(data)
+
+
+class _Patch:
+    """The model with some tensors rounded, loaded; and the file as it was, afterwards."""
+
+    def __init__(
+        self, patched: _PatchedModel, parts: list[TensorPlan], calibration: Calibration
+    ) -> None:
+        self._patched = patched
+        self._before = patched.write(parts, calibration)
+
+    def __enter__(self) -> LoadedModel:
+        return self._patched.load()
+
+    def __exit__(self, *_: object) -> None:
+        self._patched.restore(self._before)
+
+
+def _spread(tokens: Sequence[int], n_tokens: int, n_window: int) -> NDArray[np.int32]:
+    """Windows of tokens, evenly spread over a text: (windows, tokens of one)."""
+    n_window = min(n_window, len(tokens))
+    n = max(1, min(n_tokens, len(tokens)) // n_window)
+    starts = np.linspace(0, len(tokens) - n_window, n).astype(int)
+    return np.array([tokens[start : start + n_window] for start in starts], np.int32)
+
+
+def _logits(model: LoadedModel, windows: NDArray[np.int32]) -> Iterator[tuple[int, Floats]]:
+    """A part of the windows' rows at a time, and which is the first."""
+    session = model.session()
+    for i, window in enumerate(windows):
+        session.truncate(0)
+        for first in range(0, len(window), ROWS):
+            yield i * len(window) + first, session.append_all_logits(window[first : first + ROWS])
+
+
+def _write_logits(model: LoadedModel, windows: NDArray[np.int32], path: Path) -> Floats:
+    out = np.memmap(path, np.float32, "w+", shape=(windows.size, model.config["n_vocab"]))
+    for first, logits in _logits(model, windows):
+        out[first : first + len(logits)] = logits
+    return out
+
+
+def _divergence(model: LoadedModel, windows: NDArray[np.int32], exact: Floats) -> float:
+    scores = Scores()
+    tokens = windows.ravel()
+    for first, logits in _logits(model, windows):
+        last = first + len(logits)
+        scores.add(tokens[first:last], logits, exact[first:last])
+    return scores.evaluation().kl_mean or 0.0
