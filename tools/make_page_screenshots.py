@@ -15,7 +15,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-WIDE = {"width": 1180, "height": 860}
+WIDE = {"width": 1120, "height": 820}
 PHONE = {"width": 390, "height": 844}
 PROMPT = "It is a truth universally acknowledged, that"
 
@@ -32,6 +32,7 @@ def write(page: Page) -> None:
     page.locator("#text > span").nth(20).click()
     expect(page.locator("#next-title")).to_contain_text("Instead of")
     page.mouse.move(2, 2)
+    page.evaluate("scrollTo(0, 0)")
 
 
 def attend(page: Page) -> None:
@@ -41,7 +42,7 @@ def attend(page: Page) -> None:
 
 
 def shoot(browser: Browser, url: str, folder: Path) -> None:
-    settings = "seed=5&max_tokens=60&temperature=0.7&top_p=0.9"
+    settings = "seed=8&max_tokens=60&temperature=0.7&top_p=0.9"
     for name, colours, size, act in (
         ("text-light", "light", WIDE, write),
         ("text-dark", "dark", WIDE, write),
@@ -49,7 +50,13 @@ def shoot(browser: Browser, url: str, folder: Path) -> None:
         ("attention-dark", "dark", WIDE, attend),
         ("phone", "light", PHONE, write),
     ):
-        context = browser.new_context(viewport=size, color_scheme=colours, reduced_motion="reduce")
+        context = browser.new_context(
+            viewport=size,
+            color_scheme=colours,
+            reduced_motion="reduce",
+            has_touch=size == PHONE,
+            is_mobile=size == PHONE,
+        )
         page = context.new_page()
         page.goto(f"{url}/#{settings}&layer=4&head=0")
         expect(page.locator("#candidates")).to_have_attribute("data-after", "1")

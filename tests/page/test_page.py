@@ -228,8 +228,8 @@ def test_attention_as_arcs_list_and_grid(visit: Visit, model: GPT2) -> None:
     seen.page.locator("#arc-tokens > span").last.click()
     box = seen.page.locator("#grid").bounding_box()
     assert box is not None
-    assert box["width"] > 100
-    seen.page.mouse.move(box["x"] + box["width"] - 8, box["y"] + box["height"] - 8)
+    last = {"x": box["width"] - 8, "y": box["height"] - 8}
+    seen.page.locator("#grid").hover(position=last)
     expect(seen.page.locator("#grid-value")).to_contain_text("“ it” attends to “ it”: ")
     seen.page.fill("#attention-text", "In the beginning")
     expect(seen.page.locator("#arc-tokens > span")).to_have_count(3)

@@ -87,7 +87,7 @@ function fillSelect(name, values) {
 
 function showLookTokens() {
   const elements = attention.token_strs.map((name) =>
-    make("span", { role: "option", "aria-label": quoted(name) }, ...visible(name).map(plainPart)),
+    make("span", { role: "option", tabIndex: -1, "aria-label": quoted(name) }, ...visible(name).map(plainPart)),
   );
   arcTokens.replaceChildren(...elements);
   looking = elements.length - 1;

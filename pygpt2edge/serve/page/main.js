@@ -14,6 +14,7 @@ import { quoted, textOf, token } from "./tokens.js";
 import { isWriting, scorePrompt, stopWriting, write } from "./writing.js";
 
 let chosenAt = null; // the token of the text whose alternatives are shown; null: what comes next
+let isTyping = false; // the prompt was changed after all else: its next tokens are wanted
 
 // Errors.
 
@@ -83,6 +84,7 @@ function showState() {
 
 function showBranch(branch) {
   goTo(branch);
+  isTyping = false;
   chosenAt = null;
   showText(branch.tokens);
   listBranches(act(changeBranch));
@@ -121,6 +123,7 @@ function contextOf(branch) {
 }
 
 async function chooseToken(at) {
+  isTyping = false;
   const isSame = chosenAt === at;
   chosenAt = isSame ? null : at;
   markToken(chosenAt);
@@ -132,7 +135,7 @@ async function chooseToken(at) {
 }
 
 function promptPaused(tokens) {
-  if (isWriting()) return;
+  if (!isTyping || isWriting()) return;
   chosenAt = null;
   markToken(null);
   act(showCandidates)({ before: tokens, branch: null, title: "Next after the prompt" });
@@ -186,6 +189,7 @@ function startButtons() {
   find("write").addEventListener("click", act(writeFromPrompt));
   find("go-on").addEventListener("click", act(writeOn));
   find("stop").addEventListener("click", stopWriting);
+  find("prompt").addEventListener("input", () => (isTyping = true));
   find("edit").addEventListener("click", () => setPrompt(plainText()));
 }
 
@@ -194,6 +198,7 @@ function startButtons() {
 async function load(look) {
   await loadModel();
   showView();
+  isTyping = true;
   await look();
 }
 
