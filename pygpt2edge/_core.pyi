@@ -623,6 +623,10 @@ class Suggester:
     Raises ValueError for max_passes or n_ctx out of range.
     """
 
+    @staticmethod
+    def usual_passes() -> int:
+        """How many passes a search takes at most where nobody says otherwise."""
+
     def __init__(
         self,
         model: Model,

@@ -10,3 +10,7 @@ foreach(tool ar ranlib)
   string(TOUPPER ${tool} name)
   set(CMAKE_${name} ${wrapper})
 endforeach()
+# Zig adds tables for debuggers otherwise, ten times what the code takes.
+set(CMAKE_CXX_FLAGS_INIT -g0)
+set(CMAKE_EXE_LINKER_FLAGS_INIT -s)
+set(CMAKE_SHARED_LINKER_FLAGS_INIT -s)

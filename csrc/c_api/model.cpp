@@ -1,4 +1,6 @@
 // Models: options, loading, shape, tokens.
+#include <future>
+
 #include "base/thread_count.h"
 #include "c_api/model_options.h"
 #include "c_api/objects.h"
@@ -62,12 +64,20 @@ gpt2edge_config config_of(const Config& config, const TokenizerTables& vocabular
 
 namespace {
 
+std::shared_ptr<const Tokenizer> read_tokenizer(const GgufFile& file) {
+  return std::make_shared<Tokenizer>(
+      std::make_shared<TokenizerTables>(read_tokenizer_tables(file)));
+}
+
 gpt2edge_model* load(const GgufFile& file, const gpt2edge_model_options* options) {
   const ModelOptions given = read_model_options(options);
   auto loaded = std::make_shared<LoadedModel>();
-  loaded->vocabulary = std::make_shared<TokenizerTables>(read_tokenizer_tables(file));
-  loaded->tokenizer = std::make_shared<Tokenizer>(loaded->vocabulary);
+  // The vocabulary is read while the weights are packed, in a thread where the system gives one.
+  auto tokenizer = std::async(std::launch::async | std::launch::deferred,
+                              [&file] { return read_tokenizer(file); });
   loaded->model = std::make_shared<Model>(file, given.n_threads, given.cache);
+  loaded->tokenizer = tokenizer.get();
+  loaded->vocabulary = loaded->tokenizer->tables();
   loaded->contexts = {given.cache.n_ctx, loaded->model->cache_type()};
   loaded->interrupt = given.interrupt;
   return Models::add(std::move(loaded));

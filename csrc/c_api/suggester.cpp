@@ -4,12 +4,6 @@
 using namespace gpt2edge;
 using namespace gpt2edge::c_api;
 
-namespace {
-
-constexpr int64_t kMaxPasses = 3;  // as for GPT2.suggest in Python
-
-}  // namespace
-
 gpt2edge_status gpt2edge_suggester_open(gpt2edge_model* model, gpt2edge_suggester** suggester) {
   return guarded([&] {
     auto& out = required(suggester, "the place for the suggester");
@@ -17,7 +11,7 @@ gpt2edge_status gpt2edge_suggester_open(gpt2edge_model* model, gpt2edge_suggeste
     auto made = std::make_shared<WordSuggester>();
     made->suggester = std::make_unique<Suggester>(loaded->model, loaded->tokenizer,
                                                   loaded->contexts.positions(*loaded->model),
-                                                  loaded->contexts.cache_type, kMaxPasses);
+                                                  loaded->contexts.cache_type);
     made->interrupt = loaded->interrupt;
     out = Suggesters::add(std::move(made));
   });

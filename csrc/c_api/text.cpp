@@ -18,13 +18,11 @@ gpt2edge_text* kept(std::unique_ptr<Text> text, const LoadedModel& model) {
 
 gpt2edge_text* begun(const LoadedModel& model, std::vector<int32_t> prompt,
                      const GivenTextOptions& given) {
-  TextOptions options = given.text;
   prompt = model.prompt_tokens(std::move(prompt));
-  if (given.keeps_prompt) options.keep = static_cast<int>(prompt.size());
-  auto speculation =
-      make_speculation(given.speculation, *model.model, *model.vocabulary, options.slide());
+  auto speculation = make_speculation(given.speculation, *model.model, *model.vocabulary,
+                                      given.text.slide(prompt.size()));
   return kept(std::make_unique<Text>(model.model, model.vocabulary, model.contexts,
-                                     std::move(prompt), std::move(options), std::move(speculation)),
+                                     std::move(prompt), given.text, std::move(speculation)),
               model);
 }
 

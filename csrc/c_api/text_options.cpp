@@ -141,8 +141,7 @@ GivenTextOptions read_text_options(const gpt2edge_text_options* pointer) {
     throw std::invalid_argument(
         message("keep is ", given.keep, "; give 0 or more, or -1 for the whole prompt"));
   }
-  out.keeps_prompt = given.keep == -1;
-  out.text.keep = out.keeps_prompt ? 0 : given.keep;
+  out.text.keep = given.keep;
   out.text.discard = unless_none(given.discard, "discard");
   out.speculation = speculation_options(given);
   out.allow_special = given.allow_special != 0;

@@ -11,7 +11,6 @@ struct GivenTextOptions {
   TextOptions text;
   SpeculationOptions speculation;
   bool allow_special = false;
-  bool keeps_prompt = false;  // whatever its length is
 };
 
 GivenTextOptions read_text_options(const gpt2edge_text_options* given);

@@ -20,7 +20,7 @@ int32_t MergeTable::add(const Merge& merge) {
 
 // The pair's slot, or the empty one where it belongs.
 size_t MergeTable::slot_of(int32_t left, int32_t right) const {
-  size_t i = static_cast<size_t>(hash(left, right) >> 32) & (slots_.size() - 1);
+  size_t i = first_slot(left, right);
   while (slots_[i].number != kNone) {
     if (slots_[i].left == left && slots_[i].right == right) break;
     i = (i + 1) & (slots_.size() - 1);

@@ -25,6 +25,13 @@ class MergeTable {
   // nothing and returns that merge's number; otherwise kNone.
   int32_t add(const Merge& merge);
 
+  // What a call of add will look at comes from memory meanwhile.
+  void prepare([[maybe_unused]] const Merge& merge) const {
+#if defined(__GNUC__)
+    __builtin_prefetch(&slots_[first_slot(merge.left, merge.right)]);
+#endif
+  }
+
   // The number of a pair's merge, or kNone.
   int32_t find(int32_t left, int32_t right) const {
     return filter_[filter_bit(left, right)] ? slots_[slot_of(left, right)].number : kNone;
@@ -47,6 +54,9 @@ class MergeTable {
   }
   static size_t filter_bit(int32_t left, int32_t right) {
     return static_cast<size_t>(hash(left, right) >> kFilterShift);
+  }
+  size_t first_slot(int32_t left, int32_t right) const {
+    return static_cast<size_t>(hash(left, right) >> 32) & (slots_.size() - 1);
   }
   size_t slot_of(int32_t left, int32_t right) const;
 

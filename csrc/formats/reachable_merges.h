@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "formats/merge_table.h"
@@ -21,8 +22,10 @@ namespace gpt2edge {
 // the vocabulary lacks one of them.
 using Spell = std::function<void(int32_t result, std::vector<int32_t>& symbols)>;
 
-// The numbers of the merges that can happen, ascending, no two with the same result. A token of n
-// bytes takes n log n steps.
-std::vector<int32_t> reachable_merges(const MergeTable& merges, const Spell& spell);
+// The numbers of the merges that can happen, ascending, no two with the same result. byte_tokens
+// are those of single bytes; what is below 0 counts for none. A token of n bytes takes n steps; n
+// log n where merges use tokens that later ones make, as those of trained vocabularies never do.
+std::vector<int32_t> reachable_merges(const MergeTable& merges,
+                                      std::span<const int32_t> byte_tokens, const Spell& spell);
 
 }  // namespace gpt2edge

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <limits>
-#include <span>
 #include <stdexcept>
 
 #include "base/error.h"
@@ -23,16 +22,18 @@ constexpr const char* kMerges = "tokenizer.ggml.merges";
 // GPT-2's characters for bytes. Printable Latin-1 characters stand for themselves and come first;
 // the other bytes follow in order, as the characters from U+0100 on.
 struct Alphabet {
-  std::array<uint8_t, kBytes> byte_at{};    // place in the alphabet -> byte
+  std::array<char, kBytes> byte_at{};       // place in the alphabet -> byte
   std::array<uint16_t, kBytes> code_at{};   // place in the alphabet -> code point
+  std::array<uint8_t, kBytes> place_of{};   // byte -> place in the alphabet
   std::array<int16_t, 2 * kBytes> place{};  // code point -> place in the alphabet, or kNoToken
 
-  Alphabet() {
+  constexpr Alphabet() {
     place.fill(kNoToken);
     size_t n = 0;
     const auto add = [&](size_t byte, size_t code) {
-      byte_at[n] = static_cast<uint8_t>(byte);
+      byte_at[n] = static_cast<char>(byte);
       code_at[n] = static_cast<uint16_t>(code);
+      place_of[byte] = static_cast<uint8_t>(n);
       place[code] = static_cast<int16_t>(n++);
     };
     const auto is_printable = [](size_t byte) {
@@ -48,20 +49,17 @@ struct Alphabet {
   }
 };
 
-const Alphabet& alphabet() {
-  static const Alphabet instance;
-  return instance;
-}
+constexpr Alphabet kAlphabet;
 
 std::string utf8(unsigned code) {  // for code points below U+0800
   if (code < 0x80) return {static_cast<char>(code)};
   return {static_cast<char>(0xC0 | code >> 6), static_cast<char>(0x80 | (code & 0x3F))};
 }
 
-// Appends the places in the alphabet of a token's characters. Appends nothing and returns false
-// when one of them is not in the alphabet.
-bool append_places(std::string_view token, std::vector<uint8_t>& places) {
-  const size_t n_before = places.size();
+// The bytes that a token's characters stand for. False when one of them is not in the alphabet.
+bool read_spelling(std::string_view token, std::string& bytes) {
+  bytes.resize(token.size());
+  size_t n = 0;
   for (size_t i = 0; i < token.size(); ++i) {
     unsigned code = static_cast<uint8_t>(token[i]);
     if (code >= 0x80 && i + 1 < token.size()) {  // the alphabet ends at U+0143: two bytes at most
@@ -71,14 +69,22 @@ bool append_places(std::string_view token, std::vector<uint8_t>& places) {
     } else if (code >= 0x80) {
       code = kNoCode;
     }
-    if (alphabet().place[code] == kNoToken) {
-      places.resize(n_before);
-      return false;
-    }
-    places.push_back(static_cast<uint8_t>(alphabet().place[code]));
+    const int16_t place = kAlphabet.place[code];
+    if (place == kNoToken) return false;
+    bytes[n++] = kAlphabet.byte_at[static_cast<size_t>(place)];
   }
+  bytes.resize(n);
   return true;
 }
+
+using Ids = TokenIds<std::vector<std::string_view>>;
+
+// Two tokens that are merged.
+struct Pair {
+  Ids::Key left;
+  Ids::Key right;
+};
+constexpr size_t kGroup = 16;
 
 // Builds the tables step by step; every message begins with the file's name.
 class Builder {
@@ -119,40 +125,26 @@ class Builder {
 
   void read_tokens() {
     const size_t n = source_.tokens.size();
-    first_place_.reserve(n + 1);
-    first_place_.push_back(0);
-    tables_.token_bytes.reserve(n);
+    size_t n_bytes = 0;
+    for (const std::string_view text : source_.tokens) n_bytes += text.size();
+    tables_.token_bytes.reserve(n, n_bytes);
+    is_spelled_.reserve(n);
     for (size_t i = 0; i < n; ++i) {
       const std::string_view text = source_.tokens[i];
       if (text.empty()) fail(kTokens, "[", i, "] is empty");
       const auto id = static_cast<int32_t>(i);
       const int32_t same = ids_.add(id);
       if (same != id) fail(kTokens, "[", i, "] is the same as token ", same);
-      const bool is_spelled =
-          append_places(text, places_) && tables_.token_types[i] == kNormalToken;
-      first_place_.push_back(places_.size());
-      tables_.token_bytes.push_back(is_spelled ? bytes_of(id) : std::string(text));
-      has_long_tokens_ |= is_spelled && places_of(id).size() > 1;
+      is_spelled_.push_back(read_spelling(text, spelled_));
+      const bool is_merged = is_spelled_[i] != 0 && tables_.token_types[i] == kNormalToken;
+      tables_.token_bytes.push_back(is_merged ? spelled_ : text);
+      has_long_tokens_ |= is_merged && spelled_.size() > 1;
     }
-  }
-
-  // The places in the alphabet of a token's characters; none when it is not spelled in it.
-  std::span<const uint8_t> places_of(int32_t token) const {
-    const auto i = static_cast<size_t>(token);
-    return std::span(places_).subspan(first_place_[i], first_place_[i + 1] - first_place_[i]);
-  }
-
-  std::string bytes_of(int32_t token) const {
-    std::string bytes;
-    for (const uint8_t place : places_of(token)) {
-      bytes.push_back(static_cast<char>(alphabet().byte_at[place]));
-    }
-    return bytes;
   }
 
   void read_alphabet() {
     for (size_t i = 0; i < kBytes; ++i) {
-      tables_.ranked_ids.push_back(ids_.find(utf8(alphabet().code_at[i])));
+      tables_.ranked_ids.push_back(ids_.find(utf8(kAlphabet.code_at[i])));
     }
   }
 
@@ -162,52 +154,74 @@ class Builder {
       fail("there is no ", kMerges, ", and without it text cannot be encoded");
     }
     if (n > std::numeric_limits<int32_t>::max()) fail(kMerges, " has ", n, " merges, too many");
-    MergeTable& merges = tables_.merges = MergeTable(n);
-    for (size_t i = 0; i < n; ++i) {
-      const int32_t same = merges.add(read_merge(i));
-      if (same != MergeTable::kNone) fail(kMerges, "[", i, "] is the same as merge ", same);
-    }
-    const auto spell = [this](int32_t token, auto& symbols) { byte_tokens(token, symbols); };
-    for (const int32_t number : reachable_merges(merges, spell)) {
-      tables_.ranked_ids.push_back(merges[number].result);
+    tables_.merges = MergeTable(n);
+    for (size_t i = 0; i < n; i += kGroup) read_group(i, std::min(n, i + kGroup));
+    const auto spell = [this](int32_t token, auto& symbols) { spell_in_bytes(token, symbols); };
+    const auto bytes = std::vector(tables_.ranked_ids);
+    for (const int32_t number : reachable_merges(tables_.merges, bytes, spell)) {
+      tables_.ranked_ids.push_back(tables_.merges[number].result);
     }
   }
 
-  Merge read_merge(size_t index) {
+  // Some merges at a time: where tokens and pairs lie in memory is known before they are needed.
+  void read_group(size_t start, size_t end) {
+    std::array<Pair, kGroup> pairs;
+    std::array<Merge, kGroup> merges;
+    for (size_t i = start; i < end; ++i) pairs[i - start] = read_pair(i);
+    for (size_t i = start; i < end; ++i) {
+      merges[i - start] = merge_of(pairs[i - start], i);
+      tables_.merges.prepare(merges[i - start]);
+    }
+    for (size_t i = start; i < end; ++i) {
+      const int32_t same = tables_.merges.add(merges[i - start]);
+      if (same != MergeTable::kNone) fail(kMerges, "[", i, "] is the same as merge ", same);
+    }
+  }
+
+  Pair read_pair(size_t index) const {
     const std::string_view text = source_.merges[index];
     const size_t space = text.find(' ');
     if (space == 0 || space >= text.size() - 1 || text.find(' ', space + 1) != text.npos) {
       fail(kMerges, "[", index, "] is not two tokens with a space between");
     }
-    const std::string_view left = text.substr(0, space);
-    const std::string_view right = text.substr(space + 1);
-    joined_.assign(left).append(right);
-    const int32_t result = result_id(index);
-    if (places_of(result).empty()) {
+    return {ids_.prepared(text.substr(0, space)), ids_.prepared(text.substr(space + 1))};
+  }
+
+  Merge merge_of(const Pair& pair, size_t index) {
+    last_result_ = result_of(pair, index);
+    if (is_spelled_[static_cast<size_t>(last_result_)] == 0) {
       fail(kMerges, "[", index, "] is not spelled in GPT-2's byte alphabet");
     }
-    return {known_id(left, index), known_id(right, index), result};
+    return {known(ids_.find(pair.left), index), known(ids_.find(pair.right), index), last_result_};
   }
 
-  // The id of joined_. Trained vocabularies number results in the order of the merges.
-  int32_t result_id(size_t merge) {
+  // Trained vocabularies number results in the order of the merges.
+  int32_t result_of(const Pair& pair, size_t index) {
+    const std::string_view left = pair.left.text, right = pair.right.text;
     const auto next = static_cast<size_t>(last_result_) + 1;
-    const bool is_next = next < source_.tokens.size() && source_.tokens[next] == joined_;
-    return last_result_ = is_next ? static_cast<int32_t>(next) : known_id(joined_, merge);
+    if (next < source_.tokens.size()) {
+      const std::string_view text = source_.tokens[next];
+      const bool is_as_long = text.size() == left.size() + right.size();
+      if (is_as_long && text.starts_with(left) && text.ends_with(right)) {
+        return static_cast<int32_t>(next);
+      }
+    }
+    return known(ids_.find(std::string(left).append(right)), index);
   }
 
-  int32_t known_id(std::string_view token, size_t merge) const {
-    const int32_t found = ids_.find(token);
-    if (found == kNoToken) {
+  int32_t known(int32_t token, size_t merge) const {
+    if (token == kNoToken) {
       fail(kMerges, "[", merge, "] uses or makes a token that is not in ", kTokens);
     }
-    return found;
+    return token;
   }
 
   // The single-byte tokens that a token's text starts as; none when the vocabulary lacks one.
-  void byte_tokens(int32_t token, std::vector<int32_t>& symbols) const {
+  void spell_in_bytes(int32_t token, std::vector<int32_t>& symbols) {
     symbols.clear();
-    for (const uint8_t place : places_of(token)) {
+    read_spelling(source_.tokens[static_cast<size_t>(token)], spelled_);
+    for (const char byte : spelled_) {
+      const uint8_t place = kAlphabet.place_of[static_cast<uint8_t>(byte)];
       symbols.push_back(tables_.ranked_ids[place]);
       if (symbols.back() == kNoToken) return symbols.clear();
     }
@@ -223,11 +237,10 @@ class Builder {
 
   const TokenizerSource& source_;
   TokenizerTables tables_;
-  TokenIds<std::vector<std::string_view>> ids_;
-  std::vector<uint8_t> places_;      // of all tokens' characters in the alphabet
-  std::vector<size_t> first_place_;  // in places_, by token id, and the end
-  std::string joined_;               // what the merge at hand makes
-  int32_t last_result_ = 0;
+  Ids ids_;
+  std::vector<char> is_spelled_;  // in the alphabet, by token id
+  std::string spelled_;           // the bytes of the token at hand
+  int32_t last_result_ = 0;       // of the merges so far
   bool has_long_tokens_ = false;
 };
 
@@ -257,8 +270,8 @@ std::string_view token_bytes(const TokenizerTables& tables, int32_t token) {
   return all[static_cast<size_t>(token)];
 }
 
-std::string ranked_bytes(const TokenizerTables& tables, size_t rank) {
-  if (rank < kBytes) return {static_cast<char>(alphabet().byte_at[rank])};
+std::string_view ranked_bytes(const TokenizerTables& tables, size_t rank) {
+  if (rank < kBytes) return {&kAlphabet.byte_at[rank], 1};
   return tables.token_bytes[static_cast<size_t>(tables.ranked_ids[rank])];
 }
 

@@ -14,6 +14,7 @@
 
 #include "formats/gguf.h"
 #include "formats/merge_table.h"
+#include "formats/token_texts.h"
 
 namespace gpt2edge {
 
@@ -31,9 +32,9 @@ struct TokenizerSource {
 };
 
 struct TokenizerTables {
-  std::string path;                      // for messages
-  std::vector<std::string> token_bytes;  // by token id
-  std::vector<int32_t> token_types;      // by token id
+  std::string path;                  // for messages
+  TokenTexts token_bytes;            // by token id
+  std::vector<int32_t> token_types;  // by token id
 
   MergeTable merges;
   // What merges may make, in order of priority: the tokens of GPT-2's byte alphabet first, -1 for a
@@ -49,7 +50,7 @@ struct TokenizerTables {
 std::string_view token_bytes(const TokenizerTables& tables, int32_t token);
 
 // The bytes of entry `rank` of ranked_ids, be there a token for them or not.
-std::string ranked_bytes(const TokenizerTables& tables, size_t rank);
+std::string_view ranked_bytes(const TokenizerTables& tables, size_t rank);
 
 // Whether a token stands for no text: what begins or ends a document, and other control tokens.
 bool is_special_token(const TokenizerTables& tables, int32_t token);

@@ -64,11 +64,12 @@ Text::Text(std::shared_ptr<Model> model, std::shared_ptr<const TokenizerTables> 
       options_(checked(std::move(options))),
       sampler_(sampling(options_, *vocabulary_), vocabulary_),
       matcher_(options_.stop),
-      window_(model_, contexts, options_.slide()),
+      window_(model_, contexts, options_.slide(prompt.size())),
       speculation_(std::move(speculation)),
       constraint_(std::move(constraint)),
       text_(checked_prompt(std::move(prompt))),
       n_prompt_(text_.size()) {
+  options_.keep = options_.slide(n_prompt_).keep;  // for a text that is saved
   deadline_ = deadline(options_.max_time);
   for (const int32_t token : text_) sampler_.accept_prompt(token);
 }

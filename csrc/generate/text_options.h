@@ -26,10 +26,14 @@ struct TextOptions {
   bool ignore_eos = false;         // go on after an end-of-text token
   std::optional<double> max_time;  // seconds, from when the Text is made; no part of a saved text
   Overflow context_overflow = Overflow::kStop;
-  int keep = 0;                // as in SlideOptions
+  int keep = 0;                // as in SlideOptions; -1: all of the prompt
   std::optional<int> discard;  // the same
 
-  SlideOptions slide() const { return {context_overflow == Overflow::kSlide, keep, discard}; }
+  // For a prompt of so many tokens.
+  SlideOptions slide(size_t n_prompt) const {
+    const int n_kept = keep == -1 ? static_cast<int>(n_prompt) : keep;
+    return {context_overflow == Overflow::kSlide, n_kept, discard};
+  }
 };
 
 }  // namespace gpt2edge

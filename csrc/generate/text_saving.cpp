@@ -77,7 +77,8 @@ std::unique_ptr<Text> Text::resume(const std::string& name, std::span<const std:
     const auto n = static_cast<int64_t>(saved.tokens.size());
     saved.options.max_tokens = n + std::min(*max_tokens, INT64_MAX - n);
   }
-  auto drafters = make_speculation(speculation, *model, *vocabulary, saved.options.slide());
+  auto drafters =
+      make_speculation(speculation, *model, *vocabulary, saved.options.slide(saved.prompt.size()));
   const auto invalid_header = [&](const std::exception& error) {
     return FormatError(message(name, ": its header makes no sense: ", error.what()));
   };

@@ -46,6 +46,7 @@ void clear(Suggester& suggester) {
 
 void bind_suggest(py::module_& m) {
   py::class_<Suggester>(m, "Suggester")
+      .def_static("usual_passes", [] { return Suggester::kUsualPasses; })
       .def(py::init(&make_suggester), py::arg("model").none(false),
            py::arg("tokenizer").none(false), py::arg("n_ctx"), py::arg("kv_type"),
            py::arg("max_passes"))

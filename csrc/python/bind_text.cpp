@@ -139,7 +139,7 @@ std::unique_ptr<Text> make_text(std::shared_ptr<Model> model, Tables tables,
                                 const ContextOptions& contexts, Tokens prompt,
                                 const TextOptions& options, const SpeculationOptions& speculation,
                                 py::object constraint) {
-  auto drafters = make_speculation(speculation, *model, *tables, options.slide());
+  auto drafters = make_speculation(speculation, *model, *tables, options.slide(prompt.size()));
   return std::make_unique<Text>(std::move(model), std::move(tables), contexts, std::move(prompt),
                                 options, std::move(drafters),
                                 python_constraint(std::move(constraint)));

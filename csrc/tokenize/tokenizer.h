@@ -47,7 +47,7 @@ class Tokenizer {
   const std::shared_ptr<const TokenizerTables> tables_;
   std::array<int32_t, 256> byte_ids_;  // -1 where there is no token
   bool lacks_bytes_;
-  TokenIds<std::vector<std::string>> whole_pieces_;  // those that merges make
+  TokenIds<TokenTexts> whole_pieces_;  // those that merges make
   AddedTokens special_;
   AddedTokens added_;  // the others
 };

@@ -22,7 +22,7 @@ def stream(model: LoadedModel, prompt: str | Sequence[int], params: SamplingPara
         model.tokenizer.tables,
         model.contexts,
         tokens,
-        text_options(params, len(tokens)),
+        text_options(params),
         _speculation(params),
         constraint_for(model.tokenizer, params),
     )
@@ -47,18 +47,13 @@ def resume(
     return Generation(model, text)
 
 
-def text_options(params: SamplingParams, n_prompt: int) -> _core.TextOptions:
-    """The core's options for a text whose prompt has n_prompt tokens."""
+def text_options(params: SamplingParams) -> _core.TextOptions:
+    """The core's options for a text."""
     kept = {each.name: getattr(params, each.name) for each in fields(params)}
     for name in ("allow_special", "draft_model", "prompt_lookup", "max_draft_tokens", *LANGUAGES):
         del kept[name]
-    return _core.TextOptions(
-        **kept
-        | {
-            "seed": secrets.randbits(64) if params.seed is None else params.seed,
-            "keep": n_prompt if params.keep == -1 else params.keep,
-        }
-    )
+    seed = secrets.randbits(64) if params.seed is None else params.seed
+    return _core.TextOptions(**kept | {"seed": seed})
 
 
 def _speculation(params: SamplingParams) -> _core.SpeculationOptions:

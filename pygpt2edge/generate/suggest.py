@@ -29,7 +29,9 @@ class Suggester:
     Several threads may use it; their calls take turns. Raises ValueError for max_passes below 1.
     """
 
-    def __init__(self, model: LoadedModel, *, max_passes: int = 3) -> None:
+    def __init__(
+        self, model: LoadedModel, *, max_passes: int = _core.Suggester.usual_passes()
+    ) -> None:
         # The model holds its suggester, and must not be held in turn.
         self._core = _core.Suggester(
             model.core_model, model.tokenizer.core, model.n_ctx, model.kv_type, max_passes

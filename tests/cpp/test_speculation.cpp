@@ -171,7 +171,7 @@ SpeculationOptions drafts_of(const TinyModel* draft, bool prompt_lookup, int n_c
 
 std::unique_ptr<Speculation> speculation(const Models& models, const SpeculationOptions& options,
                                          const TextOptions& text) {
-  return make_speculation(options, *models.large.model, *models.large.vocabulary, text.slide());
+  return make_speculation(options, *models.large.model, *models.large.vocabulary, text.slide(0));
 }
 
 void test_own_drafters(const Models& models) {

@@ -2,7 +2,10 @@
 // UTF-8.
 #include "tokenize/tokenizer.h"
 
+#include <algorithm>
+#include <numeric>
 #include <random>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -11,6 +14,7 @@
 #include "base/error.h"
 #include "check.h"
 #include "formats/pair_merger.h"
+#include "formats/reachable_merges.h"
 #include "small_vocabulary.h"
 #include "tokenize/pieces.h"
 #include "tokenize/utf8.h"
@@ -124,7 +128,7 @@ static void test_vocabularies_that_lack_bytes() {
 }
 
 // What byte-pair encoding is, in the fewest lines.
-static Tokens merged_naively(const MergeTable& table, Tokens symbols) {
+static Tokens merged_naively(const MergeTable& table, Tokens symbols, int32_t* last = nullptr) {
   while (true) {
     int32_t first = MergeTable::kNone;
     size_t at = 0;
@@ -135,6 +139,7 @@ static Tokens merged_naively(const MergeTable& table, Tokens symbols) {
       at = i;
     }
     if (first == MergeTable::kNone) return symbols;
+    if (last != nullptr) *last = first;
     symbols[at] = table[first].result;
     symbols.erase(symbols.begin() + static_cast<std::ptrdiff_t>(at) + 1);
   }
@@ -163,6 +168,64 @@ static void test_merging() {
   }
 }
 
+// Tokens of few letters, so that many merges make the same ones; their texts say what they are.
+struct DrawnMerges {
+  std::vector<std::string> texts;  // by token
+  std::vector<Merge> merges;
+
+  template <typename Below>
+  DrawnMerges(int32_t n_letters, int n_merges, const Below& below) {
+    for (int32_t i = 0; i < n_letters; ++i) {
+      texts.emplace_back(1, static_cast<char>('a' + i));
+    }
+    for (int i = 0; i < n_merges; ++i) {
+      const auto n_tokens = static_cast<int32_t>(texts.size());
+      const int32_t left = below(n_tokens), right = below(n_tokens);
+      const std::string text = texts[static_cast<size_t>(left)] + texts[static_cast<size_t>(right)];
+      const auto known = std::find(texts.begin(), texts.end(), text);
+      merges.push_back({left, right, static_cast<int32_t>(known - texts.begin())});
+      if (known == texts.end()) texts.push_back(text);
+    }
+  }
+
+  void spell(int32_t token, Tokens& symbols) const {
+    symbols.clear();
+    for (const char c : texts[static_cast<size_t>(token)]) symbols.push_back(c - 'a');
+  }
+};
+
+// The merges that encoding a token's letters ends with.
+static Tokens reachable_naively(const MergeTable& table, const DrawnMerges& drawn) {
+  std::set<int32_t> numbers;
+  for (int32_t i = 0; i < static_cast<int32_t>(table.size()); ++i) {
+    Tokens symbols;
+    drawn.spell(table[i].result, symbols);
+    int32_t last = MergeTable::kNone;
+    if (merged_naively(table, symbols, &last).size() == 1) numbers.insert(last);
+  }
+  return {numbers.begin(), numbers.end()};
+}
+
+// Merges that use only what earlier ones make are looked at otherwise than the rest.
+static void test_reachable_merges() {
+  std::mt19937 random(2);
+  const auto below = [&](int32_t n) {
+    return static_cast<int32_t>(random() % static_cast<uint32_t>(n));
+  };
+  for (int round = 0; round < (check::is_quick() ? 50 : 3000); ++round) {
+    const int32_t n_letters = 1 + below(3);
+    DrawnMerges drawn(n_letters, 1 + below(24), below);
+    if (round % 3 == 0) std::shuffle(drawn.merges.begin(), drawn.merges.end(), random);
+    MergeTable table(drawn.merges.size());
+    for (const Merge& merge : drawn.merges) table.add(merge);
+    Tokens letters(static_cast<size_t>(n_letters));
+    std::iota(letters.begin(), letters.end(), 0);
+    letters.push_back(-1);  // of a letter that there is no token for
+    const auto spell = [&](int32_t token, Tokens& symbols) { drawn.spell(token, symbols); };
+    CHECK(reachable_merges(table, letters, spell) == reachable_naively(table, drawn));
+  }
+}
+
 static void test_a_long_word() {
   const Tokenizer tokenizer(small_vocabulary().tables());
   const size_t n = check::is_quick() ? 10'001 : 1'000'001;
@@ -187,6 +250,7 @@ int main() {
   test_what_is_not_utf8();
   test_vocabularies_that_lack_bytes();
   test_merging();
+  test_reachable_merges();
   test_a_long_word();
   test_tables_that_contradict_themselves();
   return check::done();

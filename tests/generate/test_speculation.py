@@ -50,7 +50,7 @@ def always_drafting(
         how |= {"draft_contexts": draft_model.contexts}
     text = _core.Text(
         model.core_model, model.tokenizer.tables, model.contexts, prompt,
-        text_options(SamplingParams(**options), len(prompt)), _core.SpeculationOptions(**how),
+        text_options(SamplingParams(**options)), _core.SpeculationOptions(**how),
     )  # fmt: skip
     return Generation(model, text)
 

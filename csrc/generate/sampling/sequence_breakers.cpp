@@ -43,7 +43,7 @@ bool SequenceBreakers::is_in(int32_t token) const {
 
 std::string_view SequenceBreakers::bytes_of(int32_t token) const {
   const auto& all = vocabulary_->token_bytes;
-  return static_cast<size_t>(token) < all.size() ? std::string_view(all[static_cast<size_t>(token)])
+  return static_cast<size_t>(token) < all.size() ? all[static_cast<size_t>(token)]
                                                  : std::string_view();
 }
 

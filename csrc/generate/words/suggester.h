@@ -21,12 +21,14 @@ namespace gpt2edge {
 // Several threads may use one; their calls take turns.
 class Suggester {
  public:
+  static constexpr int64_t kUsualPasses = 3;  // of a search, where nobody says otherwise
+
   // n_ctx and cache_type are the sequences'. max_passes: how many passes over the weights a search
   // takes at most, each for up to 8 sequences of tokens, apart from that for text that is new.
   // Throws std::invalid_argument for a number out of range, and for a tokenizer with more tokens
   // than the model has.
   Suggester(std::shared_ptr<Model> model, std::shared_ptr<const Tokenizer> tokenizer, int n_ctx,
-            kernels::CacheType cache_type, int64_t max_passes);
+            kernels::CacheType cache_type, int64_t max_passes = kUsualPasses);
 
   // The k most probable next words of a text in UTF-8, the most probable first. What is found
   // depends on the text alone, and is the same on every processor. Calls `interrupt` while it waits
