@@ -58,6 +58,17 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture(scope="session")
+def demo_in_f32(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo model in f32: of almost the same probabilities, for which itself is a good draft."""
+    from pygpt2edge import demo_model_path
+    from pygpt2edge.convert import convert
+
+    path = tmp_path_factory.mktemp("demo") / "demo-f32.gguf"
+    convert(demo_model_path(), path, "f32", allow_requantize=True)
+    return path
+
+
+@pytest.fixture(scope="session")
 def native_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The core, the C library, the program and the C++ tests, built by the system's compiler with
     warnings as errors: minutes, once in a run."""

@@ -24,6 +24,7 @@ IN_COMMANDS = {
     "pygpt2edge convert": "pygpt2edge convert --force --allow-requantize",
     "1558M -c 256": "1558M -c 16",
     "--head 11": "--head 1",
+    "--bits 4.5": "--bits 9",  # rows of that checkpoint do not divide into small blocks
     "--save": "--ignore-eos --save",  # a text that has ended cannot be resumed
 }
 # The same for Python; a small checkpoint of OpenAI's format for the hub's model.

@@ -1,8 +1,12 @@
-"""KL divergence and perplexity of each type, without and with a calibration, as a Markdown table.
+"""KL divergence and perplexity of each type and method, as a Markdown table and a picture.
 
     python tools/bench_quantization.py CHECKPOINT CALIBRATION.txt JUDGE.txt [FILE.gguf ...]
 
-The files named at the end, such as those of llama.cpp's quantizer, are measured too.
+For each type: ggml's own rounding where there is one, searched scales, and with the calibration
+weighted scales alone, bias compensation alone (with searched scales), error feedback alone, and all
+together. For each size of a file named at the end, such as those of llama.cpp's quantizer: that
+file, and mixtures of at most its size without and with the calibration. All files are evaluated in
+one pass, so that they have to fit in memory together.
 """
 
 from __future__ import annotations
@@ -10,24 +14,70 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+import gguf
+import numpy as np
 
 from pygpt2edge import GPT2
 from pygpt2edge.convert import convert
 from pygpt2edge.inspect.calibrating import calibrate
-from pygpt2edge.inspect.evaluate import evaluate
+from pygpt2edge.inspect.divergence_plot import plot_divergences
+from pygpt2edge.inspect.evaluate import evaluate_several
 
-TYPES = ("q8_0", "q6_k", "q5_k", "q5_0", "q4_k", "iq4_nl", "q4_0", "iq4_xs", "q3_k")
+TYPES = ("q8_0", "q6_k", "q5_k", "q4_k", "iq4_nl", "q4_0", "q3_k")
+WITH_REFERENCE = ("q8_0", "q4_0")
+# What of a calibration's tensors each method needs; each file has the sums of squares.
+METHODS = {
+    "weighted scales": (),
+    "bias compensation": ("in_sum",),
+    "error feedback": ("in_products",),
+    "all": ("in_sum", "in_products"),
+}
 
 
-def measure(path: Path, name: str, text: str, reference: GPT2) -> None:
-    found = evaluate(GPT2(path), text, reference=reference)
-    size = path.stat().st_size / 1e6
-    print(
-        f"| {name} | {size:.1f} | {found.kl_mean:.5f} | {found.kl_p99:.4f} | "
-        f"{found.perplexity:.2f} |",
-        flush=True,
-    )
+def with_parts(stats: Path, out: Path, parts: tuple[str, ...], flat: bool) -> None:
+    """A calibration with some of its parts; `flat`: all inputs weigh the same."""
+    writer = gguf.GGUFWriter(out, "imatrix")
+    writer.add_type("imatrix")
+    for tensor in gguf.GGUFReader(stats).tensors:
+        kind = tensor.name.rsplit(".", 1)[1]
+        if kind in ("in_sum2", "counts", *parts):
+            data = np.array(tensor.data)
+            is_squares = flat and kind == "in_sum2"
+            writer.add_tensor(tensor.name, np.full_like(data, data.mean()) if is_squares else data)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def files_of_types(
+    exact: Path, stats: Path, folder: Path, types: list[str]
+) -> Iterator[tuple[str, Path]]:
+    for kind in types:
+        if kind in WITH_REFERENCE:
+            out = folder / f"{kind}-reference.gguf"
+            yield f"{kind}, ggml's rounding", convert(exact, out, kind, rounding="reference").out
+        yield kind, convert(exact, folder / f"{kind}.gguf", kind).out
+        for method, parts in METHODS.items():
+            some = folder / "some.gguf"
+            with_parts(stats, some, parts, flat=method == "bias compensation")
+            out = folder / f"{kind}-{method.replace(' ', '-')}.gguf"
+            yield f"{kind}, {method}", convert(exact, out, kind, calibration=some).out
+            some.unlink()
+
+
+def files_of_sizes(
+    exact: Path, stats: Path, folder: Path, others: list[Path]
+) -> Iterator[tuple[str, Path]]:
+    for other in others:
+        yield other.stem, other
+        size = other.stat().st_size
+        for what, calibration in (("mixture", None), ("mixture, calibrated", stats)):
+            out = folder / f"{other.stem}-{what.replace(', ', '-')}.gguf"
+            yield f"{what}", convert(exact, out, size=size, calibration=calibration).out
 
 
 def main() -> None:
@@ -38,25 +88,36 @@ def main() -> None:
     parser.add_argument("calibration", type=Path)
     parser.add_argument("judge", type=Path)
     parser.add_argument("others", type=Path, nargs="*", metavar="FILE.gguf")
-    parser.add_argument("--types", nargs="+", default=TYPES)
+    parser.add_argument("--types", nargs="*", default=TYPES)
     parser.add_argument("--tokens", type=int, default=32768, help="to calibrate with")
+    parser.add_argument(
+        "--sensitivities", type=int, default=4096, help="tokens to measure costs by"
+    )
+    parser.add_argument("--stats", type=Path, help="a file of `calibrate` to take instead")
+    parser.add_argument("--bytes", type=int, help="of the judging text; default all")
+    parser.add_argument("--plot", type=Path, help="a picture to write")
     options = parser.parse_args()
-    text = options.judge.read_text(encoding="utf-8")
-    with tempfile.TemporaryDirectory() as folder:
-        exact, stats, out = (Path(folder) / name for name in ("f32.gguf", "stats.gguf", "out.gguf"))
-        convert(options.checkpoint, exact, "f32")
-        reference = GPT2(exact)
-        calibration = options.calibration.read_text(encoding="utf-8")
-        n = calibrate(reference, calibration, stats, max_tokens=options.tokens)
-        print(f"calibrated with {n} tokens", file=sys.stderr)
+    text = options.judge.read_bytes()[: options.bytes].decode(errors="ignore")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        exact = convert(options.checkpoint, folder / "f32.gguf", "f32").out
+        reference, stats = GPT2(exact), options.stats
+        if stats is None:
+            stats = folder / "stats.gguf"
+            calibration = options.calibration.read_text(encoding="utf-8")
+            calibrate(reference, calibration, stats, max_tokens=options.tokens,
+                      sensitivity_tokens=options.sensitivities)  # fmt: skip
+        named = [*files_of_types(exact, stats, folder, options.types),
+                 *files_of_sizes(exact, stats, folder, options.others)]  # fmt: skip
+        print(f"{len(named)} files are written", file=sys.stderr)
+        found = evaluate_several([GPT2(path) for _, path in named], text, reference=reference)
         print("| file | MB | KL mean | KL p99 | perplexity |\n|---|---|---|---|---|")
-        for type_name in options.types:
-            convert(exact, out, type_name)
-            measure(out, type_name, text, reference)
-            convert(exact, out, type_name, calibration=stats)
-            measure(out, f"{type_name}, calibrated", text, reference)
-        for path in options.others:
-            measure(path, path.name, text, reference)
+        for (label, path), each in zip(named, found, strict=True):
+            size = path.stat().st_size / 1e6
+            print(f"| {label} | {size:.1f} | {each.kl_mean:.5f} | {each.kl_p99:.4f} | "
+                  f"{each.perplexity:.2f} |")  # fmt: skip
+        if options.plot is not None:
+            plot_divergences([path for _, path in named], found, options.plot)
 
 
 if __name__ == "__main__":

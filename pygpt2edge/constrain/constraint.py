@@ -71,6 +71,8 @@ class Constraint:
         if tokens:
             self._matcher.consume_tokens(tokens)
         self._check()
+        if self._end in tokens:  # a grammar can name it, but a text ends with it
+            raise ValueError(self._no_text())
         return tokens, self._matcher.is_stopped()
 
     def _compute_masks(self, draft: list[int]) -> list[bytes]:

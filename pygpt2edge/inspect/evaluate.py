@@ -7,42 +7,21 @@ hides, since errors that help some tokens and hurt others cancel there but not h
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pygpt2edge.inspect.scores import Evaluation, Expected, Scores
 from pygpt2edge.inspect.scoring import ROWS
 from pygpt2edge.loaded_model import LoadedModel
 from pygpt2edge.tokenizer import END_OF_TEXT
 
-Floats = NDArray[np.float32]
-
 _SEPARATOR = re.compile(rf"\n?{re.escape(END_OF_TEXT)}\n?")
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """The evaluation of a model on a text. The last three are None without a reference.
-
-    Attributes:
-      tokens: how many were scored.
-      nll: mean of -log p, in nats.
-      perplexity: exp(nll).
-      kl_mean: mean of KL(reference || model), in nats.
-      kl_p99: the divergence that 99% of the tokens are below.
-      top1_agreement: share of tokens where both models find the same token most likely.
-    """
-
-    tokens: int
-    nll: float
-    perplexity: float
-    kl_mean: float | None = None
-    kl_p99: float | None = None
-    top1_agreement: float | None = None
+PROTOCOLS = ("documents", "llama.cpp")
 
 
 def evaluate(
@@ -52,6 +31,7 @@ def evaluate(
     reference: LoadedModel | None = None,
     n_ctx: int | None = None,
     stride: int | None = None,
+    protocol: str = "documents",
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Evaluation:
     """Scores a text in windows of n_ctx tokens.
@@ -65,6 +45,9 @@ def evaluate(
         whole window, so that none overlap, as most published figures have it. With less, a window
         begins with the last tokens of the one before, and the model sees what it sees of a text
         that slides with `discard=stride` (`context_overflow="slide"`).
+      protocol: "documents" is that. "llama.cpp" is what its perplexity tool does: the text is one,
+        with nothing put in front and the marks of documents as plain text; only the second half of
+        each window is scored, and a window that is not full not at all.
       progress: called with (tokens done, tokens in all, "").
 
     In a window every token is scored, given those before it there, but for the first one and those
@@ -74,34 +57,83 @@ def evaluate(
     Raises ValueError for a text with nothing to score, a window that does not fit, models whose
     vocabularies differ, or one whose weights are no numbers.
     """
-    n_window = _window(model, reference, n_ctx)
+    (found,) = evaluate_several(
+        [model], text, reference=reference, n_ctx=n_ctx, stride=stride, protocol=protocol,
+        progress=progress,
+    )  # fmt: skip
+    return found
+
+
+def evaluate_several(
+    models: Sequence[LoadedModel],
+    text: str,
+    *,
+    reference: LoadedModel | None = None,
+    n_ctx: int | None = None,
+    stride: int | None = None,
+    protocol: str = "documents",
+    progress: Callable[[int, int, str], None] | None = None,
+) -> list[Evaluation]:
+    """As `evaluate`, of several models that are all in memory: the reference runs once."""
+    compared = [*models, *([reference] if reference is not None else [])]
+    n_window = _window(compared, n_ctx)
+    tokens, chunks = _text_chunks(compared, text, n_window, stride, protocol)
+    scores = [Scores() for _ in models]
+    sessions = [each.session() for each in compared]
+    start = 0  # of the window
+    for known, first, last in chunks:
+        if known is not None:
+            start = known
+            for each in sessions:
+                each.truncate(0)
+                each.append(tokens[known:first])
+        inputs, targets = tokens[first:last], tokens[first + 1 : last + 1]
+        expected = None
+        if reference is not None:
+            expected = Expected(sessions[-1].append_all_logits(inputs))
+        for found, session in zip(scores, sessions, strict=False):
+            logits = session.append_all_logits(inputs)
+            found.add(targets, logits, expected, n_before=first + 1 - start)
+        if progress is not None:
+            progress(last + 1, len(tokens), "")
+    return [each.evaluation() for each in scores]
+
+
+def _text_chunks(
+    models: list[LoadedModel], text: str, n_window: int, stride: int | None, protocol: str
+) -> tuple[NDArray[np.int32], Iterator[tuple[int | None, int, int]]]:
+    """The tokens, and which of them to score together."""
+    if protocol not in PROTOCOLS:
+        raise ValueError(
+            f"protocol {protocol!r} is unknown, expected one of {', '.join(PROTOCOLS)}"
+        )
     step = n_window if stride is None else stride
     if not 1 <= step <= n_window:
         raise ValueError(f"stride is {stride}; give 1 to {n_window}, the window")
-    tokens = _stream(model, text)
-    if reference is not None and not np.array_equal(tokens, _stream(reference, text)):
-        raise ValueError(
-            "the model and its reference cut the text into different tokens: only models of one "
-            "vocabulary can be compared"
-        )
+    stream = _stream if protocol == "documents" else _one_text
+    tokens = stream(models[0], text)
+    for other in models[1:]:
+        if not np.array_equal(tokens, stream(other, text)):
+            raise ValueError(
+                "the models cut the text into different tokens: only models of one vocabulary can "
+                "be compared"
+            )
     if len(tokens) < 2:
         raise ValueError("there is nothing to score: the text has no token")
-    scores = Scores()
-    sequences = [each.session() for each in (model, reference) if each is not None]
-    for known, first, last in _chunks(len(tokens), n_window, step):
-        for each in sequences if known is not None else ():
-            each.truncate(0)
-            each.append(tokens[known:first])
-        inputs, targets = tokens[first:last], tokens[first + 1 : last + 1]
-        logits, *expected = [each.append_all_logits(inputs) for each in sequences]
-        scores.add(targets, logits, expected[0] if expected else None)
-        if progress is not None:
-            progress(last + 1, len(tokens), "")
-    return scores.evaluation()
+    if protocol == "documents":
+        return tokens, _chunks(len(tokens), n_window, step)
+    if stride is not None:
+        raise ValueError("the llama.cpp protocol has windows that do not overlap: give no stride")
+    if len(tokens) < n_window:
+        raise ValueError(
+            f"the text has {len(tokens)} tokens and the window {n_window}, of which the llama.cpp "
+            "protocol scores only full ones: give a longer text or a smaller window"
+        )
+    return tokens, _second_halves(len(tokens), n_window)
 
 
-def _window(model: LoadedModel, reference: LoadedModel | None, n_ctx: int | None) -> int:
-    largest = min(m.n_ctx for m in (model, reference) if m is not None)
+def _window(models: list[LoadedModel], n_ctx: int | None) -> int:
+    largest = min(model.n_ctx for model in models)
     n_window = largest if n_ctx is None else n_ctx
     if not 2 <= n_window <= largest:
         raise ValueError(f"the window is {n_window} tokens, expected 2 to {largest}")
@@ -121,6 +153,18 @@ def _stream(model: LoadedModel, text: str) -> NDArray[np.int32]:
     return np.array(tokens, np.int32)
 
 
+def _one_text(model: LoadedModel, text: str) -> NDArray[np.int32]:
+    return np.array(model.tokenizer.encode(text), np.int32)
+
+
+def _second_halves(n_tokens: int, n_window: int) -> Iterator[tuple[int | None, int, int]]:
+    """As _chunks, for full windows, whose first half is only read."""
+    for start in range(0, n_tokens - n_window + 1, n_window):
+        middle, end = start + n_window // 2, start + n_window - 1
+        for first in range(middle, end, ROWS):
+            yield start if first == middle else None, first, min(first + ROWS, end)
+
+
 def _chunks(n_tokens: int, n_window: int, stride: int) -> Iterator[tuple[int | None, int, int]]:
     """(known, first, last): the tokens first .. last - 1 are to be computed and predict first + 1
     .. last; where a window begins, it does so with the tokens known .. first - 1, which predict
@@ -132,56 +176,3 @@ def _chunks(n_tokens: int, n_window: int, stride: int) -> Iterator[tuple[int | N
         for first in range(begin, end, ROWS):
             yield start if first == begin else None, first, min(first + ROWS, end)
         done = end + 1
-
-
-class Scores:
-    """Gathers what each row of logits says about its target. Sums over the vocabulary are made in
-    float64: tens of thousands of small terms count."""
-
-    def __init__(self) -> None:
-        self._nll: list[NDArray[np.float64]] = []
-        self._kl: list[NDArray[np.float64]] = []
-        self._n_agree = 0
-
-    def add(self, targets: NDArray[np.int32], logits: Floats, reference: Floats | None) -> None:
-        """Rows of logits (n, n_vocab), those of the reference, and the n tokens that came."""
-        _, log_sum = _softmax_parts(logits)
-        self._nll.append(log_sum - logits[np.arange(len(targets)), targets])
-        if reference is None:
-            return
-        self._n_agree += int((logits.argmax(axis=1) == reference.argmax(axis=1)).sum())
-        # KL(reference || model) is the mean, under the reference, of its log p minus the model's.
-        # The logits are close, so that their differences are exact where they matter.
-        weights, reference_log_sum = _softmax_parts(reference)
-        total = weights.sum(axis=1, dtype=np.float64)
-        weights *= reference - logits
-        difference = weights.sum(axis=1, dtype=np.float64) / total
-        kl = difference - (reference_log_sum - log_sum)
-        # Rounding can make it slightly negative.
-        self._kl.append(np.maximum(kl, 0.0))
-
-    def evaluation(self) -> Evaluation:
-        nll = np.concatenate(self._nll)
-        mean = float(nll.mean())
-        if not mean < 700:  # exp() of more overflows; nan fails too
-            raise ValueError(
-                f"the model's loss is {mean:.1f} nats a token, and that of uniform "
-                "probabilities is 10.8: its weights are damaged"
-            )
-        perplexity = math.exp(mean)
-        if not self._kl:
-            return Evaluation(len(nll), mean, perplexity)
-        kl = np.concatenate(self._kl)
-        return Evaluation(
-            len(nll), mean, perplexity,
-            kl_mean=float(kl.mean()), kl_p99=float(np.percentile(kl, 99)),
-            top1_agreement=self._n_agree / len(nll),
-        )  # fmt: skip
-
-
-def _softmax_parts(logits: Floats) -> tuple[Floats, NDArray[np.float64]]:
-    """exp(logits - the row's highest), and the logarithm of the sum of exp(logits)."""
-    highest = logits.max(axis=1)
-    weights = logits - highest[:, None]
-    np.exp(weights, out=weights)
-    return weights, highest + np.log(weights.sum(axis=1, dtype=np.float64))

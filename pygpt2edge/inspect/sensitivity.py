@@ -22,7 +22,7 @@ from pygpt2edge.convert.checkpoint import open_checkpoint
 from pygpt2edge.convert.costs import has_costs, possible_types
 from pygpt2edge.convert.plan import TensorPlan, output_type, plan_conversion
 from pygpt2edge.convert.quantizing import quantize_tensors, rounding_errors
-from pygpt2edge.inspect.evaluate import Scores
+from pygpt2edge.inspect.scores import Expected, Scores
 from pygpt2edge.inspect.scoring import ROWS
 from pygpt2edge.loaded_model import LoadedModel
 
@@ -171,5 +171,5 @@ def _divergence(model: LoadedModel, windows: NDArray[np.int32], exact: Floats) -
     tokens = windows.ravel()
     for first, logits in _logits(model, windows):
         last = first + len(logits)
-        scores.add(tokens[first:last], logits, exact[first:last])
+        scores.add(tokens[first:last], logits, Expected(exact[first:last]), first)
     return scores.evaluation().kl_mean or 0.0

@@ -17,6 +17,7 @@ from pygpt2edge.serve.completion_response import (
     finish_reason,
     usage,
 )
+from pygpt2edge.serve.constraints import ALIASES
 from pygpt2edge.serve.errors import ApiError, invalid
 from pygpt2edge.serve.generation_fields import whole_number
 from pygpt2edge.serve.option_fields import OPTION_NAMES, sampling_params
@@ -75,7 +76,8 @@ async def beam_response(service: Service, fields: CompletionFields) -> Response:
 
 
 def _check(fields: CompletionFields) -> None:
-    for name in ("stream", "logprobs", "best_of", "suffix", *OPTION_NAMES):
+    others = ("stream", "logprobs", "best_of", "suffix", "response_format", *ALIASES)
+    for name in (*others, *OPTION_NAMES):
         if name not in _OPTIONS and getattr(fields, name) not in (None, False):
             raise invalid(f"{name} does not go with num_beams", name)
 

@@ -34,12 +34,15 @@ class GenerationFields(msgspec.Struct, kw_only=True):
     ] = None
     stream_options: StreamOptions | None = None
     user: Annotated[str | None, msgspec.Meta(description="Not used.")] = None
-    response_format: Any = None
-    guided_regex: Any = None
-    guided_json: Any = None
-    guided_grammar: Any = None
-    grammar: Any = None
-    json_schema: Any = None
+    response_format: Annotated[
+        dict[str, Any] | None,
+        msgspec.Meta(description="Text, a JSON object, or JSON of a schema, as OpenAI has it."),
+    ] = None
+    guided_regex: Annotated[str | None, msgspec.Meta(description="What regex is.")] = None
+    guided_json: Annotated[
+        dict[str, Any] | str | None, msgspec.Meta(description="What json_schema is.")
+    ] = None
+    guided_grammar: Annotated[str | None, msgspec.Meta(description="What grammar is.")] = None
 
 
 class CompletionFields(GenerationFields, kw_only=True):

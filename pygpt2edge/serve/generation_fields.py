@@ -8,20 +8,12 @@ from pygpt2edge.serve.completion_request import GenerationFields
 from pygpt2edge.serve.errors import invalid
 from pygpt2edge.serve.service import Service
 
-_CONSTRAINTS = (
-    "response_format", "guided_regex", "guided_json", "guided_grammar", "grammar", "json_schema",
-)  # fmt: skip
-
 
 def check_fields(service: Service, fields: GenerationFields) -> None:
     """Raises ApiError for what no route does, and for what does not go together."""
     service.check_name(fields.model)
     if fields.stream_options is not None and not fields.stream:
         raise invalid("stream_options is for requests with stream: true", "stream_options")
-    for name in _CONSTRAINTS:
-        value = getattr(fields, name)
-        if value is not None and value != {"type": "text"}:
-            raise invalid(f"{name}: this server does not constrain texts", name)
 
 
 def whole_number(fields: msgspec.Struct, name: str, default: int, low: int, high: int) -> int:

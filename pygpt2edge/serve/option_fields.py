@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar, cast
 import msgspec
 
 from pygpt2edge.options import Option, SamplingParams, option_of
+from pygpt2edge.serve.constraints import constraint_of
 from pygpt2edge.serve.errors import invalid
 from pygpt2edge.serve.settings import Settings
 
@@ -29,6 +30,8 @@ _TYPES: Mapping[str, Any] = {
     "texts": str | list[str],
     "tokens": list[int],
     "biases": dict[int, float],
+    "source": str,
+    "schema": dict[str, Any] | str,
 }
 
 _OPTIONS: Mapping[str, Option] = {
@@ -74,6 +77,10 @@ def _annotated(name: str, option: Option) -> Any:
 def sampling_params(request: msgspec.Struct, settings: Settings, n_vocab: int) -> SamplingParams:
     """The options of a request. Raises ApiError, which names the field."""
     given = {name: getattr(request, name) for name in _OPTIONS}
+    places = {name: name for name in _OPTIONS}  # the field that an option's value stands in
+    if constraint := constraint_of(request):
+        place, option, value = constraint
+        given[option], places[option] = value, place
     if given["top_k"] == -1:  # as vLLM writes "all"
         given["top_k"] = 0
     params = dict(DEFAULTS)
@@ -81,9 +88,9 @@ def sampling_params(request: msgspec.Struct, settings: Settings, n_vocab: int) -
         if value is None:
             continue
         try:
-            params[name] = _OPTIONS[name].check(name, value, _OPTIONS[name])
+            params[name] = _OPTIONS[name].check(places[name], value, _OPTIONS[name])
         except (TypeError, ValueError) as error:
-            raise invalid(str(error), name) from None
+            raise invalid(str(error), places[name]) from None
     n_tokens, limit = params["max_tokens"], settings.max_tokens
     if n_tokens > limit:
         raise invalid(f"max_tokens is {n_tokens}; this server gives {limit} at most", "max_tokens")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from pygpt2edge.engine import QueueFullError, Request
 from pygpt2edge.engine.batch import seeds
-from pygpt2edge.errors import ContextLengthError
+from pygpt2edge.errors import ContextLengthError, MissingDependencyError
 from pygpt2edge.generate.results import Completion, Piece
 from pygpt2edge.options import SamplingParams
 from pygpt2edge.serve.errors import ApiError, invalid
@@ -81,7 +81,8 @@ async def _submit(
 ) -> list[Text]:
     texts: list[Text] = []
     try:
-        size = sum(len(prompt) for _, prompt, _ in jobs)
+        # A language that the text must be of is compiled, which takes long.
+        size = sum(len(prompt) + (_LONG if params.language else 0) for _, prompt, params in jobs)
         await beside(size, lambda: _submit_each(service, jobs, texts))
     except BaseException:
         for text in texts:
@@ -106,12 +107,17 @@ def _submit_each(
             raise invalid(str(error), "prompt", "context_length_exceeded") from None
         except (ValueError, TypeError, IndexError, MemoryError) as error:
             raise invalid(str(error), _field(str(error))) from None
+        except MissingDependencyError as error:
+            raise ApiError(501, str(error)) from None
         except RuntimeError:  # closed
             raise ApiError(503, "the server is stopping", headers={"Retry-After": "5"}) from None
         texts.append(Text(service, index, request, time.perf_counter()))
 
 
+_LONG = 1 << 16
+
+
 def _field(message: str) -> str:
     """The field that a message of the engine is about, which it begins with."""
-    name = message.split(" ", 1)[0]
+    name = message.split(" ", 1)[0].rstrip(",")
     return name if name in SamplingParams.__dataclass_fields__ else "prompt"

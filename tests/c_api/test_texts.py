@@ -59,8 +59,8 @@ def test_every_option_of_python_is_there(library: Any) -> None:
 
     known = {name for name, _ in ffi.typeof("gpt2edge_text_options").fields}
     several = {"n"}  # C opens as many texts, each with its seed
-    constraints = {"regex", "grammar", "json_schema"}  # Python's own; see docs/embedding.md
-    assert {field.name for field in fields(SamplingParams)} - several - constraints <= known
+    by_a_package = {"regex", "json_schema", "grammar"}  # of Python
+    assert {field.name for field in fields(SamplingParams)} - several - by_a_package <= known
 
 
 def test_defaults_are_those_of_python(library: Any) -> None:
@@ -118,10 +118,14 @@ def test_context_slides(library: Any, python_model: GPT2) -> None:
     library.call("text_close", error)  # it has kept the model
 
 
-def test_draft_model(library: Any, model: Any, python_model: GPT2) -> None:
-    options = {"max_tokens": 30, "seed": 4}
-    text = library.text(model, PROMPT, draft_model=model, **options)
-    assert library.rest(text) == python_model.generate(PROMPT, **options).text
+def test_draft_model(library: Any, model: Any, demo_in_f32: Path) -> None:
+    options = {"max_tokens": 60, "seed": 4, "ignore_eos": True}
+    large = library.model(demo_in_f32, n_threads=2)
+    text = library.text(large, PROMPT, draft_model=model, **options)
+    assert library.rest(text) == GPT2(demo_in_f32).generate(PROMPT, **options).text
+    assert library.state(text).accepted_tokens > 0
+    library.call("text_close", text)
+    library.call("model_close", large)
 
 
 def test_run_gives_each_piece_and_a_function_can_cancel(

@@ -17,6 +17,7 @@ from .conftest import Run, one_line_error
 
 COMMANDS = [
     "generate",
+    "serve",
     "suggest",
     "convert",
     "calibrate",

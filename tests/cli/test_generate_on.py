@@ -83,8 +83,8 @@ def test_a_text_at_its_end_is_not_saved(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "tale").exists()
 
 
-def test_drafts_leave_the_text_as_it_is(run: Run) -> None:
-    args = [PROMPT, "-n", "40", "--seed", "1", "--ignore-eos"]
+def test_drafts_leave_the_text_as_it_is(run: Run, demo_in_f32: Path) -> None:
+    args = [PROMPT, "-n", "40", "--seed", "1", "--ignore-eos", "-m", str(demo_in_f32)]
     plain = text_of(run, *args)
     draft = demo_model_path()
     assert text_of(run, *args, "--draft", draft) == plain

@@ -99,6 +99,29 @@ def test_divergence_from_a_reference(f32: GPT2, q4_0: GPT2) -> None:
     assert result.nll == evaluate(q4_0, TEXT).nll
 
 
+def test_figures_by_position(f32: GPT2, q4_0: GPT2) -> None:
+    model = GPT2(n_ctx=200)
+    text = "And God said, Let there be light: and there was light. " * 40
+    result = evaluate(model, text, reference=model)
+    windows = [_nll(model, w) for w in _windows(model, 200, [text])]
+    late = np.concatenate([losses[127:] for losses in windows])  # after 128 others or more
+    assert [(r.first, r.last) for r in result.by_position] == [(0, 63), (64, 127), (128, 255)]
+    assert sum(r.tokens for r in result.by_position) == result.tokens
+    assert result.by_position[-1].tokens == len(late)
+    assert result.by_position[-1].nll == pytest.approx(late.mean(), rel=1e-6)
+    worst = evaluate(q4_0, TEXT, reference=f32)
+    assert worst.kl_max >= worst.kl_p99 >= worst.kl_mean
+
+
+def test_second_halves_of_full_windows(f32: GPT2) -> None:
+    tokens = f32.tokenizer.encode(TEXT)
+    windows = [tokens[i : i + 16] for i in range(0, len(tokens) - 15, 16)]
+    losses = np.concatenate([_nll(f32, window)[8:] for window in windows])
+    result = evaluate(f32, TEXT, protocol="llama.cpp")
+    assert result.tokens == len(losses)
+    assert result.nll == pytest.approx(losses.mean(), rel=1e-6)
+
+
 def test_a_model_does_not_differ_from_itself(f32: GPT2) -> None:
     result = evaluate(f32, TEXT, reference=f32)
     assert (result.kl_mean, result.kl_p99, result.top1_agreement) == (0, 0, 1)

@@ -7,6 +7,17 @@
 namespace gpt2edge::kernels {
 namespace {
 
+// Whatever `data` points to may have changed here, for all the compiler knows.
+inline void forget(const void* data) {
+#if defined(_MSC_VER) && !defined(__clang__)
+  static const void* volatile seen;
+  seen = data;
+  _ReadWriteBarrier();
+#else
+  asm volatile("" : : "r"(data) : "memory");
+#endif
+}
+
 // The largest tile of a matmul: independent sums that hide the latency of the dot instruction.
 using PeakRows = Isa::Rows<Isa::Bits8, Isa::kMaxTokens>;
 constexpr int kPeakPanels = Isa::kMaxPanels;
@@ -30,7 +41,10 @@ int32_t multiply_codes(int rounds) {
     codes[p] = PeakRows::load(ones);
     dots[p] = PeakRows::start(starts);
   }
-  for (int i = 0; i < rounds; ++i) PeakRows::step(dots, codes, inputs);
+  for (int i = 0; i < rounds; ++i) {
+    PeakRows::step(dots, codes, inputs);
+    forget(inputs);  // what a step does to its inputs alone, it does every time
+  }
   Isa::Floats total = Isa::broadcast(0.0f);
   for (int p = 0; p < kPeakPanels; ++p) {
     Isa::Floats sums[Isa::kMaxTokens];
