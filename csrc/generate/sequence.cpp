@@ -7,7 +7,6 @@
 #include "base/error.h"
 
 namespace gpt2edge {
-namespace {
 
 int checked_n_ctx(int n_ctx, const Config& config) {
   if (n_ctx < 1 || n_ctx > config.n_ctx) {
@@ -16,8 +15,6 @@ int checked_n_ctx(int n_ctx, const Config& config) {
   }
   return n_ctx;
 }
-
-}  // namespace
 
 class Sequence::Use {
  public:

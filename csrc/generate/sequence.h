@@ -15,6 +15,9 @@
 
 namespace gpt2edge {
 
+// The same. Throws std::invalid_argument for more than the model has positions, and below 1.
+int checked_n_ctx(int n_ctx, const Config& config);
+
 class Sequence {
  public:
   // n_ctx: the most tokens it may hold, at most the model's. Throws std::invalid_argument

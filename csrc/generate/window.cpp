@@ -38,7 +38,7 @@ void check_ring_fits(const PagePool& pool, int n_pages) {
 
 Window::Window(std::shared_ptr<Model> model, const ContextOptions& contexts,
                const SlideOptions& slide) {
-  const int n_ctx = contexts.positions(*model);
+  const int n_ctx = checked_n_ctx(contexts.positions(*model), model->config());
   if (!slide.slides) {
     active_ = std::make_unique<Sequence>(std::move(model), n_ctx, contexts.cache_type);
     return;
