@@ -158,7 +158,7 @@ def always_drafting(
     prompt = model.tokenizer.encode(PROMPT)
     text = _core.Text(
         model.core_model, model.tokenizer.tables, model.contexts, prompt,
-        text_options(params, len(prompt)),
+        text_options(params),
         _core.SpeculationOptions(min_draft=n_draft, max_draft=n_draft, **drafts),
         constraint_for(model.tokenizer, params),
     )  # fmt: skip
