@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ["cmake", "csrc", "docs", "pygpt2edge", "tests", "tools"]
+FOLDERS = ["cmake", "csrc", "deploy", "docs", "pygpt2edge", "tests", "tools"]
 GENERATED = {"__pycache__", "build", "node_modules", "target"}
 
 

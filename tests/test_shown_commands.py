@@ -34,6 +34,7 @@ NOT_RUN = {
     "cc": "as ./app",
     "cmake": "tests/cpp builds with these options",
     "ct2-transformers-converter": "of another project",
+    "curl": "tests/serve sends the requests of docs/serving.md",
     "cxfreeze": "of another project",
     "dist/app/app": "as pyinstaller",
     "gpt2edge": "tests/program runs the program's commands",
@@ -52,7 +53,7 @@ NOT_RUN = {
     "target/release/generate": "as ./generate",
 }
 # Of other projects or the shell.
-OTHERS = ["ct2-transformers-converter", "cxfreeze", "optimum-cli"]
+OTHERS = ["ct2-transformers-converter", "curl", "cxfreeze", "optimum-cli"]
 SHELL = ["<", ">", "cat", "cmp", "echo", "export", "printf"]
 # In other languages, built in the tests.
 COMPILED = ["./app", "./generate", "cargo", "cc", "dist/app/app", "go", "node", "npm",
@@ -255,7 +256,9 @@ def names_of(example: Example) -> set[str]:
 
 
 def runs_here(example: Example) -> bool:
-    return not example.is_mention and names_of(example) <= {"pygpt2edge"}
+    # A server runs until it is stopped: tests/serve does both.
+    serves = any(words[:2] == ["pygpt2edge", "serve"] for words in split(example.text))
+    return not example.is_mention and not serves and names_of(example) <= {"pygpt2edge"}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=label)

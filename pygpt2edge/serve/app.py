@@ -36,6 +36,7 @@ from pygpt2edge.serve.looks import (
     answer_suggestions,
 )
 from pygpt2edge.serve.openapi import Described, answer_openapi, document
+from pygpt2edge.serve.page.answer import answer_page
 from pygpt2edge.serve.service import Service
 from pygpt2edge.serve.settings import Settings
 from pygpt2edge.serve.status import (
@@ -70,6 +71,7 @@ class Endpoint:
 
 
 ENDPOINTS = (
+    Endpoint("GET", "/", answer_page),
     Endpoint(
         "POST", "/v1/completions", answer_completions, CompletionRequest, CompletionResponse, True
     ),

@@ -13,13 +13,14 @@ FinishReason = Literal["stop", "length"]
 
 class Logprobs(msgspec.Struct):
     """Of each token: its text, its log-probability (null for the prompt's first), the most likely
-    tokens there and itself, and where it begins in the choice's text, in characters. A token that
-    is no whole character is written as "bytes:" and its bytes."""
+    tokens there and itself, where it begins in the choice's text, in characters, and its id. A
+    token that is no whole character is written as "bytes:" and its bytes."""
 
     tokens: list[str]
     token_logprobs: list[float | None]
     top_logprobs: list[dict[str, float] | None]
     text_offset: list[int]
+    token_ids: list[int]
 
 
 class Choice(msgspec.Struct):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -54,6 +55,10 @@ class NextTokensRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True
     top: Annotated[
         int | None, msgspec.Meta(description="How many candidates at most. Default: 256.")
     ] = None
+    all_logits: Annotated[
+        bool,
+        msgspec.Meta(description="Give the logits of all tokens too, to sample from them exactly."),
+    ] = False
 
 
 class Candidate(msgspec.Struct):
@@ -70,13 +75,15 @@ class Candidate(msgspec.Struct):
 class NextTokens(msgspec.Struct, kw_only=True):
     """The most likely next tokens, best first. `log_sum_exp` is the logarithm of the sum of all
     logits' exponentials: logprob = logit - log_sum_exp. `rest` is the probability of all tokens
-    that are not among the candidates, `n_vocab` how many tokens there are."""
+    that are not among the candidates, `n_vocab` how many tokens there are. `logits` has them all,
+    where they were asked for: float32, little-endian, token 0 first, in base64."""
 
     tokens: list[int]
     candidates: list[Candidate]
     log_sum_exp: float
     rest: float
     n_vocab: int
+    logits: str | None = None
 
 
 class AttentionRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -119,7 +126,7 @@ async def answer_next_tokens(request: Request) -> Response:
     tokens = await _tokens(service, body)
     n_vocab = service.model.config["n_vocab"]
     top = whole_number(body, "top", min(_DEFAULT_CANDIDATES, n_vocab), 1, n_vocab)
-    return json_response(await service.look(_next_tokens, service, tokens, top))
+    return json_response(await service.look(_next_tokens, service, tokens, top, body.all_logits))
 
 
 async def answer_attention(request: Request) -> Response:
@@ -143,7 +150,7 @@ async def _tokens(service: Service, body: NextTokensRequest | AttentionRequest) 
     return found[0].tokens
 
 
-def _next_tokens(service: Service, tokens: list[int], top: int) -> NextTokens:
+def _next_tokens(service: Service, tokens: list[int], top: int, all_logits: bool) -> NextTokens:
     """In a thread, one at a time: the text before mostly begins as this one does."""
     session = service.looked_at.session_for(tokens) or service.model.session()
     session.append(tokens[len(session) :])
@@ -169,6 +176,7 @@ def _next_tokens(service: Service, tokens: list[int], top: int) -> NextTokens:
         log_sum_exp=log_sum_exp,
         rest=max(rest, 0.0) if len(candidates) < len(logits) else 0.0,
         n_vocab=len(logits),
+        logits=base64.b64encode(logits.astype("<f4").tobytes()).decode() if all_logits else None,
     )
 
 

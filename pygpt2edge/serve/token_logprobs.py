@@ -36,12 +36,13 @@ class LogprobsWriter:
 
     def write(self, scored: Sequence[Scored]) -> Logprobs:
         """The next tokens."""
-        out = Logprobs([], [], [], [])
+        out = Logprobs([], [], [], [], [])
         for token, logprob, top in scored:
             name = token_name(self._tokenizer, token)
             out.tokens.append(name)
             out.token_logprobs.append(logprob)
             out.text_offset.append(self._offset)
+            out.token_ids.append(token)
             out.top_logprobs.append(None if logprob is None else self._top(top) | {name: logprob})
             self._offset += len(self._decoder.decode(self._bytes(token)))
         return out

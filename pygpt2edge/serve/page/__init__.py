@@ -1,0 +1,1 @@
+"""The page at "/": HTML, a style sheet and JavaScript modules, sent as one file."""
