@@ -1,6 +1,6 @@
 """Measures what the server costs against the engine alone, and beside llama-cpp-python's server.
 
-    python tools/bench_serve.py MODEL [--streams 16] [--tokens 64] [--rounds 5] [--llama PYTHON]
+    python tools/bench_serve.py MODEL [--streams 16] [--tokens 192] [--rounds 5] [--llama PYTHON]
 
 Throughput is that of all streams at once, and the first token's delay that of one text at a time,
 each the median of rounds by turns. --llama is an interpreter that has llama-cpp-python[server]; its
@@ -175,7 +175,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
     parser.add_argument("--streams", type=int, default=16)
-    parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--tokens", type=int, default=192)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--llama", metavar="PYTHON")
     args = parser.parse_args()
