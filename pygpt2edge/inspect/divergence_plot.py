@@ -9,6 +9,8 @@ from pygpt2edge.convert import inspect_checkpoint
 from pygpt2edge.errors import require
 from pygpt2edge.inspect.scores import Evaluation
 
+_COLORS, _MARKERS = 10, "osD^v"  # colors come again after so many: then with another marker
+
 
 def bits_per_weight(path: Path) -> float:
     info = inspect_checkpoint(path)
@@ -28,15 +30,14 @@ def plot_divergences(
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    for path, each in zip(paths, found, strict=True):
-        x, y = bits_per_weight(path), each.kl_mean or 0.0
-        axes.plot(x, y, "o")
-        axes.annotate(path.stem, (x, y), xytext=(5, 4), textcoords="offset points", fontsize=8)
+    for i, (path, each) in enumerate(zip(paths, found, strict=True)):
+        marker = _MARKERS[i // _COLORS % len(_MARKERS)]
+        axes.plot(bits_per_weight(path), each.kl_mean or 0.0, marker, label=path.stem)
     axes.set_yscale("log")
     axes.set_xlabel("bits per weight")
     axes.set_ylabel("KL divergence from the reference (nats a token)")
     axes.grid(which="both", alpha=0.3)
-    axes.margins(x=0.15)
+    figure.legend(loc="outside right upper", fontsize=8)
     if title is not None:
         axes.set_title(title)
     figure.savefig(out)
