@@ -1,10 +1,11 @@
 """Makes archives of the C library and the command-line program for other systems.
 
-    python tools/make_archives.py [SYSTEM ...] [-o FOLDER]
+    python tools/make_archives.py [SYSTEM ...] [-o FOLDER] [--check]
 
 A system is a toolchain file of cmake/toolchains that uses Zig's compiler, without its end; all by
 default. It needs CMake, Ninja and `pip install ziglang`. Linux's archives have a shared library for
-glibc 2.28 and later, and a program for any Linux.
+glibc 2.28 and later, and a program for any Linux. --check runs each program that this machine can
+run, be it by qemu-user or Wine, and compares its text with that of the installed package.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -21,6 +23,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLCHAINS = ROOT / "cmake" / "toolchains"
+PROMPT = "Once upon a time"
 
 
 def systems() -> list[str]:
@@ -77,12 +80,49 @@ def make(system: str, out: Path) -> Path:
         return Path(shutil.make_archive(str(out / name), kind, temporary, name))
 
 
+def runner(system: str) -> list[str] | None:
+    """What a program of that system is run by here; None where nothing can."""
+    kind, machine = system.split("-", 1)
+    if kind == platform.system().lower() and machine == platform.machine():
+        return []
+    emulators = {
+        "linux-aarch64": "qemu-aarch64",
+        "linux-armv7": "qemu-arm",
+        "windows-x86_64": shutil.which("wine64") or "/usr/lib/wine/wine64",
+    }
+    found = shutil.which(emulators.get(system, ""))
+    return [found] if found else None
+
+
+def check(system: str, archive: Path) -> str:
+    """Runs the program in an archive, and says how that went. Fails where its text is wrong."""
+    command = runner(system)
+    if command is None:
+        return "not run: nothing here can"
+    from pygpt2edge import GPT2
+
+    model = GPT2()
+    expected = PROMPT + model.generate(PROMPT, max_tokens=20, seed=1).text + "\n"
+    with tempfile.TemporaryDirectory() as temporary:
+        shutil.unpack_archive(archive, temporary)
+        name = "gpt2edge.exe" if system.startswith("windows") else "gpt2edge"
+        (program,) = Path(temporary).glob(f"*/bin/{name}")
+        arguments = ["generate", PROMPT, "-m", str(model.path), "-n", "20", "--seed", "1"]
+        done = subprocess.run(
+            [*command, str(program), *arguments], capture_output=True, check=False
+        )
+    if done.stdout.decode() != expected:
+        raise SystemExit(f"{archive}: wrote {done.stdout!r}, {done.stderr!r}; not {expected!r}")
+    return f"run{' by ' + Path(command[0]).name if command else ''}: the text of Python"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("systems", nargs="*", metavar="SYSTEM", help=", ".join(systems()))
     parser.add_argument("-o", "--out", type=Path, default=ROOT / "build" / "archives")
+    parser.add_argument("--check", action="store_true", help="run what this machine can run")
     arguments = parser.parse_args()
     unknown = set(arguments.systems) - set(systems())
     if unknown:
@@ -90,7 +130,8 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     for system in arguments.systems or systems():
         path = make(system, arguments.out)
-        print(f"{path}: {path.stat().st_size / 1e6:.1f} MB", file=sys.stderr)
+        said = f"; {check(system, path)}" if arguments.check else ""
+        print(f"{path}: {path.stat().st_size / 1e6:.1f} MB{said}", file=sys.stderr)
 
 
 if __name__ == "__main__":
