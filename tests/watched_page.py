@@ -75,4 +75,5 @@ class Watched:
         return found
 
     def assert_sound(self) -> None:
+        """No error, nothing against the policy, no request that left the server."""
         assert self.problems == []

@@ -16,15 +16,19 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from pygpt2edge.model import GPT2
-from pygpt2edge.serve.access import Access
-from pygpt2edge.serve.chat_models import ChatRequest, ChatResponse
-from pygpt2edge.serve.chats import answer_chat
-from pygpt2edge.serve.completion_request import CompletionRequest
-from pygpt2edge.serve.completion_response import CompletionResponse
-from pygpt2edge.serve.completions import answer_completions
-from pygpt2edge.serve.counted import Counted
-from pygpt2edge.serve.errors import ApiError, answer_api_error
-from pygpt2edge.serve.looks import (
+from pygpt2edge.serve.chats.answer import answer_chat
+from pygpt2edge.serve.chats.forms import ChatRequest, ChatResponse
+from pygpt2edge.serve.completions.answer import answer_completions
+from pygpt2edge.serve.completions.request import CompletionRequest
+from pygpt2edge.serve.completions.response import CompletionResponse
+from pygpt2edge.serve.http.access import Access
+from pygpt2edge.serve.http.errors import ApiError, answer_api_error
+from pygpt2edge.serve.http.openapi import Described, answer_openapi, document
+from pygpt2edge.serve.http.request_counts import Counted
+from pygpt2edge.serve.page.answer import answer_page
+from pygpt2edge.serve.service import Service
+from pygpt2edge.serve.settings import Settings
+from pygpt2edge.serve.views.distributions import (
     Attention,
     AttentionRequest,
     NextTokens,
@@ -35,11 +39,7 @@ from pygpt2edge.serve.looks import (
     answer_next_tokens,
     answer_suggestions,
 )
-from pygpt2edge.serve.openapi import Described, answer_openapi, document
-from pygpt2edge.serve.page.answer import answer_page
-from pygpt2edge.serve.service import Service
-from pygpt2edge.serve.settings import Settings
-from pygpt2edge.serve.status import (
+from pygpt2edge.serve.views.status import (
     Health,
     ModelCard,
     ModelList,
@@ -48,7 +48,7 @@ from pygpt2edge.serve.status import (
     answer_model,
     answer_models,
 )
-from pygpt2edge.serve.tokens import (
+from pygpt2edge.serve.views.tokens import (
     DetokenizeRequest,
     TokenizeRequest,
     Tokens,

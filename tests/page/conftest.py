@@ -49,8 +49,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser, server: Running) -> Iterator[Any]:
-    """Opens the page with settings, in a browser's context of its own. At the end of the test
-    nothing may have gone wrong, and no request may have left the server."""
+    """Opens the page with settings, in a browser's context of its own."""
     from watched_page import Watched
 
     contexts = []

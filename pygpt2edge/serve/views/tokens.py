@@ -8,12 +8,12 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pygpt2edge.serve.body import read_body
-from pygpt2edge.serve.errors import invalid
-from pygpt2edge.serve.responses import json_response
+from pygpt2edge.serve.completions.token_logprobs import token_name
+from pygpt2edge.serve.http.body import read_body
+from pygpt2edge.serve.http.errors import invalid
+from pygpt2edge.serve.http.responses import json_response
+from pygpt2edge.serve.http.threads import beside
 from pygpt2edge.serve.service import service_of
-from pygpt2edge.serve.threads import beside
-from pygpt2edge.serve.token_logprobs import token_name
 
 
 class TokenizeRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -10,8 +10,8 @@ from typing import Annotated, Any, TypeVar, cast
 import msgspec
 
 from pygpt2edge.options import Option, SamplingParams, option_of
-from pygpt2edge.serve.constraints import constraint_of
-from pygpt2edge.serve.errors import invalid
+from pygpt2edge.serve.completions.constraints import constraint_of
+from pygpt2edge.serve.http.errors import invalid
 from pygpt2edge.serve.settings import Settings
 
 Fields = TypeVar("Fields", bound=msgspec.Struct)

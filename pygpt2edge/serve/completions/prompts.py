@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pygpt2edge.serve import completion_request
-from pygpt2edge.serve.errors import invalid
+from pygpt2edge.serve.completions import request as completion_request
+from pygpt2edge.serve.http.errors import invalid
+from pygpt2edge.serve.http.threads import beside
 from pygpt2edge.serve.service import Service
-from pygpt2edge.serve.threads import beside
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from pygpt2edge.serve.completion_request import GenerationFields
-from pygpt2edge.serve.completion_response import FinishReason, Usage
-from pygpt2edge.serve.option_fields import with_options
+from pygpt2edge.serve.completions.option_fields import with_options
+from pygpt2edge.serve.completions.request import GenerationFields
+from pygpt2edge.serve.completions.response import FinishReason, Usage
 
 
 class TextPart(msgspec.Struct, forbid_unknown_fields=True):

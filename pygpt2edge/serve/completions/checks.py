@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from pygpt2edge.serve.completion_request import GenerationFields
-from pygpt2edge.serve.errors import invalid
+from pygpt2edge.serve.completions.request import GenerationFields
+from pygpt2edge.serve.http.errors import invalid
 from pygpt2edge.serve.service import Service
 
 

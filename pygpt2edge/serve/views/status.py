@@ -9,8 +9,8 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pygpt2edge.serve.errors import ApiError
-from pygpt2edge.serve.responses import json_response
+from pygpt2edge.serve.http.errors import ApiError
+from pygpt2edge.serve.http.responses import json_response
 from pygpt2edge.serve.service import Service, service_of
 
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pygpt2edge.serve.errors import ApiError
+from pygpt2edge.serve.http.errors import ApiError
 from pygpt2edge.serve.settings import Settings
 
 # What is the same for everybody, and tells nothing.

@@ -10,7 +10,7 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 
 from pygpt2edge.options import hint
-from pygpt2edge.serve.errors import ApiError, invalid
+from pygpt2edge.serve.http.errors import ApiError, invalid
 from pygpt2edge.serve.settings import Settings
 
 Body = TypeVar("Body", bound=msgspec.Struct)

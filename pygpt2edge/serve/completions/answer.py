@@ -9,25 +9,30 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pygpt2edge.generate.results import Completion, Piece
-from pygpt2edge.serve.beams import beam_response
-from pygpt2edge.serve.body import read_body
-from pygpt2edge.serve.completion_job import CompletionJob, completion_job
-from pygpt2edge.serve.completion_request import CompletionRequest
-from pygpt2edge.serve.completion_response import (
+from pygpt2edge.serve.completions.beams import beam_response
+from pygpt2edge.serve.completions.checks import check_fields
+from pygpt2edge.serve.completions.job import CompletionJob, completion_job
+from pygpt2edge.serve.completions.merged import merged
+from pygpt2edge.serve.completions.request import CompletionRequest
+from pygpt2edge.serve.completions.response import (
     Choice,
     CompletionResponse,
     Logprobs,
     finish_reason,
     usage,
 )
-from pygpt2edge.serve.disconnect import while_connected
-from pygpt2edge.serve.generation_fields import check_fields
-from pygpt2edge.serve.merged import merged
-from pygpt2edge.serve.responses import json_response, new_id, now
+from pygpt2edge.serve.completions.texts import Text
+from pygpt2edge.serve.completions.token_logprobs import (
+    LogprobsWriter,
+    Scored,
+    scored_end,
+    scored_token,
+)
+from pygpt2edge.serve.http.body import read_body
+from pygpt2edge.serve.http.disconnect import while_connected
+from pygpt2edge.serve.http.responses import json_response, new_id, now
+from pygpt2edge.serve.http.sse import event_stream
 from pygpt2edge.serve.service import service_of
-from pygpt2edge.serve.sse import event_stream
-from pygpt2edge.serve.texts import Text
-from pygpt2edge.serve.token_logprobs import LogprobsWriter, Scored, scored_end, scored_token
 
 
 async def answer_completions(request: Request) -> Response:

@@ -11,9 +11,9 @@ from pygpt2edge.engine.batch import seeds
 from pygpt2edge.errors import ContextLengthError, MissingDependencyError
 from pygpt2edge.generate.results import Completion, Piece
 from pygpt2edge.options import SamplingParams
-from pygpt2edge.serve.errors import ApiError, invalid
+from pygpt2edge.serve.http.errors import ApiError, invalid
+from pygpt2edge.serve.http.threads import beside
 from pygpt2edge.serve.service import Service
-from pygpt2edge.serve.threads import beside
 
 
 @dataclass

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
 from pygpt2edge.generate.results import Piece
-from pygpt2edge.serve.texts import Text
+from pygpt2edge.serve.completions.texts import Text
 
 # A text's number, and its next piece, None at its end.
 Numbered = tuple[int, Piece | None]

@@ -10,19 +10,19 @@ from starlette.responses import Response
 from pygpt2edge.errors import ContextLengthError
 from pygpt2edge.generate.beam_search import BeamOptions, BeamSearch
 from pygpt2edge.generate.results import Completion
-from pygpt2edge.serve.completion_request import CompletionFields
-from pygpt2edge.serve.completion_response import (
+from pygpt2edge.serve.completions.checks import whole_number
+from pygpt2edge.serve.completions.constraints import ALIASES
+from pygpt2edge.serve.completions.option_fields import OPTION_NAMES, sampling_params
+from pygpt2edge.serve.completions.prompts import Prompt, read_prompts
+from pygpt2edge.serve.completions.request import CompletionFields
+from pygpt2edge.serve.completions.response import (
     Choice,
     CompletionResponse,
     finish_reason,
     usage,
 )
-from pygpt2edge.serve.constraints import ALIASES
-from pygpt2edge.serve.errors import ApiError, invalid
-from pygpt2edge.serve.generation_fields import whole_number
-from pygpt2edge.serve.option_fields import OPTION_NAMES, sampling_params
-from pygpt2edge.serve.prompts import Prompt, read_prompts
-from pygpt2edge.serve.responses import json_response, new_id, now
+from pygpt2edge.serve.http.errors import ApiError, invalid
+from pygpt2edge.serve.http.responses import json_response, new_id, now
 from pygpt2edge.serve.service import Service
 
 # A search has these of a text's options, and draws nothing.

@@ -12,14 +12,14 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pygpt2edge.serve.body import read_body
-from pygpt2edge.serve.completion_request import Prompt
-from pygpt2edge.serve.errors import invalid
-from pygpt2edge.serve.generation_fields import whole_number
-from pygpt2edge.serve.prompts import read_prompts
-from pygpt2edge.serve.responses import json_response
+from pygpt2edge.serve.completions.checks import whole_number
+from pygpt2edge.serve.completions.prompts import read_prompts
+from pygpt2edge.serve.completions.request import Prompt
+from pygpt2edge.serve.completions.token_logprobs import token_name
+from pygpt2edge.serve.http.body import read_body
+from pygpt2edge.serve.http.errors import invalid
+from pygpt2edge.serve.http.responses import json_response
 from pygpt2edge.serve.service import Service, service_of
-from pygpt2edge.serve.token_logprobs import token_name
 
 _DEFAULT_CANDIDATES = 256
 

@@ -11,9 +11,9 @@ from sse_starlette import EventSourceResponse
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from pygpt2edge.serve.errors import ApiError
+from pygpt2edge.serve.completions.texts import Text
+from pygpt2edge.serve.http.errors import ApiError
 from pygpt2edge.serve.settings import Settings
-from pygpt2edge.serve.texts import Text
 
 
 class _TextStream(EventSourceResponse):

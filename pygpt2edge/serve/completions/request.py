@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from pygpt2edge.serve.option_fields import with_options
+from pygpt2edge.serve.completions.option_fields import with_options
 
 
 class StreamOptions(msgspec.Struct, forbid_unknown_fields=True):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pygpt2edge.generate.results import Completion, TokenLogprob
 from pygpt2edge.inspect.scoring import ranked
 from pygpt2edge.loaded_model import LoadedModel
-from pygpt2edge.serve.completion_response import Logprobs
+from pygpt2edge.serve.completions.response import Logprobs
 from pygpt2edge.tokenizer import Tokenizer
 
 # A token, its log-probability and the most likely ones; the prompt's first has neither.

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 
 from pygpt2edge.generate.results import Completion
 from pygpt2edge.options import SamplingParams
-from pygpt2edge.serve.completion_request import CompletionFields
-from pygpt2edge.serve.errors import invalid
-from pygpt2edge.serve.generation_fields import whole_number
-from pygpt2edge.serve.option_fields import sampling_params
-from pygpt2edge.serve.prompts import Prompt, read_prompts
+from pygpt2edge.serve.completions.checks import whole_number
+from pygpt2edge.serve.completions.option_fields import sampling_params
+from pygpt2edge.serve.completions.prompts import Prompt, read_prompts
+from pygpt2edge.serve.completions.request import CompletionFields
+from pygpt2edge.serve.completions.texts import Text, submit
+from pygpt2edge.serve.completions.token_logprobs import Scored, scored_prompt
+from pygpt2edge.serve.http.errors import invalid
 from pygpt2edge.serve.service import Service
-from pygpt2edge.serve.texts import Text, submit
-from pygpt2edge.serve.token_logprobs import Scored, scored_prompt
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from pygpt2edge.options import LANGUAGES
-from pygpt2edge.serve.errors import invalid
+from pygpt2edge.serve.http.errors import invalid
 
 # The field -> the option, which is a field itself, by llama.cpp's names for two of them.
 ALIASES = {"guided_regex": "regex", "guided_json": "json_schema", "guided_grammar": "grammar"}

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pygpt2edge import __version__
-from pygpt2edge.serve.errors import ErrorBody
+from pygpt2edge.serve.http.errors import ErrorBody
 
 
 @dataclass(frozen=True)

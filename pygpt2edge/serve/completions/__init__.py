@@ -1,0 +1,1 @@
+"""POST /v1/completions: from the fields of a request to texts of the engine and back."""
