@@ -2,6 +2,7 @@
 # CMAKE_SYSTEM_NAME. The `zig` command is that of PyPI's ziglang wheel, or any on the path.
 find_program(ZIG zig PATHS ENV ZIG_FOLDER REQUIRED)
 set(CMAKE_CXX_COMPILER ${ZIG} c++ -target ${zig_target})
+set(GPT2EDGE_ZIG ON)
 # Tools that CMake calls without arguments of its own.
 foreach(tool ar ranlib)
   set(wrapper ${CMAKE_BINARY_DIR}/zig-${tool})
