@@ -11,7 +11,7 @@
 namespace gpt2edge {
 namespace {
 
-constexpr int32_t kNone = MergeTable::kNone;
+constexpr int32_t kNoMerge = MergeTable::kNone;
 
 size_t n_tokens_of(const MergeTable& merges, std::span<const int32_t> byte_tokens) {
   int32_t last = 0;
@@ -75,7 +75,7 @@ class OrderedMerges {
         right = merges_[right_until].left;
       }
       const int32_t across = merges_.find(left, right);
-      if (across != kNone && across < left_until && across <= right_until) return false;
+      if (across != kNoMerge && across < left_until && across <= right_until) return false;
     }
     return true;
   }
@@ -96,7 +96,7 @@ std::vector<int32_t> reachable_by_trial(const MergeTable& merges, size_t n_token
     if (std::exchange(done[static_cast<size_t>(result)], 1) != 0) continue;
     spell(result, merger.symbols());
     const int32_t last = merger.merge_all();
-    if (last != kNone && merger.symbols().size() == 1) reached[static_cast<size_t>(last)] = 1;
+    if (last != kNoMerge && merger.symbols().size() == 1) reached[static_cast<size_t>(last)] = 1;
   }
   std::vector<int32_t> numbers;
   for (int32_t i = 0; i < n_merges; ++i) {

@@ -10,13 +10,15 @@
 
 namespace gpt2edge {
 
+constexpr int32_t kNoToken = -1;
+
 // An open hash table, at most half full, whose slots lie side by side. A slot keeps part of its
 // token's hash, so that a look at the text itself seldom is in vain. Texts: a container of them by
 // id.
 template <typename Texts>
 class TokenIds {
  public:
-  static constexpr int32_t kNone = -1;
+  static constexpr int32_t kNone = kNoToken;
 
   // A text to look for, with its hash.
   struct Key {

@@ -12,7 +12,6 @@
 namespace gpt2edge {
 namespace {
 
-constexpr int32_t kNoToken = -1;
 constexpr size_t kBytes = 256;
 constexpr unsigned kNoCode = 0;  // U+0000, which is not in the alphabet
 constexpr const char* kTokens = "tokenizer.ggml.tokens";

@@ -12,7 +12,6 @@
 namespace gpt2edge {
 namespace {
 
-constexpr int32_t kNoToken = -1;
 constexpr size_t kUsualPiece = 4;  // bytes of a token of English text
 
 std::array<int32_t, 256> ids_of_bytes(const TokenizerTables& tables) {

@@ -24,8 +24,8 @@ from pygpt2edge.serve.completions.response import CompletionResponse
 from pygpt2edge.serve.http.access import Access
 from pygpt2edge.serve.http.errors import ApiError, answer_api_error
 from pygpt2edge.serve.http.openapi import Described, answer_openapi, document
-from pygpt2edge.serve.http.request_counts import Counted
 from pygpt2edge.serve.page.answer import answer_page
+from pygpt2edge.serve.request_counts import Counted
 from pygpt2edge.serve.service import Service
 from pygpt2edge.serve.settings import Settings
 from pygpt2edge.serve.views.distributions import (

@@ -15,7 +15,7 @@ from pygpt2edge.engine import Engine
 from pygpt2edge.engine.prefix_cache import PrefixCache
 from pygpt2edge.errors import ContextLengthError
 from pygpt2edge.model import GPT2
-from pygpt2edge.serve.chats.template import ChatTemplate, chat_template_of
+from pygpt2edge.serve.chat_template import ChatTemplate, chat_template_of
 from pygpt2edge.serve.http.errors import ApiError, invalid
 from pygpt2edge.serve.metrics import Metrics
 from pygpt2edge.serve.settings import Settings

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from checkout_build import build_checkout
+from checkout_build import JOINED_SOURCES, build_checkout
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,7 +31,7 @@ def build(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
         native_build: Path = request.getfixturevalue("native_build")
         return native_build
     folder = tmp_path_factory.mktemp("build")
-    build_checkout(folder, GPT2EDGE_TOOLS="ON", CMAKE_CXX_COMPILER=request.param)
+    build_checkout(folder, GPT2EDGE_TOOLS="ON", CMAKE_CXX_COMPILER=request.param, **JOINED_SOURCES)
     return folder
 
 

@@ -17,7 +17,7 @@ from pygpt2edge.convert import convert
 pytest.importorskip("jinja2", reason="needs jinja2")
 openai = pytest.importorskip("openai", reason="needs openai")
 
-from pygpt2edge.serve.chats.template import (  # noqa: E402
+from pygpt2edge.serve.chat_template import (  # noqa: E402
     ChatTemplate,
     TemplateRefusal,
     chat_template_of,

@@ -13,7 +13,7 @@ namespace gpt2edge {
 namespace {
 
 constexpr size_t kRowsOfAPass = 8;  // one more costs little up to here
-constexpr size_t kMaxCached = 128;  // distributions: the root's and a few letters' worth of a word
+constexpr size_t kMaxDistributions = 128;  // distributions: the root's and a few letters' worth of a word
 constexpr size_t kLongWord = 3;     // from so many tokens the partial word is encoded, not searched
 
 int64_t checked(const char* name, int64_t value) {
@@ -146,7 +146,7 @@ Suggester::Distributions Suggester::distributions_after(const Tokens& context,
   }
   Distributions found;
   for (const Tokens& key : keys) found.push_back(cache_.find(key));
-  cache_.shrink(kMaxCached);  // these were used last, and are fewer
+  cache_.shrink(kMaxDistributions);  // these were used last, and are fewer
   return found;
 }
 

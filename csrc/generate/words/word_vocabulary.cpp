@@ -8,7 +8,7 @@
 namespace gpt2edge {
 namespace {
 
-constexpr size_t kMaxCached = 64;
+constexpr size_t kMaxCachedLists = 64;
 
 unsigned first_byte(std::string_view text) { return static_cast<unsigned char>(text.front()); }
 
@@ -74,7 +74,7 @@ std::shared_ptr<const WordVocabulary::Tokens> WordVocabulary::continuing(std::st
   if (const auto* known = cache_.find(key)) return *known;
   auto found = std::make_shared<const Tokens>(find_continuing(key.first, may_space));
   cache_.put(key, found);
-  cache_.shrink(kMaxCached);
+  cache_.shrink(kMaxCachedLists);
   return found;
 }
 

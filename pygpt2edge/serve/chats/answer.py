@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pygpt2edge.generate.results import TokenLogprob
+from pygpt2edge.serve.chat_template import TemplateRefusal
 from pygpt2edge.serve.chats.forms import (
     Answer,
     ChatChoice,
@@ -24,20 +25,19 @@ from pygpt2edge.serve.chats.forms import (
     Delta,
     LikelyToken,
 )
-from pygpt2edge.serve.chats.template import TemplateRefusal
 from pygpt2edge.serve.completions.checks import check_fields, whole_number
 from pygpt2edge.serve.completions.job import CompletionJob
 from pygpt2edge.serve.completions.merged import merged
 from pygpt2edge.serve.completions.option_fields import sampling_params
 from pygpt2edge.serve.completions.prompts import Prompt
 from pygpt2edge.serve.completions.response import finish_reason, usage
+from pygpt2edge.serve.completions.sse import event_stream
 from pygpt2edge.serve.completions.texts import Text
 from pygpt2edge.serve.completions.token_logprobs import token_name
 from pygpt2edge.serve.http.body import read_body
 from pygpt2edge.serve.http.disconnect import while_connected
 from pygpt2edge.serve.http.errors import invalid
 from pygpt2edge.serve.http.responses import json_response, new_id, now
-from pygpt2edge.serve.http.sse import event_stream
 from pygpt2edge.serve.service import Service, service_of
 from pygpt2edge.tokenizer import Tokenizer
 

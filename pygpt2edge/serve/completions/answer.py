@@ -21,6 +21,7 @@ from pygpt2edge.serve.completions.response import (
     finish_reason,
     usage,
 )
+from pygpt2edge.serve.completions.sse import event_stream
 from pygpt2edge.serve.completions.texts import Text
 from pygpt2edge.serve.completions.token_logprobs import (
     LogprobsWriter,
@@ -31,7 +32,6 @@ from pygpt2edge.serve.completions.token_logprobs import (
 from pygpt2edge.serve.http.body import read_body
 from pygpt2edge.serve.http.disconnect import while_connected
 from pygpt2edge.serve.http.responses import json_response, new_id, now
-from pygpt2edge.serve.http.sse import event_stream
 from pygpt2edge.serve.service import service_of
 
 

@@ -1,1 +1,1 @@
-"""What any HTTP service needs: who may, how much, errors, events."""
+"""What any HTTP service needs: who may, how much, errors."""
