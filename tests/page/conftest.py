@@ -33,8 +33,8 @@ def model() -> GPT2:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One for all tests of a file. It ends with them: Playwright keeps an event loop in this thread, with
-    which no other test could run its own."""
+    """One for all tests of a file. It ends with them: Playwright keeps an event loop in this
+    thread, with which no other test could run its own."""
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
