@@ -106,6 +106,11 @@ def test_wrong_constants(library: Any, model: Any, python_model: GPT2) -> None:
         library.model(python_model.path, kv_type=9)
     with pytest.raises(CError, match="n_ctx"):
         library.model(python_model.path, n_ctx=-1)
+    huge = library.model(python_model.path, n_ctx=2**31 - 1)
+    for overflow in ("stop", "slide"):
+        with pytest.raises(CError, match="n_ctx is 2147483647; this model has positions for 1 to"):
+            library.text(huge, "A", context_overflow=overflow)
+    library.call("model_close", huge)
     options = library.options()
     options.context_overflow = 3
     with pytest.raises(CError, match="context_overflow is 3"):
