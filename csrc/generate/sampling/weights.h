@@ -17,10 +17,10 @@ constexpr double kLeastExponent = -700;
 // sum that has the weight 1 of the greatest logit loses such weights to rounding in any case.
 template <typename Visit>
 void for_each_weight(std::span<const float> logits, double max, double scale, Visit visit) {
-  constexpr size_t kBlock = 64;
-  double exponents[kBlock], weights[kBlock];
-  for (size_t first = 0; first < logits.size(); first += kBlock) {
-    const auto block = logits.subspan(first, std::min(kBlock, logits.size() - first));
+  constexpr size_t kTogether = 64;
+  double exponents[kTogether], weights[kTogether];
+  for (size_t first = 0; first < logits.size(); first += kTogether) {
+    const auto block = logits.subspan(first, std::min(kTogether, logits.size() - first));
     for (size_t i = 0; i < block.size(); ++i) {
       exponents[i] = std::max((block[i] - max) * scale, kLeastExponent);
     }

@@ -8,6 +8,7 @@ from PyInstaller.utils.hooks import collect_data_files, get_hook_config
 excludedimports = [
     "gguf",
     "huggingface_hub",
+    "llguidance",
     "matplotlib",
     "numpy",
     "safetensors",
@@ -17,7 +18,9 @@ excludedimports = [
 
 
 def hook(api: Any) -> None:
-    """The models, and the page of attention maps; not the C library, which Python does not use."""
+    """The models, the page of attention maps and the server's; not the C library, which Python does
+    not use."""
     models = get_hook_config(api, "pygpt2edge", "demo-model")
     left_out = [] if models in (None, True) else ["**/demo.gguf"]
     api.add_datas(collect_data_files("pygpt2edge", subdir="data", excludes=left_out))
+    api.add_datas(collect_data_files("pygpt2edge", subdir="serve/page"))
