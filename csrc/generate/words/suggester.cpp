@@ -13,8 +13,9 @@ namespace gpt2edge {
 namespace {
 
 constexpr size_t kRowsOfAPass = 8;  // one more costs little up to here
-constexpr size_t kMaxDistributions = 128;  // distributions: the root's and a few letters' worth of a word
-constexpr size_t kLongWord = 3;     // from so many tokens the partial word is encoded, not searched
+constexpr size_t kMaxDistributions =
+    128;                         // distributions: the root's and a few letters' worth of a word
+constexpr size_t kLongWord = 3;  // from so many tokens the partial word is encoded, not searched
 
 int64_t checked(const char* name, int64_t value) {
   if (value < 1) throw std::invalid_argument(message(name, " is ", value, "; give 1 or more"));
