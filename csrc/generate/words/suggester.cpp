@@ -12,9 +12,8 @@
 namespace gpt2edge {
 namespace {
 
-constexpr size_t kRowsOfAPass = 8;  // one more costs little up to here
-constexpr size_t kMaxDistributions =
-    128;                         // distributions: the root's and a few letters' worth of a word
+constexpr size_t kRowsOfAPass = 8;         // one more costs little up to here
+constexpr size_t kMaxDistributions = 128;  // the root's and a few letters' worth of a word
 constexpr size_t kLongWord = 3;  // from so many tokens the partial word is encoded, not searched
 
 int64_t checked(const char* name, int64_t value) {
