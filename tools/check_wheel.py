@@ -23,11 +23,13 @@ NEEDED = [
     r"pygpt2edge/config/lib/cmake/gpt2edge/gpt2edge-config\.cmake",
     r"pygpt2edge/data/demo\.gguf",
     r"pygpt2edge/data/attention\.html",
+    r"pygpt2edge/serve/page/page\.html",
     r"pygpt2edge-[^/]+\.dist-info/entry_points\.txt",
     r"pygpt2edge-[^/]+\.dist-info/(licenses/)?LICENSE",
 ]
 ALLOWED = (
     r"pygpt2edge/.*\.(py|pyi|typed|gguf|html|so|pyd)|pygpt2edge/config/(include|lib)/.*"
+    r"|pygpt2edge/serve/page/.*\.(css|js)"
     r"|pygpt2edge-[^/]+\.dist-info/.*"
 )
 
