@@ -15,7 +15,7 @@
 
 namespace gpt2edge {
 
-// The same. Throws std::invalid_argument for more than the model has positions, and below 1.
+// n_ctx as it is. Throws std::invalid_argument for more than the model has positions, and below 1.
 int checked_n_ctx(int n_ctx, const Config& config);
 
 class Sequence {

@@ -191,7 +191,7 @@ void Text::advance() {
 int Text::sample_tokens(std::span<const int32_t> drafted) {
   const auto n_before = static_cast<std::ptrdiff_t>(text_.size());
   std::ptrdiff_t n_accepted = 0;
-  try {
+  attempt([&] {
     for (bool goes_on = !is_over(); goes_on;) {
       sample_token(static_cast<size_t>(n_accepted));
       const auto n_added = static_cast<std::ptrdiff_t>(text_.size()) - n_before;
@@ -201,9 +201,7 @@ int Text::sample_tokens(std::span<const int32_t> drafted) {
           std::mismatch(added, added + n_most, drafted.begin(), drafted.end()).first - added;
       goes_on = !is_over() && n_accepted == n_added;
     }
-  } catch (const std::exception&) {
-    error_ = std::current_exception();
-  }
+  });
   return static_cast<int>(n_accepted);
 }
 

@@ -152,6 +152,15 @@ class Text {
   void drop_rejected(int n_draft, int n_accepted);
   void draft_next(const Interrupt& interrupt);
   void finish(FinishReason reason);
+  // Calls what may fail in its own way; the text then ends with that error.
+  template <typename Step>
+  void attempt(Step step) {
+    try {
+      step();
+    } catch (const std::exception&) {
+      error_ = std::current_exception();
+    }
+  }
   void start_constraint();
   void drop_disallowed(std::vector<int32_t>& drafted);
   void begin_masks(std::span<const int32_t> draft);

@@ -1,5 +1,4 @@
 // What of a Text its constraint decides: tokens that must come, and tokens that may.
-#include <exception>
 #include <utility>
 
 #include "generate/sampling/masking.h"
@@ -11,31 +10,21 @@ namespace gpt2edge {
 void Text::start_constraint() {
   if (constraint_ == nullptr || is_constraint_started_ || has_all_tokens()) return;
   is_constraint_started_ = true;
-  try {
+  attempt([this] {
     window_.check(text_);  // for a text that is complete without a pass, too
     add_forced(constraint_->start());
-  } catch (const std::exception&) {
-    error_ = std::current_exception();
-  }
+  });
 }
 
 void Text::drop_disallowed(std::vector<int32_t>& drafted) {
   if (constraint_ == nullptr || drafted.empty()) return;
-  try {
-    drafted.resize(constraint_->count_allowed(drafted));
-  } catch (const std::exception&) {
-    error_ = std::current_exception();
-  }
+  attempt([&] { drafted.resize(constraint_->count_allowed(drafted)); });
 }
 
 // Before the pass that gives the logits after the text and after each of the draft tokens.
 void Text::begin_masks(std::span<const int32_t> draft) {
   if (constraint_ == nullptr || has_all_tokens()) return;
-  try {
-    constraint_->begin_masks(draft);
-  } catch (const std::exception&) {
-    error_ = std::current_exception();
-  }
+  attempt([&] { constraint_->begin_masks(draft); });
 }
 
 // Leaves the logits of the tokens that may come next, of which n_accepted draft tokens before them

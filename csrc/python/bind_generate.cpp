@@ -61,7 +61,7 @@ void bind_sampler(py::module_& m) {
       [](uint64_t seed, uint64_t draw, int32_t token) {
         if (token < 0) throw std::invalid_argument(message("token is negative: ", token));
         const Noise noise(seed, draw);
-        return noise.of(token, noise.least_of(static_cast<size_t>(token) / kNoiseBlock));
+        return noise.of(token, noise.least_beside(token));
       },
       py::arg("seed"), py::arg("draw"), py::arg("token"));
 }

@@ -22,14 +22,17 @@ double exponential(uint64_t bits) {
 LeastNoise Noise::least_of(size_t block) const {
   const RandomWords words = random_words(seed_, draw_, kLeastStream, static_cast<uint32_t>(block));
   const size_t token = kNoiseBlock * block + words[2] % kNoiseBlock;
-  return {exponential(uint64_t{words[1]} << 32 | words[0]) / kNoiseBlock,
-          static_cast<int32_t>(token)};
+  return {exponential(first_half(words)) / kNoiseBlock, static_cast<int32_t>(token)};
+}
+
+LeastNoise Noise::least_beside(int32_t token) const {
+  return least_of(static_cast<size_t>(token) / kNoiseBlock);
 }
 
 double Noise::of(int32_t token, const LeastNoise& least) const {
   if (token == least.token) return least.noise;
-  const RandomWords words = random_words(seed_, draw_, kExcessStream, static_cast<uint32_t>(token));
-  return least.noise + exponential(uint64_t{words[1]} << 32 | words[0]);
+  const auto index = static_cast<uint32_t>(token);
+  return least.noise + exponential(first_half(random_words(seed_, draw_, kExcessStream, index)));
 }
 
 }  // namespace gpt2edge

@@ -32,6 +32,8 @@ class Noise {
 
   // The least of block i: tokens kNoiseBlock * i to kNoiseBlock * (i + 1) - 1.
   LeastNoise least_of(size_t block) const;
+  // That of a token's block.
+  LeastNoise least_beside(int32_t token) const;
 
   // The noise of a token, whose block has that least noise.
   double of(int32_t token, const LeastNoise& least) const;

@@ -32,8 +32,7 @@ RandomWords random_words(uint64_t seed, uint64_t draw, uint32_t stream, uint32_t
 }
 
 double random_uniform(uint64_t seed, uint64_t draw, uint32_t stream) {
-  const RandomWords words = random_words(seed, draw, stream);
-  return static_cast<double>((uint64_t{words[1]} << 32 | words[0]) >> 11) * 0x1p-53;
+  return static_cast<double>(first_half(random_words(seed, draw, stream)) >> 11) * 0x1p-53;
 }
 
 uint64_t drawn_seed() {

@@ -16,7 +16,10 @@ using RandomWords = std::array<uint32_t, 4>;
 // Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 RandomWords random_words(uint64_t seed, uint64_t draw, uint32_t stream, uint32_t index = 0);
 
-// Uniform in [0, 1), a multiple of 2^-53, of the first half of these bits.
+// The first half of them.
+inline uint64_t first_half(const RandomWords& words) { return uint64_t{words[1]} << 32 | words[0]; }
+
+// Uniform in [0, 1), a multiple of 2^-53, of the first half.
 double random_uniform(uint64_t seed, uint64_t draw, uint32_t stream);
 
 // A seed that nobody chose: from the system's source of random numbers.

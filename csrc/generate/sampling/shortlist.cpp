@@ -194,8 +194,7 @@ int32_t Shortlist::draw(const Noise& noise) const {
   Race race;
   for (const Candidate& c : best_) {
     const double w = weight(c.logit);
-    if (w == 0) continue;
-    race.enter(c.token, w, noise.least_of(static_cast<size_t>(c.token) / kNoiseBlock), noise);
+    if (w > 0) race.enter(c.token, w, noise.least_beside(c.token), noise);
   }
   return race.token;
 }
