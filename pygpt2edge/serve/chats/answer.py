@@ -32,7 +32,7 @@ from pygpt2edge.serve.completions.option_fields import sampling_params
 from pygpt2edge.serve.completions.prompts import Prompt
 from pygpt2edge.serve.completions.response import finish_reason, usage
 from pygpt2edge.serve.completions.sse import event_stream
-from pygpt2edge.serve.completions.texts import Text
+from pygpt2edge.serve.completions.texts import Text, results
 from pygpt2edge.serve.completions.token_logprobs import token_name
 from pygpt2edge.serve.http.body import read_body
 from pygpt2edge.serve.http.disconnect import while_connected
@@ -57,8 +57,7 @@ async def answer_chat(request: Request) -> Response:
     if not fields.stream:
         return await while_connected(request, lambda: _whole(job))
     texts = await job.submit()
-    with_usage = fields.stream_options is not None and fields.stream_options.include_usage
-    return event_stream(_chunks(job, texts, with_usage), texts, service.settings)
+    return event_stream(_chunks(job, texts, fields.wants_usage), texts, service.settings)
 
 
 async def _job(service: Service, fields: ChatFields) -> CompletionJob:
@@ -90,12 +89,7 @@ async def _job(service: Service, fields: ChatFields) -> CompletionJob:
 
 
 async def _whole(job: CompletionJob) -> Response:
-    texts = await job.submit()
-    try:
-        completions = [await text.result() for text in texts]
-    finally:
-        for text in texts:
-            text.end()
+    completions = await results(await job.submit())
     choices = [
         ChatChoice(
             i,
@@ -105,14 +99,13 @@ async def _whole(job: CompletionJob) -> Response:
         )
         for i, completion in enumerate(completions)
     ]
-    n_generated = sum(len(completion.tokens) for completion in completions)
     return json_response(
         ChatResponse(
             id=new_id("chatcmpl"),
             created=now(),
             model=job.service.name,
             choices=choices,
-            usage=usage(job.n_prompt_tokens, n_generated),
+            usage=usage(job.n_prompt_tokens, completions),
         )
     )
 
@@ -138,8 +131,7 @@ async def _chunks(
                 yield chunk(ChunkChoice(i, Delta(content=piece.text), logprobs))
     if with_usage:
         last = chunk()
-        n_generated = sum(len(text.request.completion().tokens) for text in texts)
-        last.usage = usage(job.n_prompt_tokens, n_generated)
+        last.usage = usage(job.n_prompt_tokens, [text.request.completion() for text in texts])
         yield last
 
 

@@ -22,7 +22,7 @@ from pygpt2edge.serve.completions.response import (
     usage,
 )
 from pygpt2edge.serve.completions.sse import event_stream
-from pygpt2edge.serve.completions.texts import Text
+from pygpt2edge.serve.completions.texts import Text, results
 from pygpt2edge.serve.completions.token_logprobs import (
     LogprobsWriter,
     Scored,
@@ -47,30 +47,24 @@ async def answer_completions(request: Request) -> Response:
         return await while_connected(request, lambda: _whole(job))
     scored = await job.scored_prompts()
     texts = await job.submit()
-    with_usage = fields.stream_options is not None and fields.stream_options.include_usage
-    return event_stream(_chunks(job, texts, scored, with_usage), texts, service.settings)
+    chunks = _chunks(job, texts, scored, fields.wants_usage)
+    return event_stream(chunks, texts, service.settings)
 
 
 async def _whole(job: CompletionJob) -> Response:
     scored = await job.scored_prompts()
-    texts = await job.submit()
-    try:
-        completions = [await text.result() for text in texts]
-    finally:
-        for text in texts:
-            text.end()
+    completions = await results(await job.submit())
     choices: list[Choice] = []
     for i, of_prompt in enumerate(scored):
         for completion in job.chosen(completions[i * job.best_of : (i + 1) * job.best_of]):
             choices.append(await _choice(job, len(choices), i, of_prompt, completion))
-    n_generated = sum(len(completion.tokens) for completion in completions)
     return json_response(
         CompletionResponse(
             id=new_id("cmpl"),
             created=now(),
             model=job.service.name,
             choices=choices,
-            usage=usage(job.n_prompt_tokens, n_generated),
+            usage=usage(job.n_prompt_tokens, completions),
         )
     )
 
@@ -124,8 +118,7 @@ async def _chunks(
             logprobs = _written(job, writers[i], end)
             yield chunk(Choice(i, "", logprobs, finish_reason(completion)))
     if with_usage:
-        n_generated = sum(len(text.request.completion().tokens) for text in texts)
-        head.usage = usage(job.n_prompt_tokens, n_generated)
+        head.usage = usage(job.n_prompt_tokens, [text.request.completion() for text in texts])
         yield head
 
 

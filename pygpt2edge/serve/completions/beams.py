@@ -67,10 +67,7 @@ async def beam_response(service: Service, fields: CompletionFields) -> Response:
             choices=[
                 Choice(i, whole, None, finish_reason(text)) for i, (whole, text) in enumerate(texts)
             ],
-            usage=usage(
-                sum(len(prompt.tokens) for prompt in prompts),
-                sum(len(text.tokens) for _, text in texts),
-            ),
+            usage=usage(sum(len(prompt.tokens) for prompt in prompts), (text for _, text in texts)),
         )
     )
 

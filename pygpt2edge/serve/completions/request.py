@@ -44,6 +44,11 @@ class GenerationFields(msgspec.Struct, kw_only=True):
     ] = None
     guided_grammar: Annotated[str | None, msgspec.Meta(description="What grammar is.")] = None
 
+    @property
+    def wants_usage(self) -> bool:
+        """Whether a stream is to end with the numbers of tokens."""
+        return self.stream_options is not None and self.stream_options.include_usage
+
 
 class CompletionFields(GenerationFields, kw_only=True):
     """The fields that only completions have."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -51,7 +52,9 @@ class CompletionResponse(msgspec.Struct, kw_only=True):
     usage: Usage | None = None
 
 
-def usage(n_prompt: int, n_generated: int) -> Usage:
+def usage(n_prompt: int, completions: Iterable[Completion]) -> Usage:
+    """Of prompts of so many tokens, and of all texts that were generated."""
+    n_generated = sum(len(completion.tokens) for completion in completions)
     return Usage(n_prompt, n_generated, n_prompt + n_generated)
 
 

@@ -54,6 +54,15 @@ class Text:
         self.service.metrics.text_ended(self.request.completion())
 
 
+async def results(texts: Sequence[Text]) -> list[Completion]:
+    """The whole texts, which end with it, also where one fails or the client is gone."""
+    try:
+        return [await text.result() for text in texts]
+    finally:
+        for text in texts:
+            text.end()
+
+
 async def submit(
     service: Service, prompts: Sequence[Sequence[int]], n: int, params: SamplingParams
 ) -> list[Text]:
