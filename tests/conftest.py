@@ -7,9 +7,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from running_server import Running
 
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -55,6 +59,15 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
         )  # fmt: skip
 
     return run
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Running]:
+    """One for all tests that do not need settings of their own."""
+    from running_server import serving  # skips where something is missing
+
+    with serving() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,13 +94,18 @@ class _PatchedModel:
         self._n_threads = model.n_threads
         self._tensors = {t.name: t for t in _core.GgufFile(str(path)).tensors}
 
-    def with_rounded(self, parts: list[TensorPlan], calibration: Calibration) -> _Patch:
-        return _Patch(self, parts, calibration)
+    @contextmanager
+    def with_rounded(
+        self, parts: list[TensorPlan], calibration: Calibration
+    ) -> Iterator[LoadedModel]:
+        """The model with these tensors rounded; afterwards the file is as it was."""
+        before = self._write(parts, calibration)
+        try:
+            yield LoadedModel(self._path, n_threads=self._n_threads)
+        finally:
+            self._restore(before)
 
-    def load(self) -> LoadedModel:
-        return LoadedModel(self._path, n_threads=self._n_threads)
-
-    def write(self, parts: list[TensorPlan], calibration: Calibration) -> dict[int, bytes]:
+    def _write(self, parts: list[TensorPlan], calibration: Calibration) -> dict[int, bytes]:
         """Writes the parts' rounded numbers. Returns what was there, by offset."""
         from pygpt2edge import _core
 
@@ -119,27 +125,11 @@ class _PatchedModel:
                 at[name] = offset + len(data)
         return before
 
-    def restore(self, before: dict[int, bytes]) -> None:
+    def _restore(self, before: dict[int, bytes]) -> None:
         with self._path.open("r+b") as file:
             for offset, data in before.items():
                 file.seek(offset)
                 file.write(data)
-
-
-class _Patch:
-    """The model with some tensors rounded, loaded; and the file as it was, afterwards."""
-
-    def __init__(
-        self, patched: _PatchedModel, parts: list[TensorPlan], calibration: Calibration
-    ) -> None:
-        self._patched = patched
-        self._before = patched.write(parts, calibration)
-
-    def __enter__(self) -> LoadedModel:
-        return self._patched.load()
-
-    def __exit__(self, *_: object) -> None:
-        self._patched.restore(self._before)
 
 
 def _spread(tokens: Sequence[int], n_tokens: int, n_window: int) -> NDArray[np.int32]:

@@ -19,14 +19,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Running]:
-    from running_server import serving  # skips where something is missing
-
-    with serving() as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
 def model() -> GPT2:
     return GPT2()
 
