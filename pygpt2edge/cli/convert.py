@@ -103,8 +103,12 @@ def command(
     if report.mixture is not None:
         for line in report.mixture.lines():
             note(line, quiet)
-        source = "measured" if report.mixture.is_measured else "estimated by the demo model's"
-        note(f"KL to be expected: {report.mixture.cost:.5f} nats a token ({source})", quiet)
+        source = (
+            "measured"
+            if report.mixture.is_measured
+            else "estimated from the demo model; `calibrate --sensitivities` measures this one"
+        )
+        note(f"expected KL divergence: {report.mixture.cost:.5f} nats a token ({source})", quiet)
     note(_summary(report, out), quiet)
 
 
