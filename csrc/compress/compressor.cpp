@@ -98,6 +98,7 @@ std::string Compressor::compress(std::string_view text, size_t block_size,
     file.blocks.push_back({static_cast<uint32_t>(block.size()), text_checksum(block),
                            std::as_bytes(std::span(code))});
     done += block.size();
+    if (progress) progress(done, text.size());
   }
   return file.bytes();
 }

@@ -1,6 +1,7 @@
 #include "compress/range_coder.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace gpt2edge {
 namespace {
@@ -40,16 +41,17 @@ std::string RangeEncoder::finish() {
   low_ += kLeastRange - 1;
   if (low_ < before) carry();
   shift();
-  bytes_.erase(bytes_.find_last_not_of('\0') + 1);
+  if (bytes_.back() == '\0') bytes_.pop_back();
   return std::move(bytes_);
 }
 
 RangeDecoder::RangeDecoder(std::span<const std::byte> code) : code_(code) {
-  for (int i = 0; i < 8; ++i) offset_ = offset_ << 8 | next_byte();
+  for (size_t i = 0; i < kAhead; ++i) offset_ = offset_ << 8 | next_byte();
 }
 
 uint64_t RangeDecoder::next_byte() {
-  return position_ < code_.size() ? std::to_integer<uint64_t>(code_[position_++]) : 0;
+  const size_t at = position_++;
+  return at < code_.size() ? std::to_integer<uint64_t>(code_[at]) : 0;
 }
 
 uint64_t RangeDecoder::place(uint64_t total) const {

@@ -3,10 +3,11 @@
 //
 // The coder is that of integers and bytes: the interval is `low` and `range`, 64 bits each, and
 // whenever the range falls below 2^56 its first byte is settled and written. An addition that
-// overflows `low` is carried into the bytes before. The bytes after the code count as zeros, and
-// the code ends with the first byte that is needed: it never ends in a zero byte. Sources: G. N. N.
-// Martin, "Range encoding: an algorithm for removing redundancy from a digitised message", 1979;
-// Witten, Neal and Cleary, "Arithmetic coding for data compression", 1987.
+// overflows `low` is carried into the bytes before. The bytes after the code count as zeros: the
+// last byte that the number needs is left out where it is zero.
+//
+// Source: Martin, "Range encoding: an algorithm for removing redundancy from a digitised message",
+// 1979; Witten, Neal and Cleary, "Arithmetic coding for data compression", 1987.
 #pragma once
 
 #include <cstddef>
@@ -46,9 +47,15 @@ class RangeDecoder {
   uint64_t place(uint64_t total) const;
   // Goes on after the symbol of that interval.
   void accept(const FrequencyInterval& symbol);
+  // Whether an encoder would have written more bytes for what was accepted; and whether it would
+  // have written just these, had it ended here.
+  bool is_past_end() const { return n_settled() > code_.size(); }
+  bool is_at_end() const { return !is_past_end() && code_.size() - n_settled() <= 1; }
 
  private:
+  static constexpr size_t kAhead = 8;  // bytes of `offset_`
   uint64_t next_byte();
+  size_t n_settled() const { return position_ - kAhead; }
 
   std::span<const std::byte> code_;
   size_t position_ = 0;

@@ -38,12 +38,14 @@ void TextDecoder::add(std::span<const float> logits, float greatest) {
   // no step towards the end.
   const bool is_token = static_cast<size_t>(found.token) < tables_.token_bytes.size();
   const std::string_view bytes = is_token ? token_bytes(tables_, found.token) : std::string_view();
-  if (bytes.empty() || bytes.size() > most_text_ - text_.size()) {
-    throw FormatError(message(name_, ": ", kDamaged));
-  }
+  if (bytes.empty() || bytes.size() > most_text_ - text_.size()) fail();
   tokens_.push_back(found.token);
   text_ += bytes;
   look_for_end();
+  // Without this, a length that is a lie would cost the time to decode as much.
+  if (done_ ? !decoder_.is_at_end() : decoder_.is_past_end()) fail();
 }
+
+void TextDecoder::fail() const { throw FormatError(message(name_, ": ", kDamaged)); }
 
 }  // namespace gpt2edge

@@ -37,6 +37,7 @@ class TextDecoder {
   TextDecoder(const std::string& name, const TokenizerTables& tables,
               std::span<const std::byte> code, size_t most_text, bool has_end);
   void look_for_end();
+  [[noreturn]] void fail() const;
 
   const std::string& name_;
   const TokenizerTables& tables_;

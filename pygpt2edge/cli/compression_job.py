@@ -108,7 +108,7 @@ message_option = click.option(
 
 
 def job_options(*own: Decorator) -> Decorator:
-    """FILE and the options of a CompressionJob, given to the command as `job`; its own come first."""
+    """FILE and the options of a CompressionJob, given to the command as `job`."""
 
     def decorate(command: Function) -> Function:
         @click.argument("file", metavar="[FILE]", default="-")
