@@ -130,10 +130,12 @@ std::string Compressor::decompress(const std::string& name, std::span<const std:
     n_coded += block.n_text;
   }
   const uint64_t n_stored = file.n_text() - n_coded;
+  const auto on_bytes = [&](uint64_t n) {
+    if (progress) progress(n_stored + n, file.n_text());
+  };
+  on_bytes(0);
   decode_texts(coding, decoders, chosen_parallel(coding, n_parallel, decoders.size()), interrupt,
-               [&](uint64_t n) {
-                 if (progress) progress(n_stored + n, file.n_text());
-               });
+               on_bytes);
 
   std::string text;
   text.reserve(static_cast<size_t>(file.n_text()));
