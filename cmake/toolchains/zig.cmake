@@ -4,7 +4,7 @@ find_program(ZIG zig PATHS ENV ZIG_FOLDER REQUIRED)
 set(CMAKE_CXX_COMPILER ${ZIG} c++ -target ${zig_target})
 set(GPT2EDGE_ZIG ON)
 # Zig builds its C++ library anew for each set of flags that something is linked with: CMake's checks
-# compile only.
+# compile only, and what it links to know the compiler is stripped, too.
 set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
 # It keeps what it has compiled; another cache would only see that it does not know this compiler.
 set(CMAKE_CXX_COMPILER_LAUNCHER "" CACHE STRING "")
@@ -19,6 +19,4 @@ endforeach()
 # CMake looks for this tool of macOS, and then does not need it: no file here has a path to change.
 find_program(CMAKE_INSTALL_NAME_TOOL false)
 # Zig adds tables for debuggers otherwise, ten times what the code takes.
-set(CMAKE_CXX_FLAGS_INIT -g0)
-set(CMAKE_EXE_LINKER_FLAGS_INIT -s)
-set(CMAKE_SHARED_LINKER_FLAGS_INIT -s)
+set(CMAKE_CXX_FLAGS_INIT "-g0 -s")
