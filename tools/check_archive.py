@@ -37,7 +37,7 @@ LIBRARIES = {
 SYSTEM_LIBRARIES = {
     "linux": r"(libc|libm|libpthread|libdl|librt|ld-linux[\w-]*)\.so\.\d",
     "macos": r"/usr/lib/libSystem\.B\.dylib|/usr/lib/libc\+\+\.1\.dylib",
-    "windows": r"(?i:kernel32|ntdll|advapi32|api-ms-win-crt-[\w-]+)\.dll",
+    "windows": r"(?i:kernel32|shell32|ntdll|advapi32|api-ms-win-crt-[\w-]+)\.dll",
 }
 NEEDED = ["LICENSE", "include/gpt2edge.h", "lib/pkgconfig/gpt2edge.pc",
           "lib/cmake/gpt2edge/gpt2edge-config.cmake"]  # fmt: skip

@@ -47,8 +47,11 @@ def build(toolchain: str, folder: Path, targets: tuple[str, ...], options: list[
     subprocess.run(["cmake", "--build", str(folder), "--target", *targets], check=True)
 
 
-def install(folder: Path, component: str, staged: Path) -> None:
+def install(system: str, folder: Path, component: str, staged: Path) -> None:
+    # What Zig links is stripped already, and its systems' tools for that are not here.
     command = ["cmake", "--install", str(folder), "--component", component, "--prefix", str(staged)]
+    if system == NATIVE:
+        command.append("--strip")
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
@@ -67,7 +70,7 @@ def make(system: str, out: Path, options: list[str]) -> Path:
         else:
             build(system, work / "build", (*LIBRARIES, PROGRAM), [is_static, *options])
         for component, folder in folders.items():
-            install(folder, component, staged)
+            install(system, folder, component, staged)
         shutil.copy(ROOT / "LICENSE", staged)
         form = "zip" if kind(system) == "windows" else "gztar"
         return Path(shutil.make_archive(str(out / name), form, temporary, name))
