@@ -472,6 +472,9 @@ class TextState:
     def logprobs(self) -> list[_Logprob]:
         """Of each token, where they are asked for."""
     @property
+    def end_logprob(self) -> _Logprob | None:
+        """Of the end-of-text token that has ended the text, where they are asked for."""
+    @property
     def finish_reason(self) -> Literal["stop", "length", "timeout", "cancelled"] | None: ...
     @property
     def stop_string(self) -> str | None: ...

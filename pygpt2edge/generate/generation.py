@@ -61,9 +61,11 @@ class Generation(Iterator[Piece]):
         """Ends the text, within one layer of the current pass. May be called from any thread."""
         self.core_text.cancel()
 
-    def completion(self) -> Completion:
-        """The text so far, with its tokens and timings."""
+    def completion(self, *, logprobs: bool = True) -> Completion:
+        """The text so far, with its tokens and timings. It takes less time without the tokens'
+        log-probabilities."""
         state = self.core_text.state()
+        tokenizer, end = self._tokenizer, state.end_logprob
         return Completion(
             text=state.text,
             tokens=state.tokens,
@@ -73,9 +75,12 @@ class Generation(Iterator[Piece]):
             seed=self.core_text.options.seed,
             # Without end-of-text, a log-probability comes with every token.
             logprobs=[
-                _token_logprob(self._tokenizer, token, logprob)
+                _token_logprob(tokenizer, token, logprob)
                 for token, logprob in zip(state.tokens, state.logprobs, strict=False)
-            ],
+            ]
+            if logprobs
+            else [],
+            end_logprob=end and _token_logprob(tokenizer, tokenizer.eos_token or 0, end),
             timings=Timings(load_s=self._load_s, **state.timings),
         )
 

@@ -54,10 +54,8 @@ async def answer_chat(request: Request) -> Response:
     fields = await read_body(request, service.settings, ChatRequest)
     check_fields(service, fields)
     job = await _job(service, fields)
-    if not fields.stream:
-        return await while_connected(request, lambda: _whole(job))
-    texts = await job.submit()
-    return event_stream(_chunks(job, texts, fields.wants_usage), texts, service.settings)
+    answer = _stream if fields.stream else _whole
+    return await while_connected(request, lambda: answer(job))
 
 
 async def _job(service: Service, fields: ChatFields) -> CompletionJob:
@@ -84,8 +82,20 @@ async def _job(service: Service, fields: ChatFields) -> CompletionJob:
         raise invalid(str(error), "messages") from None
     prompt = Prompt("", tokens or [service.model.start_token])
     return CompletionJob(
-        service, [prompt], params, n, n, n_top if fields.logprobs else None, echo=False
+        service,
+        [prompt],
+        params,
+        n,
+        n,
+        n_top if fields.logprobs else None,
+        echo=False,
+        wants_usage=fields.wants_usage,
     )
+
+
+async def _stream(job: CompletionJob) -> Response:
+    texts = await job.submit()
+    return event_stream(_chunks(job, texts), texts, job.service.settings)
 
 
 async def _whole(job: CompletionJob) -> Response:
@@ -110,9 +120,7 @@ async def _whole(job: CompletionJob) -> Response:
     )
 
 
-async def _chunks(
-    job: CompletionJob, texts: Sequence[Text], with_usage: bool
-) -> AsyncGenerator[ChatChunk, None]:
+async def _chunks(job: CompletionJob, texts: Sequence[Text]) -> AsyncGenerator[ChatChunk, None]:
     """The events of a stream."""
     chat_id, created = new_id("chatcmpl"), now()
 
@@ -129,7 +137,7 @@ async def _chunks(
             elif piece.text or piece.logprob:
                 logprobs = _logprobs(job, [piece.logprob] if piece.logprob else [])
                 yield chunk(ChunkChoice(i, Delta(content=piece.text), logprobs))
-    if with_usage:
+    if job.wants_usage:
         last = chunk()
         last.usage = usage(job.n_prompt_tokens, [text.request.completion() for text in texts])
         yield last
