@@ -475,6 +475,9 @@ class TextState:
     def n_repeated(self) -> int:
         """How many bytes of the first token after the prompt are the prompt's last."""
     @property
+    def end_logprob(self) -> _Logprob | None:
+        """Of the end-of-text token that has ended the text, where they are asked for."""
+    @property
     def finish_reason(self) -> Literal["stop", "length", "timeout", "cancelled"] | None: ...
     @property
     def stop_string(self) -> str | None: ...

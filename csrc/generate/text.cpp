@@ -212,9 +212,12 @@ void Text::sample_token(size_t n_accepted) {
   Logits logits = window_.logits_after(static_cast<int64_t>(text_.size()));
   if (constraint_ != nullptr && !mask(logits, n_accepted)) return finish(FinishReason::kStop);
   const int32_t token = sampler_.sample(logits);
-  if (token == vocabulary_->eos_token && !options_.ignore_eos) return finish(FinishReason::kStop);
   std::optional<TopLogprobs> logprob;
   if (options_.logprobs > 0) logprob = log_softmax_top(logits.all, token, options_.logprobs);
+  if (token == vocabulary_->eos_token && !options_.ignore_eos) {
+    end_logprob_ = std::move(logprob);
+    return finish(FinishReason::kStop);
+  }
   if (constraint_ == nullptr) return add_token(token, std::move(logprob), false);
   const Constraint::Forced forced = constraint_->accept(token);
   const bool is_last = forced.is_complete && forced.tokens.empty();
@@ -361,6 +364,7 @@ TextState Text::state() {
           {prompt_end, text_.end() - static_cast<std::ptrdiff_t>(n_draft_)},
           logprobs_,
           n_shared_,
+          end_logprob_,
           finish_reason_,
           matcher_.stop_string(),
           timings_};

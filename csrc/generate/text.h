@@ -55,8 +55,9 @@ struct TextTimings {
 struct TextState {
   std::string bytes;
   std::vector<int32_t> prompt, tokens;
-  std::vector<TopLogprobs> logprobs;  // of each token, where they are asked for
-  size_t n_repeated = 0;              // bytes of the first token that are the prompt's last
+  std::vector<TopLogprobs> logprobs;       // of each token, where they are asked for
+  size_t n_repeated = 0;                   // bytes of the first token that are the prompt's last
+  std::optional<TopLogprobs> end_logprob;  // of the end-of-text token that has ended the text
   FinishReason finish_reason = FinishReason::kNone;
   std::optional<std::string> stop_string;
   TextTimings timings;
@@ -194,6 +195,7 @@ class Text {
   size_t n_shared_ = 0;  // bytes of the first token after the prompt that are the prompt's last
   std::string bytes_;    // of the tokens after the prompt, as released
   std::vector<TopLogprobs> logprobs_;
+  std::optional<TopLogprobs> end_logprob_;
   std::deque<Piece> pieces_;  // not taken yet
   FinishReason finish_reason_ = FinishReason::kNone;
   std::exception_ptr error_;

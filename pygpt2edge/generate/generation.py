@@ -14,6 +14,7 @@ from pygpt2edge.generate.results import Completion, Piece, Timings, TokenLogprob
 from pygpt2edge.loaded_model import LoadedModel
 from pygpt2edge.options import LANGUAGES, SamplingParams
 from pygpt2edge.output_file import check_target, replaced_when_whole
+from pygpt2edge.tokenizer import Tokenizer
 
 
 class Generation(Iterator[Piece]):
@@ -64,9 +65,11 @@ class Generation(Iterator[Piece]):
         """Ends the text, within one layer of the current pass. May be called from any thread."""
         self.core_text.cancel()
 
-    def completion(self) -> Completion:
-        """The text so far, with its tokens and timings."""
+    def completion(self, *, logprobs: bool = True) -> Completion:
+        """The text so far, with its tokens and timings. It takes less time without the tokens'
+        log-probabilities."""
         state = self.core_text.state()
+        tokenizer, end = self._tokenizer, state.end_logprob
         return Completion(
             text=state.text,
             tokens=state.tokens,
@@ -76,11 +79,14 @@ class Generation(Iterator[Piece]):
             seed=self.core_text.options.seed,
             # Without end-of-text, a log-probability comes with every token.
             logprobs=[
-                self._token_logprob(token, logprob, n_repeated)
+                _token_logprob(tokenizer, token, logprob, n_repeated)
                 for token, logprob, n_repeated in zip(
                     state.tokens, state.logprobs, chain([state.n_repeated], repeat(0)), strict=False
                 )
-            ],
+            ]
+            if logprobs
+            else [],
+            end_logprob=end and _token_logprob(tokenizer, tokenizer.eos_token or 0, end),
             timings=Timings(load_s=self._load_s, **state.timings),
         )
 
@@ -106,11 +112,14 @@ class Generation(Iterator[Piece]):
             return Piece(text, token)
         n_repeated = 0 if self._has_given_logprob else self.core_text.state().n_repeated
         self._has_given_logprob = True
-        return Piece(text, token, self._token_logprob(token, logprob, n_repeated))
+        return Piece(text, token, _token_logprob(self._tokenizer, token, logprob, n_repeated))
 
-    def _token_logprob(
-        self, token: int, logprob: tuple[float, list[tuple[int, float]]], n_repeated: int
-    ) -> TokenLogprob:
-        """Without the bytes of the token that are the prompt's last."""
-        text = self._tokenizer.decode_bytes([token])[n_repeated:].decode("utf-8", "replace")
-        return TokenLogprob(token, text, *logprob)
+
+def _token_logprob(
+    tokenizer: Tokenizer,
+    token: int,
+    logprob: tuple[float, list[tuple[int, float]]],
+    n_repeated: int = 0,
+) -> TokenLogprob:
+    text = tokenizer.decode_bytes([token])[n_repeated:].decode("utf-8", "replace")
+    return TokenLogprob(token, text, *logprob, n_repeated)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from typing import Any
 
 import msgspec
 from sse_starlette import EventSourceResponse
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from pygpt2edge.serve.completions.texts import Text
 from pygpt2edge.serve.http.errors import ApiError
@@ -17,16 +16,27 @@ from pygpt2edge.serve.settings import Settings
 
 
 class _TextStream(EventSourceResponse):
-    def __init__(self, texts: Sequence[Text], *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(
+        self, events: AsyncIterator[bytes], texts: Sequence[Text], settings: Settings
+    ) -> None:
+        super().__init__(
+            events,
+            sep="\n",
+            send_timeout=settings.send_timeout,
+            client_close_handler_callable=self._end,
+            shutdown_grace_period=settings.grace,
+        )
         self._texts = texts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
-            for text in self._texts:
-                text.end()
+            await self._end()
+
+    async def _end(self, _: Message | None = None) -> None:
+        for text in self._texts:
+            text.end()
 
 
 _END = b"data: [DONE]\n\n"
@@ -37,13 +47,7 @@ def event_stream(
 ) -> Response:
     """A response of one event for each message. An ApiError becomes the last event. The texts end
     with it, also where the client hangs up."""
-    return _TextStream(
-        texts,
-        _events(messages),
-        sep="\n",
-        send_timeout=settings.send_timeout,
-        shutdown_grace_period=settings.grace,
-    )
+    return _TextStream(_events(messages), texts, settings)
 
 
 async def _events(messages: AsyncGenerator[msgspec.Struct, None]) -> AsyncIterator[bytes]:

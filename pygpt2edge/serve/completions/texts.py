@@ -18,7 +18,7 @@ from pygpt2edge.serve.service import Service
 
 @dataclass
 class Text:
-    """One text. `pieces` may be read once; `cancel` it in any case."""
+    """One text. `pieces` may be read once; `end` it in any case."""
 
     service: Service
     prompt: int  # which of the request's prompts it continues
@@ -49,9 +49,8 @@ class Text:
         return self.request.completion()
 
     def end(self) -> None:
-        """Ends the text, and counts it."""
+        """Ends the text, if it has not ended. It does not wait for the step that is under way."""
         self.request.cancel()
-        self.service.metrics.text_ended(self.request.completion())
 
 
 async def results(texts: Sequence[Text]) -> list[Completion]:
@@ -120,6 +119,7 @@ def _submit_each(
             raise ApiError(501, str(error)) from None
         except RuntimeError:  # closed
             raise ApiError(503, "the server is stopping", headers={"Retry-After": "5"}) from None
+        request.add_done_callback(service.metrics.text_ended)
         texts.append(Text(service, index, request, time.perf_counter()))
 
 
