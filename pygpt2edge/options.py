@@ -16,6 +16,7 @@ import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
+from functools import cache
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
@@ -398,11 +399,11 @@ class SamplingParams:
     )  # fmt: skip
 
     def __post_init__(self) -> None:
-        for each in fields(self):
-            option, value = option_of(each), getattr(self, each.name)
-            if value is None and option.none is not None:
+        for name, option, default in _table():
+            value = getattr(self, name)
+            if value is default or (value is None and option.none is not None):
                 continue
-            object.__setattr__(self, each.name, option.check(each.name, value, option))
+            object.__setattr__(self, name, option.check(name, value, option))
         given = self._languages()
         if len(given) > 1:
             raise ValueError(f"{' and '.join(dict(given))} are given, expected one of them at most")
@@ -474,6 +475,12 @@ def option_of(each: Field[Any]) -> Option:
     return option
 
 
+@cache
+def _table() -> list[tuple[str, Option, Any]]:
+    """Each option's name, itself, and its default: gathered once, for every text needs them."""
+    return [(each.name, option_of(each), each.default) for each in fields(SamplingParams)]
+
+
 def _described() -> str:
     """The table as a docstring's list."""
     lines = []
@@ -531,11 +538,14 @@ def resolved(
     """
     if params is not None and not isinstance(params, SamplingParams):
         raise TypeError(f"params is {_shown(params)}, expected SamplingParams(...)")
-    names = [each.name for each in fields(SamplingParams)]
+    params = params or SamplingParams()
+    if not options:
+        return params
+    names = [name for name, _, _ in _table()]
     for name in options:
         if name not in names:
             raise TypeError(f"{caller}() has no option {name!r}{hint(name, names)}")
-    return replace(params or SamplingParams(), **options)
+    return replace(params, **options)
 
 
 def hint(name: str, names: Sequence[str]) -> str:

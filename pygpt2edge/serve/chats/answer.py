@@ -31,11 +31,11 @@ from pygpt2edge.serve.completions.merged import merged
 from pygpt2edge.serve.completions.option_fields import sampling_params
 from pygpt2edge.serve.completions.prompts import Prompt
 from pygpt2edge.serve.completions.response import finish_reason, usage
-from pygpt2edge.serve.completions.sse import event_stream
+from pygpt2edge.serve.completions.sse import EventStream
 from pygpt2edge.serve.completions.texts import Text, results
 from pygpt2edge.serve.completions.token_logprobs import token_name
 from pygpt2edge.serve.http.body import read_body
-from pygpt2edge.serve.http.disconnect import while_connected
+from pygpt2edge.serve.http.disconnect import WhileConnected
 from pygpt2edge.serve.http.errors import invalid
 from pygpt2edge.serve.http.responses import json_response, new_id, now
 from pygpt2edge.serve.service import Service, service_of
@@ -55,7 +55,7 @@ async def answer_chat(request: Request) -> Response:
     check_fields(service, fields)
     job = await _job(service, fields)
     answer = _stream if fields.stream else _whole
-    return await while_connected(request, lambda: answer(job))
+    return WhileConnected(lambda: answer(job))
 
 
 async def _job(service: Service, fields: ChatFields) -> CompletionJob:
@@ -96,7 +96,7 @@ async def _job(service: Service, fields: ChatFields) -> CompletionJob:
 
 async def _stream(job: CompletionJob) -> Response:
     texts = await job.submit()
-    return event_stream(_chunks(job, texts), texts, job.service.settings)
+    return EventStream(_chunks(job, texts), texts, job.service.settings.send_timeout)
 
 
 async def _whole(job: CompletionJob) -> Response:

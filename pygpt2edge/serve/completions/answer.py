@@ -21,7 +21,7 @@ from pygpt2edge.serve.completions.response import (
     finish_reason,
     usage,
 )
-from pygpt2edge.serve.completions.sse import event_stream
+from pygpt2edge.serve.completions.sse import EventStream
 from pygpt2edge.serve.completions.texts import Text, results
 from pygpt2edge.serve.completions.token_logprobs import (
     LogprobsWriter,
@@ -30,7 +30,7 @@ from pygpt2edge.serve.completions.token_logprobs import (
     scored_token,
 )
 from pygpt2edge.serve.http.body import read_body
-from pygpt2edge.serve.http.disconnect import while_connected
+from pygpt2edge.serve.http.disconnect import WhileConnected
 from pygpt2edge.serve.http.responses import json_response, new_id, now
 from pygpt2edge.serve.service import service_of
 
@@ -41,16 +41,16 @@ async def answer_completions(request: Request) -> Response:
     fields = await read_body(request, service.settings, CompletionRequest)
     check_fields(service, fields)
     if fields.num_beams is not None:
-        return await while_connected(request, lambda: beam_response(service, fields))
+        return WhileConnected(lambda: beam_response(service, fields))
     job = await completion_job(service, fields)
     answer = _stream if fields.stream else _whole
-    return await while_connected(request, lambda: answer(job))
+    return WhileConnected(lambda: answer(job))
 
 
 async def _stream(job: CompletionJob) -> Response:
     scored = await job.scored_prompts()
     texts = await job.submit()
-    return event_stream(_chunks(job, texts, scored), texts, job.service.settings)
+    return EventStream(_chunks(job, texts, scored), texts, job.service.settings.send_timeout)
 
 
 async def _whole(job: CompletionJob) -> Response:

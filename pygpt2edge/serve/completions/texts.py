@@ -71,6 +71,9 @@ async def submit(
         await _read(await _submit(service, [(i, p, read) for i, p in enumerate(prompts)]))
     jobs = []
     for index, prompt in enumerate(prompts):
+        if n == 1:  # where no seed is given, the text draws one
+            jobs.append((index, prompt, params))
+            continue
         jobs += [(index, prompt, replace(params, seed=seed)) for seed in seeds(params.seed, n)]
     return await _submit(service, jobs)
 
