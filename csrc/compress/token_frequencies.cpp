@@ -16,13 +16,20 @@ static_assert(kMostCodedTokens * ((uint64_t{1} << 30) + 1) <= kMostFrequency);
 
 using Block = std::array<uint32_t, kBlock>;
 
-// Of up to kBlock logits; zeros behind them. In whole blocks, which compilers vectorize.
+// Of up to kBlock logits; zeros behind them. In whole blocks and two loops, which compilers
+// vectorize.
 Block frequencies(std::span<const float> logits, float greatest) {
-  std::array<float, kBlock> exponents;
-  Block found;
-  for (size_t i = 0; i < kBlock; ++i) {
-    exponents[i] = i < logits.size() ? std::max(logits[i] - greatest, kLeastExponent) : 0.0F;
+  std::array<float, kBlock> padded;
+  const float* values = logits.data();
+  if (logits.size() < kBlock) {
+    std::fill(std::copy(logits.begin(), logits.end(), padded.begin()), padded.end(), greatest);
+    values = padded.data();
   }
+  std::array<float, kBlock> exponents;
+  for (size_t i = 0; i < kBlock; ++i) {
+    exponents[i] = std::max(values[i] - greatest, kLeastExponent);
+  }
+  Block found;
   for (size_t i = 0; i < kBlock; ++i) {
     const float weight = portable_exp_float_in_range(exponents[i]) * kScale;
     found[i] = static_cast<uint32_t>(static_cast<int32_t>(weight)) + 1;
