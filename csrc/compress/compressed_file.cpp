@@ -14,10 +14,6 @@ constexpr size_t kBlockHead = 3 * sizeof(uint32_t);
 constexpr size_t kLeastSize =
     kMagic.size() + sizeof kVersion + sizeof(uint64_t) + 3 * sizeof(uint32_t);
 
-std::string_view view(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
 void check_start(const Cursor& in, std::string_view bytes) {
   if (!bytes.starts_with(kMagic)) {
     in.fail("is nothing that pygpt2edge compress made: other bytes are where its files begin");
@@ -72,16 +68,16 @@ std::string CompressedFile::bytes() const {
     head.add(block.checksum);
   }
   std::string out(kMagic);
-  out += view(head.bytes());
-  for (const Block& block : blocks) out += view(block.code);
+  out += as_text(head.bytes());
+  for (const Block& block : blocks) out += as_text(block.code);
   ByteWriter end;
   end.add(text_checksum(out));
-  return out.append(view(end.bytes()));
+  return out.append(as_text(end.bytes()));
 }
 
 CompressedFile CompressedFile::read(const std::string& name, std::span<const std::byte> bytes) {
   const Cursor all(name, bytes);
-  check_start(all, view(bytes));
+  check_start(all, as_text(bytes));
   Cursor in(name, bytes.first(bytes.size() - sizeof(uint32_t)));
   in.take(kMagic.size() + sizeof kVersion, "its beginning");
   CompressedFile file;

@@ -34,6 +34,10 @@ struct CompressedFile {
   static CompressedFile read(const std::string& name, std::span<const std::byte> bytes);
 };
 
+inline std::string_view as_text(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
 // CRC-32C of bytes that follow others, whose checksum is `before`.
 uint32_t text_checksum(std::string_view text, uint32_t before = 0);
 

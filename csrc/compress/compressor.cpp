@@ -28,10 +28,6 @@ uint32_t message_checksum(uint64_t fingerprint, std::string_view text) {
   return text_checksum(text, text_checksum({bytes.data(), bytes.size()})) & (kStoredMessage - 1);
 }
 
-std::string_view view(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
 void check_model(const std::string& name, const CompressedFile& file, const Model& model) {
   if (file.fingerprint != model.fingerprint()) {
     throw UnsupportedError(message(name, ": was compressed with another model, of fingerprint ",
@@ -142,7 +138,7 @@ std::string Compressor::decompress(const std::string& name, std::span<const std:
   auto decoder = decoders.begin();
   for (size_t i = 0; i < file.blocks.size(); ++i) {
     const auto& block = file.blocks[i];
-    const std::string_view part = block.is_stored() ? view(block.code) : (decoder++)->text();
+    const std::string_view part = block.is_stored() ? as_text(block.code) : (decoder++)->text();
     if (text_checksum(part) != block.checksum) {
       throw FormatError(
           message(name, ": block ", i, " has not the text of its checksum: ", kDamaged));
@@ -177,7 +173,7 @@ std::string Compressor::decompress_message(const std::string& name,
   const auto code = bytes.subspan(kMessageHead);
   std::string text;
   if ((head & kStoredMessage) != 0) {
-    text = view(code);
+    text = as_text(code);
   } else {
     TextDecoder decoder = TextDecoder::with_end(name, *tokenizer_->tables(), code, kMostMessage);
     decode_texts(with_context(model_->config().n_ctx), {&decoder, 1}, 1, interrupt, {});
