@@ -31,8 +31,7 @@ def make(system: str, folder: Path, *options: str) -> str:
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs cc")
 def test_archive_for_this_machine(tmp_path: Path) -> None:
-    """Each file is compiled alone, as in other builds of a run, which a cache may have kept."""
-    said = make("native", tmp_path, "-D", "CMAKE_UNITY_BUILD=OFF")
+    said = make("native", tmp_path)
     assert "run: the texts of Python" in said
 
 
