@@ -355,6 +355,12 @@ class SamplingParams:
         None, _source, "The text is one of this grammar, in Lark's notation or in GBNF.",
         group=_CONSTRAINED, none="any text", flags=("--grammar",),
     )  # fmt: skip
+    token_healing: bool | None = _option(
+        None, _flag,
+        "Let a constrained text write the prompt's last tokens again, where a token may go on from "
+        "them into the text.",
+        group=_CONSTRAINED, none="for a prompt that is text", flags=("--token-healing",),
+    )  # fmt: skip
     allow_special: bool = _option(
         False, _flag, 'Read "<|endoftext|>" in the prompt as the token, not as plain text.',
         group=_LENGTH, flags=("--allow-special",),
@@ -407,6 +413,12 @@ class SamplingParams:
         """Which of regex, json_schema and grammar is given, and what it is."""
         return next(iter(self._languages()), None)
 
+    def for_prompt(self, prompt: object) -> SamplingParams:
+        """With what depends on whether the prompt is text or token ids, for its tokens."""
+        if self.token_healing is not None:
+            return self
+        return replace(self, token_healing=isinstance(prompt, str))
+
     def _languages(self) -> list[tuple[str, str]]:
         values = ((name, getattr(self, name)) for name in LANGUAGES)
         return [(name, value) for name, value in values if value is not None]
@@ -447,6 +459,7 @@ class SamplingOptions(TypedDict, total=False):
     regex: str | None
     json_schema: Mapping[str, Any] | str | None
     grammar: str | None
+    token_healing: bool | None
     allow_special: bool
     context_overflow: ContextOverflow
     keep: int

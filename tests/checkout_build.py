@@ -8,8 +8,8 @@ from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]
 
-# Many files are compiled as one, as for the wheel (pyproject.toml), whose objects the compiler's cache
-# then has. One build of a run is made with SEPARATE_SOURCES: each file includes what it uses.
+# Many files are compiled as one, as for the wheel (pyproject.toml), whose objects the compiler's
+# cache then has. One build of a run is made with SEPARATE_SOURCES: each file includes what it uses.
 _JOINED_SOURCES = {"CMAKE_UNITY_BUILD": "ON", "CMAKE_UNITY_BUILD_BATCH_SIZE": "8"}
 SEPARATE_SOURCES = {"CMAKE_UNITY_BUILD": "OFF"}
 

@@ -32,7 +32,9 @@ def build(
     if request.param is None:
         return native_build
     folder = tmp_path_factory.mktemp("build")
-    build_checkout(folder, GPT2EDGE_TOOLS="ON", CMAKE_CXX_COMPILER=request.param, **SEPARATE_SOURCES)
+    build_checkout(
+        folder, GPT2EDGE_TOOLS="ON", CMAKE_CXX_COMPILER=request.param, **SEPARATE_SOURCES
+    )
     return folder
 
 

@@ -80,6 +80,7 @@ async def _job(service: Service, fields: ChatFields) -> CompletionJob:
         tokens = await anyio.to_thread.run_sync(service.chat_template.tokens, messages)
     except TemplateRefusal as error:
         raise invalid(str(error), "messages") from None
+    params = params.for_prompt("")  # text
     prompt = Prompt("", tokens or [service.model.start_token])
     return CompletionJob(
         service,
@@ -150,7 +151,7 @@ def _logprobs(job: CompletionJob, found: Sequence[TokenLogprob]) -> ChatLogprobs
     return ChatLogprobs(
         [
             ChatToken(
-                *_named(tokenizer, each.token, each.logprob),
+                *_named(tokenizer, each.token, each.logprob, each.n_repeated),
                 [LikelyToken(*_named(tokenizer, *likely)) for likely in each.top[:n_top]],
             )
             for each in found
@@ -158,6 +159,8 @@ def _logprobs(job: CompletionJob, found: Sequence[TokenLogprob]) -> ChatLogprobs
     )
 
 
-def _named(tokenizer: Tokenizer, token: int, logprob: float) -> tuple[str, float, list[int]]:
-    data = tokenizer.token_bytes(token) if token < tokenizer.n_vocab else b""
-    return token_name(tokenizer, token), logprob, list(data)
+def _named(
+    tokenizer: Tokenizer, token: int, logprob: float, first: int = 0
+) -> tuple[str, float, list[int]]:
+    data = tokenizer.token_bytes(token)[first:] if token < tokenizer.n_vocab else b""
+    return token_name(tokenizer, token, first), logprob, list(data)

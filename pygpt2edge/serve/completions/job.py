@@ -84,6 +84,9 @@ async def completion_job(service: Service, fields: CompletionFields) -> Completi
     if n_top is not None or best_of > n:
         params = replace(params, logprobs=max(n_top or 0, 1))
     prompts = await read_prompts(service, fields.prompt, params.allow_special)
+    params = params.for_prompt(
+        fields.prompt if isinstance(fields.prompt, str) else fields.prompt[0]
+    )
     if len(prompts) * best_of > settings.max_texts:
         raise invalid(
             f"{len(prompts)} prompts and best_of {best_of} are {len(prompts) * best_of} texts; "
