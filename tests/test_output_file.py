@@ -11,7 +11,6 @@ import sys
 
 import pytest
 
-from pygpt2edge import output_file
 from pygpt2edge.convert import convert
 
 
