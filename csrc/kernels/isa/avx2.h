@@ -20,7 +20,7 @@ struct Isa : Avx2Lanes {
   static constexpr int kMaxPanels = 1;  // by which it goes at once
   // Rows that codes are unpacked for first: only those that choose from a table, which is looked up
   // once then. The others multiply as fast as they are, or faster.
-  static constexpr int kUnpackRows4 = 1 << 30, kUnpackRows6 = 1 << 30, kUnpackRowsTable = 24;
+  static constexpr int kUnpackRows4 = kNever, kUnpackRows6 = kNever, kUnpackRowsTable = 24;
   static constexpr int kQueries = 4;  // rows of attention's tile
 
   static __m256i widen(__m256i pairs) { return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)); }
@@ -94,6 +94,86 @@ struct Isa : Avx2Lanes {
       load_table_codes4(p, table, codes[0], codes[1]);
       low = with_magnitudes(codes[0]);
       high = with_magnitudes(codes[1]);
+    }
+  };
+
+  // By pairs of inputs, in 16 bits: the sum of two codes is at most 255. The four inputs of a step
+  // are two pairs, of which `even` has the first codes and `odd` the second ones.
+  struct Pairs {
+    static constexpr int kRows = 8;
+    struct Sums {
+      Sums8 low, high;
+    };
+    struct Codes {
+      __m256i low_even, low_odd, high_even, high_odd;
+    };
+    static __m256i even(__m256i codes) { return _mm256_srai_epi16(_mm256_slli_epi16(codes, 8), 8); }
+    static __m256i odd(__m256i codes) { return _mm256_srai_epi16(codes, 8); }
+    static void store_32(void* p, __m256i a) { _mm256_storeu_si256(static_cast<__m256i*>(p), a); }
+
+    // Of the pairs of 32 codes.
+    static int32_t products(const int8_t* codes) {
+      const __m256i all = load_32(reinterpret_cast<const uint8_t*>(codes));
+      const __m256i eight = _mm256_madd_epi16(even(all), odd(all));
+      const __m128i four =
+          _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+      const __m128i two = _mm_add_epi32(four, _mm_unpackhi_epi64(four, four));
+      return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_srli_epi64(two, 32)));
+    }
+
+    static Sums zero() {
+      return {to_sums(_mm256_setzero_si256()), to_sums(_mm256_setzero_si256())};
+    }
+    static void widen_half(__m256i codes, uint8_t* to, Sums8& starts) {
+      const __m256i first = even(codes), second = odd(codes);
+      store_32(to, first);
+      store_32(to + 32, second);
+      starts = to_sums(_mm256_sub_epi32(from_sums(starts), _mm256_madd_epi16(first, second)));
+    }
+    // A step's codes of weights; subtracts the products of their pairs.
+    static void widen(const Bits8::Codes& codes, uint8_t* to, Sums& starts) {
+      widen_half(codes.low, to, starts.low);
+      widen_half(codes.high, to + 64, starts.high);
+    }
+    static void store(int32_t* to, Sums sums) {
+      store_32(to, from_sums(sums.low));
+      store_32(to + 8, from_sums(sums.high));
+    }
+    // n blocks of the codes of T rows: of each block all first codes, then all second ones.
+    template <int T>
+    static void widen_inputs(const int8_t* codes, int n, uint8_t* to) {
+      for (int b = 0; b < n; ++b, to += 64 * T) {
+        for (int i = 0; i < T; ++i, codes += 32) {
+          const __m256i all = load_32(reinterpret_cast<const uint8_t*>(codes));
+          store_32(to + 32 * i, even(all));
+          store_32(to + 32 * (T + i), odd(all));
+        }
+      }
+    }
+
+    static Sums start(const int32_t* weights, int32_t inputs) {
+      const Sums8 of_inputs = to_sums(_mm256_set1_epi32(inputs));
+      const auto* p = reinterpret_cast<const uint8_t*>(weights);
+      return {add_sums(of_inputs, load_32(p)), add_sums(of_inputs, load_32(p + 32))};
+    }
+    static Codes load(const uint8_t* p) {
+      return {load_32(p), load_32(p + 32), load_32(p + 64), load_32(p + 96)};
+    }
+    static __m256i pair(const uint8_t* x) {
+      int32_t two;
+      memcpy(&two, x, sizeof two);
+      return _mm256_set1_epi32(two);
+    }
+    // A step of one row, whose second codes are `odd_at` bytes behind the first ones.
+    static GPT2EDGE_INLINE void step(Sums& sums, const Codes& codes, const uint8_t* x, int odd_at) {
+      const __m256i x_even = pair(x), x_odd = pair(x + odd_at);
+      sums.low = add_sums(sums.low, _mm256_madd_epi16(_mm256_add_epi16(codes.low_even, x_odd),
+                                                      _mm256_add_epi16(codes.low_odd, x_even)));
+      sums.high = add_sums(sums.high, _mm256_madd_epi16(_mm256_add_epi16(codes.high_even, x_odd),
+                                                        _mm256_add_epi16(codes.high_odd, x_even)));
+    }
+    static Floats finish(Sums sums) {
+      return to_floats({from_sums(sums.low), from_sums(sums.high)});
     }
   };
 
