@@ -73,15 +73,16 @@ void all_panels_unpacked(const MatmulArgs& args) {
   }
 }
 
-// Codes of 8 bits, by pairs of inputs if that is faster for so many rows.
+// Computes the panels by pairs of inputs, where that is faster for so many rows; or returns false.
 template <typename Form, typename Pairs = Isa::Pairs>
-void all_panels_of_codes8(const MatmulArgs& args) {
+bool done_by_pairs(const MatmulArgs& args) {
   if constexpr (Pairs::kRows < kNever) {
     if (args.scratch != nullptr && args.n_rows >= Pairs::kRows) {
-      return all_panels_by_pairs<Pairs, Form>(args);
+      all_panels_by_pairs<Pairs, Form>(args);
+      return true;
     }
   }
-  all_panels<IntegerTile<Form>>(args);
+  return false;
 }
 
 template <typename Unpacked>
@@ -102,7 +103,8 @@ void matmul(const MatmulArgs& args) {
     case WeightForm::kBF16:
       return all_panels<FloatTile<BF16Weights>>(args);
     case WeightForm::kInt8:
-      return all_panels_of_codes8<Int8>(args);
+      if (done_by_pairs<Int8>(args)) return;
+      return all_panels<IntegerTile<Int8>>(args);
     case WeightForm::kInt4:
       return all_panels_of_codes<UnpackedInt4>(args, Isa::kUnpackRows4);
     case WeightForm::kInt8Affine:
@@ -116,8 +118,10 @@ void matmul(const MatmulArgs& args) {
     case WeightForm::kInt2Super:
       return all_panels_of_codes<UnpackedInt2Super>(args, Isa::kUnpackRows4);
     case WeightForm::kTable4:
+      if (done_by_pairs<Table4>(args)) return;
       return all_panels_of_codes<UnpackedTable4>(args, Isa::kUnpackRowsTable);
     case WeightForm::kTable4Super:
+      if (done_by_pairs<Table4Super>(args)) return;
       return all_panels_of_codes<UnpackedTable4Super>(args, Isa::kUnpackRowsTable);
     case WeightForm::kTable4Halves:
       return all_panels_of_codes<UnpackedTable4Halves>(args, Isa::kUnpackRowsTable);

@@ -25,8 +25,20 @@ struct Isa : Avx2Lanes {
 
   static __m256i widen(__m256i pairs) { return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)); }
 
+  // A sum, computed before what follows. Of steps that are unrolled GCC would compute all products
+  // first, store them, and add them up at the end.
+  template <typename Sum>
+  static GPT2EDGE_INLINE Sum in_order(Sum sum) {
+#if defined(__GNUC__) && !defined(__clang__)
+    asm("" : "+x"(sum));
+#endif
+    return sum;
+  }
+
   struct Bits8 {
-    using Dot = Ints;
+    struct Dot {
+      Sums8 low, high;
+    };
     struct Codes {
       __m256i low, high, low_magnitude, high_magnitude;
     };
@@ -34,17 +46,22 @@ struct Isa : Avx2Lanes {
       return {codes.low, codes.high, _mm256_abs_epi8(codes.low), _mm256_abs_epi8(codes.high)};
     }
     static Codes load(const uint8_t* p) { return with_magnitudes({load_32(p), load_32(p + 32)}); }
-    static Dot start(int32_t) { return all(0); }
-    static __m256i step_half(__m256i dot, __m256i codes, __m256i magnitude, __m256i x) {
+    static Dot start(int32_t) {
+      const Sums8 zero = to_sums(_mm256_setzero_si256());
+      return {zero, zero};
+    }
+    static Sums8 step_half(Sums8 dot, __m256i codes, __m256i magnitude, __m256i x) {
       const __m256i pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(x, codes));
-      return _mm256_add_epi32(dot, widen(pairs));
+      return add_sums(dot, widen(pairs));
     }
     static Dot step(Dot dot, const Codes& codes, Inputs x) {
       return {step_half(dot.low, codes.low, codes.low_magnitude, x),
               step_half(dot.high, codes.high, codes.high_magnitude, x)};
     }
-    static Floats finish(Dot dot, int32_t) { return to_floats(dot); }
-    static Floats finish_long(Dot dot) { return to_floats(dot); }
+    static Floats finish(Dot dot, int32_t) { return finish_long(dot); }
+    static Floats finish_long(Dot dot) {
+      return to_floats({from_sums(dot.low), from_sums(dot.high)});
+    }
   };
 
   struct Bits4 {
@@ -53,8 +70,8 @@ struct Isa : Avx2Lanes {
     static void load(const uint8_t* p, Codes& low, Codes& high) { load_codes4(p, low, high); }
     static Dot start(int32_t) { return all(0); }
     static Dot step(Dot dot, const Codes& codes, Inputs x) {
-      return {_mm256_add_epi16(dot.low, _mm256_maddubs_epi16(codes.low, x)),
-              _mm256_add_epi16(dot.high, _mm256_maddubs_epi16(codes.high, x))};
+      return {in_order(_mm256_add_epi16(dot.low, _mm256_maddubs_epi16(codes.low, x))),
+              in_order(_mm256_add_epi16(dot.high, _mm256_maddubs_epi16(codes.high, x)))};
     }
     static Floats finish(Dot dot, int32_t start) {
       const __m256i offset = _mm256_set1_epi32(start);
@@ -71,8 +88,8 @@ struct Isa : Avx2Lanes {
     }
     static Dot start(int32_t start) { return all(start); }
     static Dot step(Dot dot, const Codes& codes, Inputs x) {
-      return {_mm256_add_epi32(dot.low, widen(_mm256_maddubs_epi16(codes.low, x))),
-              _mm256_add_epi32(dot.high, widen(_mm256_maddubs_epi16(codes.high, x)))};
+      return {in_order(_mm256_add_epi32(dot.low, widen(_mm256_maddubs_epi16(codes.low, x)))),
+              in_order(_mm256_add_epi32(dot.high, widen(_mm256_maddubs_epi16(codes.high, x))))};
     }
     static Floats finish(Dot dot, int32_t) { return to_floats(dot); }
   };
@@ -101,9 +118,7 @@ struct Isa : Avx2Lanes {
   // are two pairs, of which `even` has the first codes and `odd` the second ones.
   struct Pairs {
     static constexpr int kRows = 8;
-    struct Sums {
-      Sums8 low, high;
-    };
+    using Sums = Bits8::Dot;
     struct Codes {
       __m256i low_even, low_odd, high_even, high_odd;
     };
@@ -121,9 +136,7 @@ struct Isa : Avx2Lanes {
       return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_srli_epi64(two, 32)));
     }
 
-    static Sums zero() {
-      return {to_sums(_mm256_setzero_si256()), to_sums(_mm256_setzero_si256())};
-    }
+    static Sums zero() { return Bits8::start(0); }
     static void widen_half(__m256i codes, uint8_t* to, Sums8& starts) {
       const __m256i first = even(codes), second = odd(codes);
       store_32(to, first);
@@ -172,9 +185,7 @@ struct Isa : Avx2Lanes {
       sums.high = add_sums(sums.high, _mm256_madd_epi16(_mm256_add_epi16(codes.high_even, x_odd),
                                                         _mm256_add_epi16(codes.high_odd, x_even)));
     }
-    static Floats finish(Sums sums) {
-      return to_floats({from_sums(sums.low), from_sums(sums.high)});
-    }
+    static Floats finish(Sums sums) { return Bits8::finish_long(sums); }
   };
 
   template <typename Bits, int T>
