@@ -38,32 +38,37 @@ class Language(NamedTuple):
     source: str
 
 
-def matcher_of(language: Language, tokenizer: Tokenizer) -> LLMatcher:
-    """A matcher at the start of a text. Raises ValueError for a language that makes no sense."""
+def matcher_of(language: Language, tokenizer: Tokenizer, after: str = "") -> LLMatcher:
+    """A matcher at the start of a text, which has `after` before it. Raises ValueError for a
+    language that makes no sense."""
     vocabulary = vocabulary_of(tokenizer)
+    key = language, after
     with _lock:
         compiled = _compiled.setdefault(tokenizer, OrderedDict())
-        if language not in compiled:
-            compiled[language] = _with_large_stack(lambda: _compile(language, vocabulary))
+        if key not in compiled:
+            compiled[key] = _with_large_stack(lambda: _compile(language, vocabulary, after))
             if len(compiled) > _COMPILED_AT_MOST:
                 compiled.popitem(last=False)
-        compiled.move_to_end(language)
-        return compiled[language].deep_copy()
+        compiled.move_to_end(key)
+        return compiled[key].deep_copy()
 
 
-_compiled: WeakKeyDictionary[Tokenizer, OrderedDict[Language, LLMatcher]] = WeakKeyDictionary()
+_Compiled = OrderedDict[tuple[Language, str], "LLMatcher"]
+_compiled: WeakKeyDictionary[Tokenizer, _Compiled] = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
-def _compile(language: Language, vocabulary: Any) -> LLMatcher:
+def _compile(language: Language, vocabulary: Any, after: str) -> LLMatcher:
     from llguidance import LLMatcher, LLParserLimits
 
-    grammar = _grammar(language)
     limits = LLParserLimits(verbose_errors=False)  # the others as they are: fractions of a second
-    matcher = LLMatcher(vocabulary, grammar, log_level=0, limits=limits)
-    if not matcher.is_error():
-        return matcher
-    error = matcher.get_error()
+    error = ""
+    for grammar in _grammars(language):
+        joined = _joined(after, grammar) if after else grammar
+        matcher = LLMatcher(vocabulary, joined, log_level=0, limits=limits)
+        if not matcher.is_error():
+            return matcher
+        error = matcher.get_error()
     if language.option == "regex":
         raise ValueError(_about_regex(language.source, error))
     if language.option == "json_schema":
@@ -71,24 +76,49 @@ def _compile(language: Language, vocabulary: Any) -> LLMatcher:
     raise ValueError(f"grammar: {_about_grammar(error)}")
 
 
-def _grammar(language: Language) -> str:
-    """The language as llguidance has it."""
+def _grammars(language: Language) -> list[str]:
+    """The language as llguidance has it: the first that compiles, and the last one's error."""
     from llguidance import LLMatcher
     from llguidance.gbnf_to_lark import any_to_lark
 
     if language.option == "regex":
-        return LLMatcher.grammar_from_regex(language.source)
+        return [LLMatcher.grammar_from_regex(language.source)]
     if language.option == "json_schema":
         try:
-            return LLMatcher.grammar_from_json_schema(language.source, defaults=_JSON_STYLE)
+            return [LLMatcher.grammar_from_json_schema(language.source, defaults=_JSON_STYLE)]
         except ValueError as error:
             raise ValueError(f"json_schema: {_one_line(str(error))}") from None
     try:
-        return LLMatcher.grammar_from_lark(any_to_lark(language.source))
+        lark = any_to_lark(language.source)
     except RecursionError:
         raise ValueError("grammar: its parentheses are nested too deeply") from None
     except Exception as error:  # the converter from GBNF raises Exception itself
         raise ValueError(f"grammar: {_with_line(str(error), language.source)}") from None
+    return [lark] if lark == language.source else [*_as_one_terminal(lark), lark]
+
+
+def _as_one_terminal(lark: str) -> list[str]:
+    """A grammar that was GBNF with all of it as one terminal, where no rule is recursive.
+
+    The converter makes terminals of such rules but the first. llguidance reads a terminal for as
+    long as it can, so that a text could not go on behind `[a-z]+` with a letter, which in GBNF it
+    can; and its masks of one terminal take a fraction of the time, many of them none."""
+    rules = re.findall(r"^(\w+):", lark, re.MULTILINE)
+    if any(rule != "start" and not rule.isupper() for rule in rules):
+        return []
+    name = max(rules, key=len).upper() + "X"
+    return [re.sub("^start:", f"start: {name}\n{name}:", lark, count=1, flags=re.MULTILINE)]
+
+
+def _joined(text: str, grammar: str) -> str:
+    """A grammar of the texts of another, with a text before each. llguidance has a JSON of grammars
+    that refer to others by their names, and a single one in Lark's notation as it is."""
+    try:
+        (inner,) = json.loads(grammar)["grammars"]
+    except ValueError:
+        inner = {"lark_grammar": grammar}
+    outer = {"lark_grammar": f"start: {json.dumps(text)} @text"}
+    return json.dumps({"grammars": [outer, {**inner, "name": "text"}]})
 
 
 def _with_large_stack(compute: Callable[[], _Result]) -> _Result:

@@ -27,9 +27,13 @@ def score(model: LoadedModel, text: str | Sequence[int]) -> NDArray[np.float32]:
     require("numpy", "an array of numbers")
     import numpy as np  # so late: what ranks texts needs none
 
+    return np.array(scores_of(model, text), np.float32)
+
+
+def scores_of(model: LoadedModel, text: str | Sequence[int]) -> list[float]:
+    """The same as a list, which needs no numpy."""
     tokens = model.encoded(text)
-    scores = _core.score(model.core_model, model.contexts, model.start_token, tokens)
-    return np.array(scores, np.float32)
+    return _core.score(model.core_model, model.contexts, model.start_token, tokens)
 
 
 def logprobs(parts: Iterable[Part]) -> Iterator[list[float]]:
@@ -69,19 +73,3 @@ def _passes(parts: Iterable[Part]) -> Iterator[list[tuple[Part, bool]]]:
             first = last
     if pieces:
         yield pieces
-
-
-def ranked(
-    model: LoadedModel, tokens: Sequence[int], targets: Sequence[int], n_top: int
-) -> list[tuple[float, list[tuple[int, float]]]]:
-    """Of each target the log-probability after its token, and the n_top most likely tokens there.
-
-    Raises ContextLengthError and others before anything is computed.
-    """
-    session = model.session()
-    session.check(tokens)
-    found = []
-    for first in range(0, len(tokens), ROWS):
-        part = slice(first, first + ROWS)
-        found += _core.append_and_rank(session, tokens[part], targets[part], n_top)
-    return found

@@ -1,4 +1,4 @@
-"""Texts that keep to a form: response_format, guided_* and llama.cpp's fields."""
+"""Texts that keep to a form: OpenAI's, vLLM's and llama.cpp's fields."""
 
 from __future__ import annotations
 
@@ -34,6 +34,12 @@ SAME: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"response_format": {"type": "text"}}, {}),
     ({"grammar": GRAMMAR}, {"grammar": GRAMMAR}),
     ({"guided_grammar": GRAMMAR}, {"grammar": GRAMMAR}),
+    ({"guided_choice": [" red", " a [b]{2} (c)?\n"]}, {"regex": r"( red| a \[b\]\{2\} \(c\)\?\n)"}),
+    ({"structured_outputs": {"choice": ["x.y", "x|"]}}, {"regex": "(x[.]y|x[|])"}),
+    ({"structured_outputs": {"regex": REGEX}}, {"regex": REGEX}),
+    ({"structured_outputs": {"json": SCHEMA, "choice": None}}, {"json_schema": SCHEMA}),
+    ({"structured_outputs": {"json_object": True}}, {"json_schema": {"type": "object"}}),
+    ({"structured_outputs": {"grammar": GRAMMAR}}, {"grammar": GRAMMAR}),
 ]  # fmt: skip
 
 
@@ -52,6 +58,22 @@ def test_texts_keep_to_the_form(server: Running) -> None:
     assert json.loads(server.complete("x", guided_json=SCHEMA)["choices"][0]["text"])["sky"]
 
 
+def test_a_prompt_that_ends_within_a_token(server: Running, model: GPT2) -> None:
+    """Text is healed, token ids are not; counts and offsets are of what follows the prompt."""
+    options: dict[str, Any] = {"regex": "[a-z]+", "temperature": 0, "max_tokens": 4, "logprobs": 1}
+    prompt = "It is a "
+    tokens = model.tokenizer.encode(prompt)
+    plain = server.complete(tokens, **options)["choices"][0]
+    assert plain["text"] == alone(model, tokens, **options)
+    answer = server.complete(prompt, **options)
+    [choice] = answer["choices"]
+    assert choice["text"] == alone(model, prompt, **options) != plain["text"]
+    assert answer["usage"]["prompt_tokens"] == len(tokens)
+    logprobs = choice["logprobs"]
+    assert "".join(logprobs["tokens"]) == choice["text"]
+    assert logprobs["text_offset"][:2] == [0, len(logprobs["tokens"][0])]
+
+
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"regex": "("}, "regex"),
     ({"guided_json": "{"}, "guided_json"),
@@ -60,6 +82,13 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"response_format": {"type": "json_schema"}}, "response_format"),
     ({"regex": "a", "guided_json": SCHEMA}, "guided_json"),
     ({"regex": "a", "num_beams": 2}, "regex"),
+    ({"guided_choice": []}, "guided_choice"),
+    ({"guided_choice": "a"}, "guided_choice"),
+    ({"structured_outputs": {}}, "structured_outputs"),
+    ({"structured_outputs": {"regex": "a", "json": SCHEMA}}, "structured_outputs.json"),
+    ({"structured_outputs": {"structural_tag": "a"}}, "structured_outputs"),
+    ({"structured_outputs": {"regex": "a"}, "guided_choice": ["a"]}, "structured_outputs.regex"),
+    ({"structured_outputs": {"regex": "a"}, "num_beams": 2}, "structured_outputs"),
     ({"guided_regex": "a", "num_beams": 2}, "guided_regex"),
 ]
 
