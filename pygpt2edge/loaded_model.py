@@ -190,5 +190,11 @@ def _refuse_what_is_not_a_file(path: Path) -> None:
         )
 
 
+def tokenizer_of(path: Path) -> Tokenizer:
+    """The tokenizer of a GGUF file, without its weights."""
+    _refuse_what_is_not_a_file(path)
+    return Tokenizer(_tokenizer_tables(path))
+
+
 def _tokenizer_tables(path: Path) -> _core.TokenizerTables:
     return _core.tokenizer_tables(_core.GgufFile(path))
