@@ -41,6 +41,8 @@ if TYPE_CHECKING:
               help="Scales of the least error, or ggml's for q8_0, q4_0.")  # fmt: skip
 @click.option("--calibration", metavar="STATS", type=click.Path(),
               help="Statistics of `calibrate` or llama.cpp's imatrix to round by.")  # fmt: skip
+@click.option("--equalize", is_flag=True,
+              help="Even out channels between matrices, for models with outliers.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace OUT if it exists.")
 @click.option("-t", "--threads", metavar="N", type=number(int, 1, MAX_THREADS),
               help="Threads that quantize.  [default: all CPUs]")  # fmt: skip
@@ -56,6 +58,7 @@ def command(
     embedding_type: str | None,
     rounding: str,
     calibration: str | None,
+    equalize: bool,
     force: bool,
     threads: int | None,
     revision: str | None,
@@ -94,6 +97,7 @@ def command(
             embedding_type=embedding_type,
             rounding=rounding,
             calibration=calibration,
+            equalize=equalize,
             n_threads=threads,
             progress=progress,
             revision=revision,
