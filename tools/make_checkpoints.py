@@ -2,6 +2,7 @@
 
     python tools/make_checkpoints.py hugging-face     # needs torch, transformers, tokenizers
     python tools/make_checkpoints.py openai           # needs tensorflow
+    python tools/make_checkpoints.py nanogpt          # needs torch
 
 One GPT-2, stored in every format. Its weights are small multiples of a power of two, so float16 and
 bfloat16 hold them exactly and all conversions must agree to the bit.
@@ -159,6 +160,41 @@ def make_torch_files(weights: dict) -> None:
     )
 
 
+def make_nanogpt() -> None:
+    """What nanoGPT saves of a compiled model, and a Lightning checkpoint of the same."""
+    import torch
+
+    linear = (".c_attn.weight", ".c_proj.weight", ".c_fc.weight")
+    state = {}
+    for name, value in make_weights().items():
+        tensor = torch.from_numpy(value).half()
+        is_linear = name.endswith(linear)
+        state[f"transformer.{name}"] = tensor.t().contiguous() if is_linear else tensor
+    state["lm_head.weight"] = state["transformer.wte.weight"]
+    parameter = torch.nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.AdamW([parameter])
+    parameter.grad = torch.ones(3)
+    optimizer.step()
+    checkpoint = {
+        "model": {f"_orig_mod.{name}": value for name, value in state.items()},
+        "optimizer": optimizer.state_dict(),
+        "model_args": {"n_layer": N_LAYER, "n_head": N_HEAD, "n_embd": N_EMBD, "block_size": N_CTX,
+                       "bias": True, "vocab_size": N_VOCAB, "dropout": 0.0},
+        "iter_num": 2000,
+        "best_val_loss": torch.tensor(2.5),
+        "config": {"out_dir": "out", "learning_rate": 6e-4},
+    }  # fmt: skip
+    torch.save(checkpoint, OUT / "torch" / "nanogpt.pt")
+    # A trainer's own classes stand beside the weights.
+    trained = {
+        "epoch": 3,
+        "state_dict": {f"model.{name}": value for name, value in state.items()},
+        "hyper_parameters": argparse.Namespace(path=Path("data"), learning_rate=1e-4),
+    }
+    torch.save(trained, OUT / "torch" / "lightning.ckpt")
+    print("torch", torch.__version__)
+
+
 def make_openai() -> None:
     import tensorflow as tf
 
@@ -193,6 +229,6 @@ def make_openai() -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("format", choices=["hugging-face", "openai"])
-    make = {"hugging-face": make_hugging_face, "openai": make_openai}
+    parser.add_argument("format", choices=["hugging-face", "openai", "nanogpt"])
+    make = {"hugging-face": make_hugging_face, "openai": make_openai, "nanogpt": make_nanogpt}
     make[parser.parse_args().format]()

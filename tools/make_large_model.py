@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from pygpt2edge import demo_model_path
 from pygpt2edge.cli.memory import OFFICIAL_SHAPES
 from pygpt2edge.convert import ModelConfig
-from pygpt2edge.convert.checkpoint import Checkpoint, open_checkpoint
+from pygpt2edge.convert.checkpoint import Checkpoint
 from pygpt2edge.convert.gguf_writer import append_tensors, write_head
 from pygpt2edge.convert.gpt2_names import TensorSpec, needed_tensors
+from pygpt2edge.convert.opening import open_checkpoint
 from pygpt2edge.convert.plan import plan_conversion
 from pygpt2edge.convert.stored_tensor import row_shape
 

@@ -67,9 +67,9 @@ def command(
     """Make a GGUF file, OUT, of a checkpoint, SRC.
 
     SRC is a Hugging Face folder (safetensors or pytorch_model.bin) or the weights' file in it, the
-    folder that OpenAI's download_model.py makes, a GGUF file, or a hub name such as
-    openai-community/gpt2. OUT carries the tokenizer and appears when it is whole: an interrupted
-    run leaves nothing behind.
+    folder that OpenAI's download_model.py makes, nanoGPT's ckpt.pt, a .bin of llm.c, a GGUF file,
+    or a hub name such as openai-community/gpt2. OUT carries the tokenizer and appears when it is
+    whole: an interrupted run leaves nothing behind.
 
     \b
     q8_0 takes 8.5 bits a weight and costs next to no quality; q4_0 takes 4.5, half the memory and

@@ -9,16 +9,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pygpt2edge.convert.calibration import Calibration
-from pygpt2edge.convert.checkpoint import (
-    Checkpoint,
-    StoredEntry,
-    is_weights_file,
-    open_checkpoint,
-)
+from pygpt2edge.convert.checkpoint import Checkpoint, StoredEntry
 from pygpt2edge.convert.equalizing import equalized
 from pygpt2edge.convert.hub import fetch_checkpoint, hub_name
 from pygpt2edge.convert.mixing import Budget, Mixture, choose_mixture
 from pygpt2edge.convert.model_config import ModelConfig
+from pygpt2edge.convert.opening import is_weights_file, open_checkpoint
 from pygpt2edge.convert.plan import output_type, plan_conversion
 from pygpt2edge.output_file import check_target, replaced_when_whole
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pygpt2edge import _core
-from pygpt2edge.convert.checkpoint import Checkpoint, open_checkpoint
+from pygpt2edge.convert.checkpoint import Checkpoint
+from pygpt2edge.convert.opening import open_checkpoint
 from pygpt2edge.inspect.sensitivity import (
     check_memory_for_costs,
     costs_disk_bytes,

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from checkout_build import JOINED_SOURCES, build_checkout
+from checkout_build import SEPARATE_SOURCES, build_checkout
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,12 +26,15 @@ COMPILERS = [None, pytest.param("clang++", marks=NEEDS_CLANG)]
 
 
 @pytest.fixture(scope="session", params=COMPILERS, ids=["system", "clang"])
-def build(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+def build(
+    native_build: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Path:
     if request.param is None:
-        native_build: Path = request.getfixturevalue("native_build")
         return native_build
     folder = tmp_path_factory.mktemp("build")
-    build_checkout(folder, GPT2EDGE_TOOLS="ON", CMAKE_CXX_COMPILER=request.param, **JOINED_SOURCES)
+    build_checkout(
+        folder, GPT2EDGE_TOOLS="ON", CMAKE_CXX_COMPILER=request.param, **SEPARATE_SOURCES
+    )
     return folder
 
 
