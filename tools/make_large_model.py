@@ -47,9 +47,10 @@ class DrawnTensor:
         pass
 
 
-def drawn_checkpoint(name: str) -> Checkpoint:
+def drawn_checkpoint(name: str, n_layers: int | None) -> Checkpoint:
     """The vocabulary is the demo model's, GPT-2's own."""
     n_layer, n_head, n_embd = OFFICIAL_SHAPES[name]
+    n_layer = n_layers or n_layer
     vocabulary = open_checkpoint(demo_model_path()).read_vocabulary()
     config = ModelConfig(len(vocabulary.tokens), 1024, n_embd, n_head, n_layer, 4 * n_embd)
     specs = needed_tensors(config, has_output=False)
@@ -68,8 +69,9 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--name", choices=OFFICIAL_SHAPES, default="gpt2-xl")
     parser.add_argument("--type", default="f32")
+    parser.add_argument("--layers", type=int, help="instead of the model's")
     options = parser.parse_args()
-    checkpoint = drawn_checkpoint(options.name)
+    checkpoint = drawn_checkpoint(options.name, options.layers)
     plan = plan_conversion(checkpoint, options.type, allow_requantize=False)
     write_head(options.out, plan, checkpoint.config, checkpoint.read_vocabulary(), options.name, {})
     append_tensors(options.out, plan, None, lambda _bytes, _name: None)

@@ -17,7 +17,7 @@ namespace {
 
 using Residuals = py::array_t<float, py::array::c_style>;
 
-void read(CalibrationStage& stage, const std::vector<int32_t>& tokens, Residuals& residuals) {
+void read_stage(CalibrationStage& stage, const std::vector<int32_t>& tokens, Residuals& residuals) {
   const std::span<float> floats(residuals.mutable_data(), static_cast<size_t>(residuals.size()));
   const py::gil_scoped_release unlocked;
   stage.read(tokens, floats, check_signals());
@@ -61,7 +61,7 @@ void bind_calibrate(py::module_& m) {
   py::class_<CalibrationStage>(m, "CalibrationStage")
       .def(py::init(&make_stage), py::arg("path"), py::arg("n_threads"), py::arg("first_layer"),
            py::arg("end_layer"), py::arg("with_products"))
-      .def("read", &read, py::arg("tokens"), py::arg("residuals").noconvert())
+      .def("read", &read_stage, py::arg("tokens"), py::arg("residuals").noconvert())
       .def_property_readonly(
           "inputs",
           [](const CalibrationStage& stage) -> const auto& { return stage.statistics().inputs(); },

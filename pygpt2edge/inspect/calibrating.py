@@ -179,6 +179,7 @@ def _read_layers(
                     progress(done, n_layers * len(tokens), f"layer {layer + 1} of {n_layers}")
         file.write_layer(work.head_bytes, layer, stage.inputs)
         work.layer_is_done(layer)
+        del stage  # before the next is loaded
 
 
 class _Residuals:
