@@ -526,6 +526,7 @@ _ELSEWHERE = {
     "guided_grammar": "grammar",
     "guided_choice": 'regex, such as "yes|no"',
     "response_format": "json_schema",
+    "structured_outputs": "regex, json_schema or grammar",
 }
 
 

@@ -32,6 +32,7 @@ _MODULES = {
     "calibrate": "calibrate",
     "inspect": "inspect",
     "rank": "rank",
+    "map": "map",
     "tokenize": "tokenize",
     "eval": "evaluate",
     "attention": "attention",

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
               help="Statistics of `calibrate` or llama.cpp's imatrix to round by.")  # fmt: skip
 @click.option("--equalize", is_flag=True,
               help="Even out channels between matrices, for models with outliers.")  # fmt: skip
+@click.option("--lora", metavar="FOLDER[:SCALE]", multiple=True,
+              help="Merge a LoRA adapter of PEFT, SCALE times as strong.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace OUT if it exists.")
 @click.option("-t", "--threads", metavar="N", type=number(int, 1, MAX_THREADS),
               help="Threads that quantize.  [default: all CPUs]")  # fmt: skip
@@ -59,6 +61,7 @@ def command(
     rounding: str,
     calibration: str | None,
     equalize: bool,
+    lora: tuple[str, ...],
     force: bool,
     threads: int | None,
     revision: str | None,
@@ -81,6 +84,7 @@ def command(
       pygpt2edge convert models/124M gpt2.gguf
       pygpt2edge convert gpt2-f32.gguf gpt2-q4_0.gguf --type q4_0
       pygpt2edge convert gpt2-f32.gguf gpt2-100MB.gguf --size 100MB
+      pygpt2edge convert models/124M poems.gguf --lora poems-lora --lora rhymes-lora:0.5
     """
     from pygpt2edge.convert import convert
 
@@ -98,6 +102,7 @@ def command(
             rounding=rounding,
             calibration=calibration,
             equalize=equalize,
+            lora=[_adapter(text) for text in lora],
             n_threads=threads,
             progress=progress,
             revision=revision,
@@ -123,3 +128,12 @@ def _summary(report: ConvertReport, out: str) -> str:
         f"{megabytes(report.n_bytes)}, {report.bits_per_weight:.2f} bits per weight "
         f"({tensors}), in {report.seconds:.1f} s"
     )
+
+
+def _adapter(text: str) -> tuple[str, float]:
+    """FOLDER or FOLDER:SCALE; a name may have colons of its own, such as a drive's."""
+    folder, colon, scale = text.rpartition(":")
+    try:
+        return (folder, float(scale)) if colon and not Path(text).exists() else (text, 1.0)
+    except ValueError:
+        return text, 1.0

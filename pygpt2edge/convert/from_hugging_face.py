@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pygpt2edge.convert.checkpoint import Checkpoint, bind, without_prefixes
 from pygpt2edge.convert.model_config import read_hugging_face_config
-from pygpt2edge.convert.other_files import refuse_other_file, refuse_quantized
+from pygpt2edge.convert.other_files import refuse_other_contents, refuse_quantized
 from pygpt2edge.convert.stored_tensor import StoredTensor
 from pygpt2edge.convert.vocabulary import read_hugging_face_vocabulary
 from pygpt2edge.errors import FormatError
@@ -34,7 +34,7 @@ def open_hugging_face(folder: Path, stem: str, kind: str, read: Read) -> Checkpo
 
 
 def _read(path: Path, read: Read) -> dict[str, StoredTensor]:
-    refuse_other_file(path)
+    refuse_other_contents(path)
     tensors = read(path)
     refuse_quantized(path, tensors)
     return tensors

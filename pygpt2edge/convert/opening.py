@@ -12,7 +12,7 @@ from pygpt2edge.convert.from_hugging_face import Read, open_hugging_face
 from pygpt2edge.convert.from_llm_c import is_llm_c, open_llm_c
 from pygpt2edge.convert.from_nanogpt import is_nanogpt, open_nanogpt
 from pygpt2edge.convert.from_openai import open_openai
-from pygpt2edge.convert.other_files import OTHER_WEIGHTS, refuse_other_file
+from pygpt2edge.convert.other_files import OTHER_WEIGHTS, refuse_other_contents, refuse_other_name
 from pygpt2edge.convert.safetensors_reader import read_safetensors
 from pygpt2edge.convert.tf_reader import checkpoint_prefix
 from pygpt2edge.convert.torch_reader import read_torch, read_torch_file
@@ -55,7 +55,7 @@ def open_checkpoint(source: Path) -> Checkpoint:
         return _open_file(source / _NANOGPT_FILE)
     for name in OTHER_WEIGHTS:
         if (source / name).is_file():
-            refuse_other_file(source / name)
+            refuse_other_name(source / name)
     if ggufs := sorted(source.glob("*.gguf")):
         raise FormatError(f"{source}: a folder; to convert a GGUF name the file: {ggufs[0]}")
     raise FileNotFoundError(f"{source}: holds no checkpoint; expected {VALID_SOURCES}")
@@ -75,7 +75,8 @@ def _is_gguf(path: Path) -> bool:
 def _open_file(path: Path) -> Checkpoint:
     if _is_gguf(path):
         return open_gguf(path)
-    refuse_other_file(path)
+    refuse_other_name(path)
+    refuse_other_contents(path)
     if is_llm_c(path):
         return open_llm_c(path)
     if not is_weights_file(path):

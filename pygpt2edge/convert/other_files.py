@@ -7,13 +7,15 @@ from pathlib import Path
 
 from pygpt2edge.errors import FormatError, UnsupportedError
 
+_REMEDY = "convert the original checkpoint of Hugging Face or OpenAI"
+_ADAPTER = "an adapter, not a model: convert its base model with --lora and this folder"
 # Of files, by name.
 OTHER_WEIGHTS = {
-    "tf_model.h5": "TensorFlow (Keras) weights",
-    "flax_model.msgpack": "Flax weights",
-    "adapter_model.safetensors": "an adapter, not a model; merge it into its base model first",
-    "adapter_model.bin": "an adapter, not a model; merge it into its base model first",
-    "model.onnx": "an ONNX model",
+    "tf_model.h5": f"TensorFlow (Keras) weights; {_REMEDY}",
+    "flax_model.msgpack": f"Flax weights; {_REMEDY}",
+    "adapter_model.safetensors": _ADAPTER,
+    "adapter_model.bin": _ADAPTER,
+    "model.onnx": f"an ONNX model; {_REMEDY}",
 }
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _OTHER_CONTENTS = {
@@ -30,10 +32,14 @@ _QUANTIZED = {
 }  # fmt: skip
 
 
-def refuse_other_file(path: Path) -> None:
-    """Raises for a file that holds something else than its place or its name says."""
+def refuse_other_name(path: Path) -> None:
+    """Raises for a file of weights that this program does not read, by its name."""
     if path.name in OTHER_WEIGHTS:
-        raise UnsupportedError(f"{path}: {OTHER_WEIGHTS[path.name]}; {_REMEDY}")
+        raise UnsupportedError(f"{path}: {OTHER_WEIGHTS[path.name]}")
+
+
+def refuse_other_contents(path: Path) -> None:
+    """Raises for a file that holds something else than its name says, by its first bytes."""
     with path.open("rb") as file:
         start = file.read(len(_LFS_POINTER))
     if start == _LFS_POINTER:
@@ -54,6 +60,3 @@ def refuse_quantized(path: Path, names: Iterable[str]) -> None:
                     f"{path}: quantized by {quantizer} (tensor {name!r:.80}); convert the "
                     "original checkpoint"
                 )
-
-
-_REMEDY = "convert the original checkpoint of Hugging Face or OpenAI"

@@ -4,6 +4,7 @@ the system's compiler, and by Clang where there is one."""
 from __future__ import annotations
 
 import platform
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -58,6 +59,12 @@ def test_tokenizing_program_says_how_many_tokens_there_are(build: Path, tmp_path
     (tmp_path / "text").write_bytes(b" the new york city \xff")
     said = run(build / "tests" / "cpp" / "fuzz_tokenizer", tmp_path / "text")
     assert said == f"{tmp_path / 'text'}: 7 tokens\n"
+
+
+@pytest.mark.parametrize("threads", ["0", "3"])
+def test_calls_in_any_order_do_no_harm(build: Path, threads: str) -> None:
+    said = run(build / "tests" / "cpp" / "fuzz_c_api", "1", "1", threads)
+    assert re.fullmatch(r"[1-9]\d* sequences, of [1-9]\d* calls\n", said)
 
 
 @pytest.mark.skipif(shutil.which("nm") is None, reason="needs nm of binutils")
