@@ -14,7 +14,9 @@
 //                                                                high half: input 16 + 4s + j
 //                     2 bits: [half h = 0, 1][row r][j = 0..3]   bits 2s, 2s + 1: input 16h + 4s +
 //                                                                j
-//                     6 bits: their low 4 bits like 4 bits, then the high 2 like 2 bits
+//                     6 bits: [half h = 0, 1][step s = 0..2][row r][j = 0..3]
+//                             low 6 bits:  input 16h + 4s + j
+//                             high 2 bits: bits 2s, 2s + 1 of input 16h + 12 + j
 //                     3 bits: their low 2 bits like 2 bits, then the high bit:
 //                             [row r][j = 0..3]                  bit s: input 4s + j
 //
@@ -96,6 +98,8 @@ constexpr int kBlockInputs = 32;  // inputs that share an activation scale
 // Bytes of a panel for a block whose codes became 8-bit ones, with two scales and two minima: the
 // most that a matmul's scratch has for one.
 constexpr size_t kUnpackedBlockBytes = 768;
+// Of a matmul's scratch, for products by pairs of inputs.
+constexpr size_t kPairsScratchBytes = size_t{36} << 10;
 constexpr int kBlockPanels = kBlockInputs / kPanelRows;  // whose outputs are such a block
 
 // How a panel stores weights, and the value of each. Every file type maps to one of these without

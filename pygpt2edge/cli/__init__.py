@@ -22,12 +22,14 @@ except ModuleNotFoundError:
 from pygpt2edge import __version__
 from pygpt2edge.cli import output
 
-# Command -> its module. The modules import what is slow (numpy, the core, tiktoken) inside their
+# Command -> its module. The modules import what is slow (numpy, the core) inside their
 # functions, so that --help is there at once.
 _MODULES = {
     "generate": "generate",
     "serve": "serve",
     "suggest": "suggest",
+    "compress": "compress",
+    "decompress": "decompress",
     "convert": "convert",
     "calibrate": "calibrate",
     "inspect": "inspect",

@@ -291,7 +291,8 @@ void test_quantize_tile(const KernelTable& table) {
           CHECK(same_bits(&found.scales[at], &expected.scales[static_cast<size_t>(b)], 1));
           CHECK(found.sums[2 * b * width + i] == sum[0]);
           CHECK(found.sums[(2 * b + 1) * width + i] == sum[1]);
-          CHECK(found.starts8[at] == -table.code_bias * (sum[0] + sum[1]));
+          if (table.code_bias != 0)
+            CHECK(found.starts8[at] == -table.code_bias * (sum[0] + sum[1]));
           CHECK(found.starts4[at] == -8 * (sum[0] + sum[1]));
           CHECK(found.scaled_sums[at] == static_cast<float>(sum[0] + sum[1]) * found.scales[at]);
           sum[0] = sum[1] = 0;
@@ -316,6 +317,7 @@ void test_matmul(const KernelTable& table, TensorType type, int n_out, int n_in,
       bias.data(),   Epilogue::kResidual, out.data(), columns};
   std::vector<uint8_t> scratch(matmul_scratch(n_in));
   if (n_rows % 2 == 0) args.scratch = scratch.data();
+  args.prefetch_stream = n_rows % 3 == 0;
   table.matmul(args);
   for (int i = 0; i < n_rows; ++i) {
     const std::vector<float> x = a.row(i);
@@ -340,11 +342,13 @@ void test_matmuls(const KernelTable& table) {
     for (const int n_rows : {1, 2, 3, 5, 8, 9}) test_matmul(table, type, 33, 50, n_rows);
   }
   for (const TensorType type : {Q8_0, Q4_0, Q5_0, Q4_1, Q5_1, IQ4_NL}) {
-    for (const int n_rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 17}) {
+    for (const int n_rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 17, 18}) {
       test_matmul(table, type, 40, 96, n_rows);
     }
     test_matmul(table, type, 16, 1600, 3);
+    test_matmul(table, type, 48, 1600, 10);
     test_matmul(table, type, 72, 160, 31);
+    test_matmul(table, type, 32, 64, 134);
     test_matmul(table, type, 72, 160, 32);
   }
 }
@@ -707,7 +711,9 @@ void test_limits(const KernelTable& table) {
   for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 7);
   double sum = 0;
   for (const float v : x) sum += v;
-  CHECK(table.sum_floats(x.data(), x.size()) == sum);
+  for (const bool prefetch : {false, true}) {
+    CHECK(table.sum_floats(x.data(), x.size(), prefetch) == sum);
+  }
 }
 
 void test_dispatch() {

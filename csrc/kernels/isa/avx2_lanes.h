@@ -10,6 +10,20 @@
 namespace gpt2edge::kernels {
 namespace {
 
+// Eight sums. As __m256i, whose lanes are of 64 bits, a sum that a loop adds to takes two of GCC's
+// registers.
+#if defined(_MSC_VER) && !defined(__clang__)
+using Sums8 = __m256i;
+inline Sums8 add_sums(Sums8 a, __m256i b) { return _mm256_add_epi32(a, b); }
+inline Sums8 to_sums(__m256i a) { return a; }
+inline __m256i from_sums(Sums8 a) { return a; }
+#else
+typedef uint32_t Sums8 __attribute__((vector_size(32)));
+inline Sums8 to_sums(__m256i a) { return reinterpret_cast<Sums8>(a); }
+inline Sums8 add_sums(Sums8 a, __m256i b) { return a + to_sums(b); }
+inline __m256i from_sums(Sums8 a) { return reinterpret_cast<__m256i>(a); }
+#endif
+
 struct Avx2Lanes : X86Lanes {
   struct Floats {
     __m256 low, high;
@@ -114,21 +128,18 @@ struct Avx2Lanes : X86Lanes {
     high = {_mm256_and_si256(_mm256_srli_epi16(a, 4), mask),
             _mm256_and_si256(_mm256_srli_epi16(b, 4), mask)};
   }
-  static __m256i codes6_half(const uint8_t* low, int low_shift, const uint8_t* high,
-                             int high_shift) {
-    const __m256i four = _mm256_srli_epi16(load_32(low), low_shift);
-    const __m256i two = _mm256_slli_epi16(_mm256_srli_epi16(load_32(high), high_shift), 4);
-    return _mm256_or_si256(_mm256_and_si256(four, _mm256_set1_epi8(15)),
-                           _mm256_and_si256(two, _mm256_set1_epi8(48)));
-  }
-  static Ints load_codes6(const uint8_t* low, int low_shift, const uint8_t* high, int high_shift) {
-    return {codes6_half(low, low_shift, high, high_shift),
-            codes6_half(low + 32, low_shift, high + 32, high_shift)};
-  }
-
   static __m256i bits_of(const uint8_t* p, int shift, char mask) {
     return _mm256_and_si256(_mm256_srli_epi16(load_32(p), shift), _mm256_set1_epi8(mask));
   }
+  static Ints load_codes6(const uint8_t* p) { return {bits_of(p, 0, 63), bits_of(p + 32, 0, 63)}; }
+  static __m256i fourth_code6_half(const uint8_t* p) {
+    return _mm256_or_si256(_mm256_or_si256(bits_of(p, 6, 3), bits_of(p + 64, 4, 12)),
+                           bits_of(p + 128, 2, 48));
+  }
+  static Ints load_fourth_codes6(const uint8_t* p) {
+    return {fourth_code6_half(p), fourth_code6_half(p + 32)};
+  }
+
   static Ints load_codes2(const uint8_t* p, int shift) {
     return {bits_of(p, shift, 3), bits_of(p + 32, shift, 3)};
   }
