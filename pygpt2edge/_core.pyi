@@ -635,6 +635,36 @@ def score(model: Model, contexts: ContextOptions, start: int, tokens: Sequence[i
     where the tokens do not fit the context.
     """
 
+class Compressor:
+    """Bytes to compressed ones and back; see pygpt2edge.GPT2.compress.
+
+    Raises ValueError for an n_ctx that the model does not have, UnsupportedError where its
+    vocabulary is too large or has no token to start from.
+    """
+
+    @staticmethod
+    def usual_block() -> int:
+        """Bytes of text in a block where nobody says otherwise."""
+    @staticmethod
+    def most_message() -> int:
+        """The most bytes of text that a message may have."""
+
+    def __init__(self, model: Model, tokenizer: Tokenizer, n_ctx: int) -> None: ...
+    def compress(
+        self, text: bytes, block_size: int, progress: Callable[[int, int], None] | None
+    ) -> bytes:
+        """The file form, in blocks of at most so many bytes. Raises ValueError for a block_size
+        out of its range."""
+    def decompress(
+        self, name: str, data: bytes, n_parallel: int, progress: Callable[[int, int], None] | None
+    ) -> bytes:
+        """The text of the file form, up to n_parallel blocks at a time; 0: as many as usual and as
+        fit in memory. Raises FormatError and UnsupportedError, which begin with `name`."""
+    def compress_message(self, text: bytes) -> bytes:
+        """The message form. Raises ValueError for a text that is too long."""
+    def decompress_message(self, name: str, data: bytes) -> bytes:
+        """The text of the message form. Raises FormatError, which begins with `name`."""
+
 class Suggester:
     """The next words of a text; see pygpt2edge.Suggester.
 

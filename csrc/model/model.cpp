@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "base/available_memory.h"
+#include "base/cpu_info.h"
 #include "base/error.h"
 #include "base/thread_count.h"
 #include "kernels/dispatch.h"
@@ -315,6 +316,7 @@ void Model::matmul(const Linear& linear, const Input& input, int n_rows, Epilogu
     part.last_panel = std::min(n_panels, part.first_panel + share);
     const int next = part.first_panel + share * pool_.n_threads();
     part.next_panel = next < n_panels ? next : -1;
+    part.prefetch_stream = gains_by_prefetch();
     kernels_.matmul(part);
   });
 }
