@@ -27,7 +27,7 @@ GPT2EDGE_INLINE void quantize_block(Isa::Floats low, Isa::Floats high, const Qua
   const int32_t sum = low_sum + high_sum;
   const float scale = largest / kLargestCode;
   out.scales[at] = scale;
-  out.starts8[at] = -Isa::kCodeBias * sum;
+  out.starts8[at] = -Isa::kCodeBias * sum - Isa::Pairs::products(codes);
   out.starts4[at] = -8 * sum;
   out.scaled_sums[at] = static_cast<float>(sum) * scale;
 }

@@ -11,6 +11,7 @@ namespace gpt2edge::kernels {
 namespace {
 
 struct NeonLanes {
+  using Pairs = NoPairs;
   struct Floats {
     float32x4_t part[4];
   };

@@ -4,12 +4,14 @@
 #include <immintrin.h>
 #include <string.h>
 
-#include "kernels/panel.h"
+#include "kernels/isa/row_by_row.h"
 
 namespace gpt2edge::kernels {
 namespace {
 
 struct X86Lanes {
+  using Pairs = NoPairs;
+
   static float sqrt_lane(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
 
   // The last eight lanes fold to one.
