@@ -74,9 +74,10 @@ def quantize(
 
 def factor_second_moments(
     moments: NDArray[np.float32], damping: float, n_threads: int = 0
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> NDArray[np.float32]:
     """What quantize_with_feedback wants, of the mean products (n_in, n_in) of a matrix's inputs:
-    weights (n_in) and matrix (n_in, n_in). `damping` times the mean of the diagonal is added to it.
+    returns weights (n_in), and makes `moments` the matrix, in place. `damping` times the mean of
+    the diagonal is added to it.
     """
 
 def quantize_with_feedback(
@@ -105,15 +106,23 @@ class MatrixInputs:
     def products(self) -> NDArray[np.float32] | None:
         """(n_in, n_in), or None where they were not wanted."""
 
-class InputStatistics:
-    """What goes into the matrices of a model of floats while it reads."""
+class CalibrationStage:
+    """Layers first_layer .. end_layer - 1 of a file of floats, the embedding with the first and the
+    head with the last, and what goes into their matrices while texts pass through."""
 
-    def __init__(self, model: Model, with_products: bool) -> None: ...
-    def read(self, tokens: Sequence[int]) -> None:
-        """A text from the model's first position on, no longer than its context."""
+    def __init__(
+        self, path: bytes, n_threads: int, first_layer: int, end_layer: int, with_products: bool
+    ) -> None: ...
+    def read(self, tokens: Sequence[int], residuals: NDArray[np.float32]) -> None:
+        """A text from the model's first position on, no longer than its context. `residuals`
+        (tokens, n_embd) are those that the stage before left; afterwards, this one's. The first
+        stage does not read them, the last does not change them."""
 
     @property
     def inputs(self) -> list[MatrixInputs]: ...
+
+def calibration_memory(path: bytes, n_threads: int, with_products: bool) -> int:
+    """The bytes of memory that calibrating a file takes, a layer after the other."""
 
 def crc32c(buffer: Any, crc: int = 0) -> int:
     """The CRC-32C (Castagnoli) of a buffer, going on from `crc`."""
