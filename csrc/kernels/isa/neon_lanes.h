@@ -11,6 +11,10 @@ namespace gpt2edge::kernels {
 namespace {
 
 struct NeonLanes {
+  // A class that makes codes of T rows at once, or RowCodes.
+  template <int T, typename RowCodes>
+  using TileCodes = RowCodes;
+
   struct Floats {
     float32x4_t part[4];
   };

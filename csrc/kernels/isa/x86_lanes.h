@@ -10,6 +10,10 @@ namespace gpt2edge::kernels {
 namespace {
 
 struct X86Lanes {
+  // A class that makes codes of T rows at once, or RowCodes.
+  template <int T, typename RowCodes>
+  using TileCodes = RowCodes;
+
   static float sqrt_lane(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
 
   // The last eight lanes fold to one.
