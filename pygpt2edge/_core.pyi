@@ -472,6 +472,12 @@ class TextState:
     def logprobs(self) -> list[_Logprob]:
         """Of each token, where they are asked for."""
     @property
+    def n_repeated(self) -> int:
+        """How many bytes of the first token after the prompt are the prompt's last."""
+    @property
+    def end_logprob(self) -> _Logprob | None:
+        """Of the end-of-text token that has ended the text, where they are asked for."""
+    @property
     def finish_reason(self) -> Literal["stop", "length", "timeout", "cancelled"] | None: ...
     @property
     def stop_string(self) -> str | None: ...
@@ -485,6 +491,9 @@ class _Constraint(Protocol):
     `start` and `accept` give the tokens that must follow, and whether nothing may follow those.
     """
 
+    @property
+    def n_repeated(self) -> int:
+        """How many bytes at the prompt's end the first tokens write again."""
     def start(self) -> tuple[list[int], bool]:
         """Called once, before the others."""
     def accept(self, token: int) -> tuple[list[int], bool]:

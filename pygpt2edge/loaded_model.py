@@ -5,15 +5,17 @@ from __future__ import annotations
 import functools
 import operator
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakValueDictionary
 
 from pygpt2edge import _core
-from pygpt2edge.errors import UnsupportedError
+from pygpt2edge.errors import FormatError, UnsupportedError
 from pygpt2edge.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -23,6 +25,15 @@ if TYPE_CHECKING:
 def demo_model_path() -> Path:
     """The path of the demo model of the package: a trained GPT-2 of 18 million parameters."""
     return Path(str(resources.files("pygpt2edge") / "data" / "demo.gguf"))
+
+
+class _Given(NamedTuple):
+    """What a model was opened with; a path of None is the demo model's, wherever that lies."""
+
+    path: str | None
+    n_threads: int | None
+    n_ctx: int | None
+    kv_type: str | None
 
 
 class LoadedModel:
@@ -50,6 +61,8 @@ class LoadedModel:
         kv_type: str | None = None,
     ) -> None:
         start = time.perf_counter()
+        given = None if path is None else str(Path(path).absolute())
+        self._given = _Given(given, n_threads, n_ctx, kv_type)
         self.path = demo_model_path() if path is None else Path(path)
         _refuse_what_is_not_a_file(self.path)
         # The vocabulary is read while the weights are packed: neither needs Python meanwhile.
@@ -69,6 +82,10 @@ class LoadedModel:
                 f"the model {self.config['n_vocab']}: convert the model again"
             )
         self.load_s = time.perf_counter() - start
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled, a model is its path, its fingerprint and its settings."""
+        return _opened_again, (type(self), self._given, self.core_model.fingerprint)
 
     @functools.cached_property
     def contexts(self) -> _core.ContextOptions:
@@ -192,3 +209,28 @@ def _refuse_what_is_not_a_file(path: Path) -> None:
 
 def _tokenizer_tables(path: Path) -> _core.TokenizerTables:
     return _core.tokenizer_tables(_core.GgufFile(path))
+
+
+# The models of this process that came by pickle. A worker is often sent its model with every task.
+_opened: WeakValueDictionary[tuple[type, _Given], LoadedModel] = WeakValueDictionary()
+_opening = threading.Lock()
+
+
+def _opened_again(kind: type[LoadedModel], given: _Given, fingerprint: int) -> LoadedModel:
+    """The model of a pickle: opened once in a process, as long as it is in use.
+
+    Raises OSError where the file is not there, FormatError where it is another model by now.
+    """
+    with _opening:
+        model = _opened.get((kind, given))
+        if model is None:
+            model = kind(
+                given.path, n_threads=given.n_threads, n_ctx=given.n_ctx, kv_type=given.kv_type
+            )
+            _opened[kind, given] = model
+    if model.core_model.fingerprint != fingerprint:
+        raise FormatError(
+            f"{model.path}: another model than the one that was pickled; put the same file at this "
+            "path on every machine"
+        )
+    return model

@@ -16,6 +16,7 @@ import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
+from functools import cache
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
@@ -354,6 +355,12 @@ class SamplingParams:
         None, _source, "The text is one of this grammar, in Lark's notation or in GBNF.",
         group=_CONSTRAINED, none="any text", flags=("--grammar",),
     )  # fmt: skip
+    token_healing: bool | None = _option(
+        None, _flag,
+        "Let a constrained text write the prompt's last tokens again, where a token may go on from "
+        "them into the text.",
+        group=_CONSTRAINED, none="for a prompt that is text", flags=("--token-healing",),
+    )  # fmt: skip
     allow_special: bool = _option(
         False, _flag, 'Read "<|endoftext|>" in the prompt as the token, not as plain text.',
         group=_LENGTH, flags=("--allow-special",),
@@ -392,11 +399,11 @@ class SamplingParams:
     )  # fmt: skip
 
     def __post_init__(self) -> None:
-        for each in fields(self):
-            option, value = option_of(each), getattr(self, each.name)
-            if value is None and option.none is not None:
+        for name, option, default in _table():
+            value = getattr(self, name)
+            if value is default or (value is None and option.none is not None):
                 continue
-            object.__setattr__(self, each.name, option.check(each.name, value, option))
+            object.__setattr__(self, name, option.check(name, value, option))
         given = self._languages()
         if len(given) > 1:
             raise ValueError(f"{' and '.join(dict(given))} are given, expected one of them at most")
@@ -405,6 +412,12 @@ class SamplingParams:
     def language(self) -> tuple[str, str] | None:
         """Which of regex, json_schema and grammar is given, and what it is."""
         return next(iter(self._languages()), None)
+
+    def for_prompt(self, prompt: object) -> SamplingParams:
+        """With what depends on whether the prompt is text or token ids, for its tokens."""
+        if self.token_healing is not None:
+            return self
+        return replace(self, token_healing=isinstance(prompt, str))
 
     def _languages(self) -> list[tuple[str, str]]:
         values = ((name, getattr(self, name)) for name in LANGUAGES)
@@ -446,6 +459,7 @@ class SamplingOptions(TypedDict, total=False):
     regex: str | None
     json_schema: Mapping[str, Any] | str | None
     grammar: str | None
+    token_healing: bool | None
     allow_special: bool
     context_overflow: ContextOverflow
     keep: int
@@ -459,6 +473,12 @@ def option_of(each: Field[Any]) -> Option:
     """The option that a field of `SamplingParams` is."""
     option: Option = each.metadata["option"]
     return option
+
+
+@cache
+def _table() -> list[tuple[str, Option, Any]]:
+    """Each option's name, itself, and its default: gathered once, for every text needs them."""
+    return [(each.name, option_of(each), each.default) for each in fields(SamplingParams)]
 
 
 def _described() -> str:
@@ -518,11 +538,14 @@ def resolved(
     """
     if params is not None and not isinstance(params, SamplingParams):
         raise TypeError(f"params is {_shown(params)}, expected SamplingParams(...)")
-    names = [each.name for each in fields(SamplingParams)]
+    params = params or SamplingParams()
+    if not options:
+        return params
+    names = [name for name, _, _ in _table()]
     for name in options:
         if name not in names:
             raise TypeError(f"{caller}() has no option {name!r}{hint(name, names)}")
-    return replace(params or SamplingParams(), **options)
+    return replace(params, **options)
 
 
 def hint(name: str, names: Sequence[str]) -> str:

@@ -33,6 +33,23 @@ if os.environ.get("CI"):
     settings.load_profile("pipeline")
 
 
+# What takes minutes to make is made by one worker, for all tests that need it.
+_MADE_ONCE = ("native_build", "server")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shares the tests out among workers (`pytest -n 2 --dist loadgroup`) by what they need, else
+    file by file, the C++ builds first: they take longest."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        made = [name for name in _MADE_ONCE if name in fixtures]
+        item.add_marker(pytest.mark.xdist_group(made[0] if made else str(item.path)))
+    if config.getoption("numprocesses", None) or hasattr(config, "workerinput"):
+        items.sort(key=lambda item: "cpp" not in item.path.parts)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def away_from_the_checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Programs that tests start look for the package in the folder they are started in, too."""

@@ -4,6 +4,7 @@ arguments of the others are looked at. A command that nothing here knows fails."
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import runpy
 import shlex
@@ -51,9 +52,10 @@ NOT_RUN = {
     "python3": "as python",
     "qemu-aarch64": "tests/cpp runs programs under emulation",
     "target/release/generate": "as ./generate",
+    "xcodebuild": "of another project",
 }
 # Of other projects or the shell.
-OTHERS = ["ct2-transformers-converter", "curl", "cxfreeze", "optimum-cli"]
+OTHERS = ["ct2-transformers-converter", "curl", "cxfreeze", "optimum-cli", "xcodebuild"]
 SHELL = ["<", ">", "cat", "cmp", "echo", "export", "printf"]
 # In other languages, built in the tests.
 COMPILED = ["./app", "./generate", "cargo", "cc", "dist/app/app", "go", "node", "npm",
@@ -147,8 +149,14 @@ def check_cmake(words: list[str]) -> None:
     lists = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
     for name in re.findall(r"-D(GPT2EDGE_\w+)", " ".join(words)):
         assert re.search(rf"(option|set)\({name}\b", lists), f"there is no {name}"
+    if "--preset" in words:
+        name = words[words.index("--preset") + 1]
+        presets = json.loads((ROOT / "CMakePresets.json").read_text(encoding="utf-8"))
+        assert any(each["name"] == name for each in presets["configurePresets"]), name
     if "--target" in words:
-        check_program(words[words.index("--target") + 1])
+        target = words[words.index("--target") + 1]
+        if target != "gpt2edge":  # the C library
+            check_program(target)
 
 
 def check_program(name: str) -> None:
@@ -311,6 +319,7 @@ def test_code_blocks_are_of_known_kinds() -> None:
         "python3 -m venv .venv && .venv/bin/pygpt2edge no-such-command",
         "cmake -B build -DGPT2EDGE_NO_SUCH_OPTION=ON",
         "cmake --build build --target no_such_program",
+        "cmake --preset no-such-preset",
         "build/tests/cpp/no_such_program",
         "pytest tests/no_such_test.py",
         "pytest -m no_such_marker",

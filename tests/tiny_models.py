@@ -111,14 +111,16 @@ def gguf_tensors(model: TinyModel, weights: Weights) -> Weights:
     return tensors
 
 
-def byte_vocabulary(n_vocab: int) -> tuple[list[str], list[int]]:
-    """The 256 bytes as GPT-2 spells them, fillers, and the end-of-text token last."""
+def byte_vocabulary(n_vocab: int, merges: tuple[str, ...] = ()) -> tuple[list[str], list[int]]:
+    """The 256 bytes as GPT-2 spells them, what the merges make, fillers, and the end-of-text token
+    last."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [b for b in range(256) if b not in printable]
     spelled = {b: chr(b) for b in printable} | {b: chr(256 + i) for i, b in enumerate(others)}
-    tokens = [spelled[b] for b in range(256)][: n_vocab - 1]
+    tokens = [spelled[b] for b in range(256)] + [merge.replace(" ", "") for merge in merges]
+    tokens = tokens[: n_vocab - 1]
+    types = [1] * len(tokens)
     tokens += [f"[PAD{i}]" for i in range(len(tokens), n_vocab - 1)] + ["<|endoftext|>"]
-    types = [1] * min(256, n_vocab - 1)
     types += [5] * (n_vocab - 1 - len(types)) + [3]
     return tokens, types
 
@@ -137,7 +139,7 @@ def write_gguf(
     writer.add_layer_norm_eps(1e-5)
     if model.activation_function != "gelu_new":
         writer.add_string("pygpt2edge.activation_function", model.activation_function)
-    tokens, types = byte_vocabulary(model.n_vocab)
+    tokens, types = byte_vocabulary(model.n_vocab, merges)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(tokens)

@@ -2,6 +2,8 @@
 
     python tools/make_checkpoints.py hugging-face     # needs torch, transformers, tokenizers
     python tools/make_checkpoints.py openai           # needs tensorflow
+    python tools/make_checkpoints.py nanogpt          # needs torch
+    python tools/make_checkpoints.py lora             # needs torch, transformers, peft
 
 One GPT-2, stored in every format. Its weights are small multiples of a power of two, so float16 and
 bfloat16 hold them exactly and all conversions must agree to the bit.
@@ -159,6 +161,84 @@ def make_torch_files(weights: dict) -> None:
     )
 
 
+def make_nanogpt() -> None:
+    """What nanoGPT saves of a compiled model, and a Lightning checkpoint of the same."""
+    import torch
+
+    linear = (".c_attn.weight", ".c_proj.weight", ".c_fc.weight")
+    state = {}
+    for name, value in make_weights().items():
+        tensor = torch.from_numpy(value).half()
+        is_linear = name.endswith(linear)
+        state[f"transformer.{name}"] = tensor.t().contiguous() if is_linear else tensor
+    state["lm_head.weight"] = state["transformer.wte.weight"]
+    parameter = torch.nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.AdamW([parameter])
+    parameter.grad = torch.ones(3)
+    optimizer.step()
+    checkpoint = {
+        "model": {f"_orig_mod.{name}": value for name, value in state.items()},
+        "optimizer": optimizer.state_dict(),
+        "model_args": {"n_layer": N_LAYER, "n_head": N_HEAD, "n_embd": N_EMBD, "block_size": N_CTX,
+                       "bias": True, "vocab_size": N_VOCAB, "dropout": 0.0},
+        "iter_num": 2000,
+        "best_val_loss": torch.tensor(2.5),
+        "config": {"out_dir": "out", "learning_rate": 6e-4},
+    }  # fmt: skip
+    torch.save(checkpoint, OUT / "torch" / "nanogpt.pt")
+    # A trainer's own classes stand beside the weights.
+    trained = {
+        "epoch": 3,
+        "state_dict": {f"model.{name}": value for name, value in state.items()},
+        "hyper_parameters": argparse.Namespace(path=Path("data"), learning_rate=1e-4),
+    }
+    torch.save(trained, OUT / "torch" / "lightning.ckpt")
+    print("torch", torch.__version__)
+
+
+ADAPTERS = {
+    "lora": {"target_modules": ["c_attn", "c_proj", "c_fc"], "bias": "all"},
+    "rslora": {"target_modules": ["c_attn", "wte"], "use_rslora": True, "rank_pattern": {"wte": 3},
+               "alpha_pattern": {"h.1.attn.c_attn": 2}, "modules_to_save": ["ln_f", "wpe"]},
+    "dora": {"target_modules": ["c_attn", "c_proj"], "use_dora": True},
+}  # fmt: skip
+
+
+def make_lora() -> None:
+    """Adapters of the folder `hugging_face`, with the logits of what merge_and_unload makes."""
+    import peft
+    import torch
+    from transformers import GPT2LMHeadModel
+
+    folder = OUT / "lora"
+    shutil.rmtree(folder, ignore_errors=True)
+    generator = torch.Generator().manual_seed(4)
+    logits = {}
+
+    def logits_of(model: torch.nn.Module) -> np.ndarray:
+        with torch.no_grad():
+            return model(torch.tensor([TOKENS])).logits[0, -2:].numpy()
+
+    for name, options in ADAPTERS.items():
+        base = GPT2LMHeadModel.from_pretrained(OUT / "hugging_face", dtype=torch.float32).eval()
+        config = peft.LoraConfig(r=4, lora_alpha=6, fan_in_fan_out=True, task_type="CAUSAL_LM",
+                                 **options)  # fmt: skip
+        model = peft.get_peft_model(base, config).eval()
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                noise = torch.randint(-32, 33, parameter.shape, generator=generator) * 2.0**-8
+                parameter.data += noise
+        model.save_pretrained(folder / name)
+        (folder / name / "README.md").unlink()
+        logits[name] = logits_of(model.merge_and_unload())
+    base = GPT2LMHeadModel.from_pretrained(OUT / "hugging_face", dtype=torch.float32).eval()
+    for name in ("lora", "dora"):
+        base = peft.PeftModel.from_pretrained(base, folder / name).merge_and_unload()
+    logits["lora and dora"] = logits_of(base.eval())
+    np.savez_compressed(folder / "logits.npz", **logits)
+    print("peft", peft.__version__, "torch", torch.__version__)
+
+
 def make_openai() -> None:
     import tensorflow as tf
 
@@ -193,6 +273,11 @@ def make_openai() -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("format", choices=["hugging-face", "openai"])
-    make = {"hugging-face": make_hugging_face, "openai": make_openai}
+    parser.add_argument("format", choices=["hugging-face", "openai", "nanogpt", "lora"])
+    make = {
+        "hugging-face": make_hugging_face,
+        "openai": make_openai,
+        "nanogpt": make_nanogpt,
+        "lora": make_lora,
+    }
     make[parser.parse_args().format]()

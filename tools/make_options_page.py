@@ -134,7 +134,7 @@ def steps(header: str) -> list[str]:
 def allowed(option: Option) -> str:
     """The values that an option may have."""
     texts = {
-        "flag": "True or False",
+        "flag": "True or False" + ("" if option.none is None else f", or None: {option.none}"),
         "texts": "a text or a list of texts",
         "tokens": "a list of token ids",
         "biases": "a dict of token id: number",

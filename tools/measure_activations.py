@@ -15,8 +15,8 @@ from pathlib import Path
 
 from pygpt2edge import GPT2
 from pygpt2edge.convert import convert
-from pygpt2edge.convert.checkpoint import open_checkpoint
 from pygpt2edge.convert.gguf_writer import append_tensors, write_head
+from pygpt2edge.convert.opening import open_checkpoint
 from pygpt2edge.convert.plan import plan_conversion
 from pygpt2edge.inspect.evaluate import evaluate_several
 

@@ -31,6 +31,9 @@ class Constraint {
 
   virtual ~Constraint() = default;
 
+  // How many bytes at the prompt's end the first tokens write again. Those tokens are of the
+  // prompt, and so is the beginning of the one that goes on behind its end.
+  virtual size_t n_repeated() const { return 0; }
   // The tokens that the text must begin with. Called once, before the other functions.
   virtual Forced start() = 0;
   // Adds a token to the text, and those that must follow it, which are returned. Throws

@@ -67,6 +67,7 @@ Text::Text(std::shared_ptr<Model> model, std::shared_ptr<const TokenizerTables> 
       window_(model_, contexts, options_.slide(prompt.size())),
       speculation_(std::move(speculation)),
       constraint_(std::move(constraint)),
+      n_repeated_(constraint_ == nullptr ? 0 : constraint_->n_repeated()),
       text_(checked_prompt(std::move(prompt))),
       n_prompt_(text_.size()) {
   options_.keep = options_.slide(n_prompt_).keep;  // for a text that is saved
@@ -211,12 +212,16 @@ void Text::sample_token(size_t n_accepted) {
   Logits logits = window_.logits_after(static_cast<int64_t>(text_.size()));
   if (constraint_ != nullptr && !mask(logits, n_accepted)) return finish(FinishReason::kStop);
   const int32_t token = sampler_.sample(logits);
-  if (token == vocabulary_->eos_token && !options_.ignore_eos) return finish(FinishReason::kStop);
   std::optional<TopLogprobs> logprob;
   if (options_.logprobs > 0) logprob = log_softmax_top(logits.all, token, options_.logprobs);
+  if (token == vocabulary_->eos_token && !options_.ignore_eos) {
+    end_logprob_ = std::move(logprob);
+    return finish(FinishReason::kStop);
+  }
   if (constraint_ == nullptr) return add_token(token, std::move(logprob), false);
   const Constraint::Forced forced = constraint_->accept(token);
-  add_token(token, std::move(logprob), forced.is_complete && forced.tokens.empty());
+  const bool is_last = forced.is_complete && forced.tokens.empty();
+  if (!repeats_prompt(token)) add_token(token, std::move(logprob), is_last);
   add_forced(forced);
 }
 
@@ -276,7 +281,9 @@ void Text::finish(FinishReason reason) {
 
 void Text::add_piece(int32_t token, std::optional<TopLogprobs> logprob) {
   const bool can_stop = n_generated() > options_.sampling.min_tokens;
-  std::string bytes = matcher_.push(token_bytes(*vocabulary_, token), can_stop);
+  const size_t n_repeated = std::exchange(n_repeated_, 0);
+  n_shared_ += n_repeated;
+  std::string bytes = matcher_.push(token_bytes(*vocabulary_, token).substr(n_repeated), can_stop);
   bytes_ += bytes;
   if (logprob) logprobs_.push_back(*logprob);
   pieces_.push_back({std::move(bytes), token, std::move(logprob)});
@@ -356,6 +363,8 @@ TextState Text::state() {
           {text_.begin(), prompt_end},
           {prompt_end, text_.end() - static_cast<std::ptrdiff_t>(n_draft_)},
           logprobs_,
+          n_shared_,
+          end_logprob_,
           finish_reason_,
           matcher_.stop_string(),
           timings_};
@@ -364,7 +373,7 @@ TextState Text::state() {
 int Text::max_pages() const {
   const std::lock_guard lock(mutex_);
   constexpr int64_t kEndless = INT64_MAX / 2;
-  const auto n = static_cast<int64_t>(n_prompt_);
+  const auto n = static_cast<int64_t>(n_prompt_ + n_repeated_);  // a token has a byte or more
   const int64_t limit = options_.max_tokens.value_or(kEndless);
   return window_.max_pages(limit > kEndless - n ? kEndless : n + limit);
 }

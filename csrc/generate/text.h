@@ -55,7 +55,9 @@ struct TextTimings {
 struct TextState {
   std::string bytes;
   std::vector<int32_t> prompt, tokens;
-  std::vector<TopLogprobs> logprobs;  // of each token, where they are asked for
+  std::vector<TopLogprobs> logprobs;       // of each token, where they are asked for
+  size_t n_repeated = 0;                   // bytes of the first token that are the prompt's last
+  std::optional<TopLogprobs> end_logprob;  // of the end-of-text token that has ended the text
   FinishReason finish_reason = FinishReason::kNone;
   std::optional<std::string> stop_string;
   TextTimings timings;
@@ -166,6 +168,7 @@ class Text {
   void begin_masks(std::span<const int32_t> draft);
   bool mask(Logits& logits, size_t n_accepted);
   void add_forced(const Constraint::Forced& forced);
+  bool repeats_prompt(int32_t token);
   void add_piece(int32_t token, std::optional<TopLogprobs> logprob);
   SavedText saved() const;
   void restore(const SavedText& saved);
@@ -184,12 +187,15 @@ class Text {
   std::unique_ptr<Constraint> constraint_;
   bool is_constraint_started_ = false;
   std::vector<float> masked_;  // logits of what the constraint allows
+  size_t n_repeated_;          // bytes of the prompt that the next tokens write again
 
   std::vector<int32_t> text_;  // the prompt, the tokens after it, and the draft of those to come
-  size_t n_prompt_;
+  size_t n_prompt_;            // grows by tokens that write the prompt's end again
   size_t n_draft_ = 0;
-  std::string bytes_;  // of the tokens after the prompt, as released
+  size_t n_shared_ = 0;  // bytes of the first token after the prompt that are the prompt's last
+  std::string bytes_;    // of the tokens after the prompt, as released
   std::vector<TopLogprobs> logprobs_;
+  std::optional<TopLogprobs> end_logprob_;
   std::deque<Piece> pieces_;  // not taken yet
   FinishReason finish_reason_ = FinishReason::kNone;
   std::exception_ptr error_;

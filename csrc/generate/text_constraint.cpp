@@ -40,6 +40,17 @@ bool Text::mask(Logits& logits, size_t n_accepted) {
   return true;
 }
 
+// Whether a token writes only what the prompt has, and is therefore made a part of it.
+bool Text::repeats_prompt(int32_t token) {
+  const size_t n_bytes = token_bytes(*vocabulary_, token).size();
+  if (n_repeated_ == 0 || n_bytes > n_repeated_) return false;
+  n_repeated_ -= n_bytes;
+  text_.push_back(token);
+  ++n_prompt_;
+  sampler_.accept_prompt(token);
+  return true;
+}
+
 // Tokens that follow whatever the model says. A random number counts as used for each, so that the
 // number of a token's draw is its place in the text.
 void Text::add_forced(const Constraint::Forced& forced) {

@@ -58,7 +58,7 @@ py::str to_text(std::string_view x) {
       PyUnicode_DecodeUTF8(x.data(), static_cast<py::ssize_t>(x.size()), "replace"));
 }
 
-py::object to_python(const GgufValue& value) {
+py::object metadata_value(const GgufValue& value) {
   return std::visit(
       [](const auto& x) -> py::object {
         using T = std::decay_t<decltype(x)>;
@@ -66,7 +66,7 @@ py::object to_python(const GgufValue& value) {
           return to_text(x);
         } else if constexpr (std::is_same_v<T, GgufArray>) {
           py::list out;
-          for_each(x, [&](const GgufValue& element) { out.append(to_python(element)); });
+          for_each(x, [&](const GgufValue& element) { out.append(metadata_value(element)); });
           return out;
         } else {
           return py::cast(x);
@@ -81,7 +81,7 @@ py::dict metadata(const GgufFile& file) {
   py::dict out;
   for (const auto& [key, value] : file.metadata()) {
     const bool is_array = std::holds_alternative<GgufArray>(value);
-    if (!is_array || key.rfind("tokenizer.", 0) != 0) out[py::str(key)] = to_python(value);
+    if (!is_array || key.rfind("tokenizer.", 0) != 0) out[py::str(key)] = metadata_value(value);
   }
   return out;
 }

@@ -213,6 +213,12 @@ void bind_state(py::module_& m) {
                                for (const auto& logprob : s.logprobs) out.append(as_tuple(logprob));
                                return out;
                              })
+      .def_readonly("n_repeated", &TextState::n_repeated)
+      .def_property_readonly("end_logprob",
+                             [](const TextState& s) -> py::object {
+                               return s.end_logprob ? py::object(as_tuple(*s.end_logprob))
+                                                    : py::none();
+                             })
       .def_property_readonly("finish_reason",
                              [](const TextState& s) { return finish_reason(s.finish_reason); })
       .def_property_readonly("stop_string",

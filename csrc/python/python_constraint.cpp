@@ -47,7 +47,10 @@ auto call(const SharedObject& object, const char* name, Use&& use) {
 
 class PythonConstraint : public Constraint {
  public:
-  explicit PythonConstraint(py::object object) : object_(share(std::move(object))) {}
+  explicit PythonConstraint(py::object object)
+      : n_repeated_(object.attr("n_repeated").cast<size_t>()), object_(share(std::move(object))) {}
+
+  size_t n_repeated() const override { return n_repeated_; }
 
   Forced start() override {
     return call(object_, "start", [](const py::object& method) { return as_forced(method()); });
@@ -77,6 +80,7 @@ class PythonConstraint : public Constraint {
   }
 
  private:
+  size_t n_repeated_;
   SharedObject object_;
   std::vector<TokenMask> masks_;
 };

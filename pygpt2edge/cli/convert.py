@@ -41,6 +41,8 @@ if TYPE_CHECKING:
               help="Scales of the least error, or ggml's for q8_0, q4_0.")  # fmt: skip
 @click.option("--calibration", metavar="STATS", type=click.Path(),
               help="Statistics of `calibrate` or llama.cpp's imatrix to round by.")  # fmt: skip
+@click.option("--lora", metavar="FOLDER[:SCALE]", multiple=True,
+              help="Merge a LoRA adapter of PEFT, SCALE times as strong.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace OUT if it exists.")
 @click.option("-t", "--threads", metavar="N", type=number(int, 1, MAX_THREADS),
               help="Threads that quantize.  [default: all CPUs]")  # fmt: skip
@@ -56,6 +58,7 @@ def command(
     embedding_type: str | None,
     rounding: str,
     calibration: str | None,
+    lora: tuple[str, ...],
     force: bool,
     threads: int | None,
     revision: str | None,
@@ -64,9 +67,9 @@ def command(
     """Make a GGUF file, OUT, of a checkpoint, SRC.
 
     SRC is a Hugging Face folder (safetensors or pytorch_model.bin) or the weights' file in it, the
-    folder that OpenAI's download_model.py makes, a GGUF file, or a hub name such as
-    openai-community/gpt2. OUT carries the tokenizer and appears when it is whole: an interrupted
-    run leaves nothing behind.
+    folder that OpenAI's download_model.py makes, nanoGPT's ckpt.pt, a .bin of llm.c, a GGUF file,
+    or a hub name such as openai-community/gpt2. OUT carries the tokenizer and appears when it is
+    whole: an interrupted run leaves nothing behind.
 
     \b
     q8_0 takes 8.5 bits a weight and costs next to no quality; q4_0 takes 4.5, half the memory and
@@ -78,6 +81,7 @@ def command(
       pygpt2edge convert models/124M gpt2.gguf
       pygpt2edge convert gpt2-f32.gguf gpt2-q4_0.gguf --type q4_0
       pygpt2edge convert gpt2-f32.gguf gpt2-100MB.gguf --size 100MB
+      pygpt2edge convert models/124M poems.gguf --lora poems-lora --lora rhymes-lora:0.5
     """
     from pygpt2edge.convert import convert
 
@@ -94,6 +98,7 @@ def command(
             embedding_type=embedding_type,
             rounding=rounding,
             calibration=calibration,
+            lora=[_adapter(text) for text in lora],
             n_threads=threads,
             progress=progress,
             revision=revision,
@@ -119,3 +124,12 @@ def _summary(report: ConvertReport, out: str) -> str:
         f"{megabytes(report.n_bytes)}, {report.bits_per_weight:.2f} bits per weight "
         f"({tensors}), in {report.seconds:.1f} s"
     )
+
+
+def _adapter(text: str) -> tuple[str, float]:
+    """FOLDER or FOLDER:SCALE; a name may have colons of its own, such as a drive's."""
+    folder, colon, scale = text.rpartition(":")
+    try:
+        return (folder, float(scale)) if colon and not Path(text).exists() else (text, 1.0)
+    except ValueError:
+        return text, 1.0

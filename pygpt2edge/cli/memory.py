@@ -28,7 +28,7 @@ def checkpoint_memory(
     path: Path, type: str, n_ctx: int = 0, kv_type: str | None = None
 ) -> dict[str, int]:
     """Bytes of "weights" and "cache" for the checkpoint in a folder, converted to a type."""
-    from pygpt2edge.convert.checkpoint import open_checkpoint
+    from pygpt2edge.convert.opening import open_checkpoint
     from pygpt2edge.convert.plan import plan_conversion
 
     checkpoint = open_checkpoint(path)

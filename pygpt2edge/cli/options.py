@@ -261,6 +261,6 @@ def _is_checkpoint(path: Path) -> bool:
     """Whether it is to be converted before it can run."""
     if path.is_dir() or path.suffix == ".gguf":  # most, told without loading the converter
         return path.is_dir()
-    from pygpt2edge.convert.checkpoint import is_weights_file
+    from pygpt2edge.convert.opening import is_weights_file
 
     return is_weights_file(path)

@@ -2,43 +2,68 @@
 
 The core asks (csrc/generate/constraint.h); llguidance answers. Masks are computed in a thread of
 their own while the core computes the pass that they are for.
+
+A text may begin by writing the prompt's last tokens again (healing.py). Until the prompt's end, the
+next of those is allowed, and tokens that go on behind the end into the language.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import accumulate
 
+from pygpt2edge.constrain.healing import repeated_tokens
 from pygpt2edge.constrain.language import Language, matcher_of
-from pygpt2edge.constrain.vocabulary import end_token
+from pygpt2edge.constrain.vocabulary import end_token, prefixes_of
 from pygpt2edge.options import SamplingParams
 from pygpt2edge.tokenizer import Tokenizer
 
 _WORD_BITS = 32
 
 
-def constraint_for(tokenizer: Tokenizer, params: SamplingParams) -> Constraint | None:
-    """What the options ask for, or None.
+def constraint_for(
+    tokenizer: Tokenizer, params: SamplingParams, prompt: Sequence[int] = ()
+) -> Constraint | None:
+    """What the options ask for, or None. Of the prompt, the text may write the last tokens again:
+    those are `Constraint.repeated`, and not to be computed before it.
 
     Raises ValueError for a language that makes no sense, MissingDependencyError where llguidance is
     not installed.
     """
-    language = params.language
-    return None if language is None else Constraint(tokenizer, Language(*language))
+    if params.language is None:
+        return None
+    language = Language(*params.language)
+    return Constraint(tokenizer, language, repeated_tokens(tokenizer, language, prompt))
 
 
 class Constraint:
-    """`pygpt2edge._core._Constraint`, of one text."""
+    """`pygpt2edge._core._Constraint`, of one text.
 
-    def __init__(self, tokenizer: Tokenizer, language: Language) -> None:
+    Attributes:
+      repeated: the prompt's last tokens, which the text may write again.
+      n_repeated: how many bytes they have.
+    """
+
+    def __init__(
+        self, tokenizer: Tokenizer, language: Language, repeated: Sequence[int] = ()
+    ) -> None:
+        self.repeated = tuple(repeated)
+        text = tokenizer.decode_bytes(repeated)
+        self.n_repeated = len(text)
         self._option = language.option
-        self._matcher = matcher_of(language, tokenizer)
+        self._matcher = matcher_of(language, tokenizer, text.decode())
+        # The rest of the prompt, with the bytes from each of its tokens on.
+        ends = accumulate((len(tokenizer.token_bytes(token)) for token in repeated), initial=0)
+        self._rest = [(token, text[end:]) for token, end in zip(repeated, ends, strict=False)]
+        self._prefixes = prefixes_of(tokenizer) if repeated else None
         self._end = end_token(tokenizer)
         self._masks: Future[list[bytes]] | None = None
 
     def start(self) -> tuple[list[int], bool]:
         """The tokens that the text must begin with, and whether it ends with them."""
-        return self._forced()
+        return ([], False) if self._rest else self._forced()
 
     def accept(self, token: int) -> tuple[list[int], bool]:
         """Adds a token, and those that must follow it."""
@@ -47,7 +72,8 @@ class Constraint:
                 f"token {token} is not allowed by {self._option}: forced_first_token or "
                 "logits_processor chose it"
             )
-        return self._forced()
+        self._rest = self._rest[1:] if self._rest and self._rest[0][0] == token else []
+        return ([], False) if self._rest else self._forced()
 
     def count_allowed(self, draft: list[int]) -> int:
         """How many of the draft tokens may follow the text, its end not counted."""
@@ -92,6 +118,8 @@ class Constraint:
     def _mask(self) -> bytes:
         mask = self._matcher.compute_bitmask()
         self._check()
+        if self._rest:
+            return self._within_prompt(mask)
         if self._matcher.is_accepting():
             return mask
         inner = bytearray(mask)  # where nothing may follow, llguidance would allow the end
@@ -99,6 +127,14 @@ class Constraint:
         if not any(inner):
             raise ValueError(self._no_text())
         return bytes(inner)
+
+    def _within_prompt(self, mask: bytes) -> bytes:
+        """Of the tokens that the matcher allows, those that end behind the prompt; and the next of
+        its own."""
+        own, rest = self._rest[0]
+        assert self._prefixes is not None
+        allowed = int.from_bytes(mask, "little") & self._prefixes.longer(rest).mask | 1 << own
+        return allowed.to_bytes(len(mask), "little")
 
     def _check(self) -> None:
         if not self._matcher.is_error():

@@ -38,27 +38,32 @@ class Language(NamedTuple):
     source: str
 
 
-def matcher_of(language: Language, tokenizer: Tokenizer) -> LLMatcher:
-    """A matcher at the start of a text. Raises ValueError for a language that makes no sense."""
+def matcher_of(language: Language, tokenizer: Tokenizer, after: str = "") -> LLMatcher:
+    """A matcher at the start of a text, which has `after` before it. Raises ValueError for a
+    language that makes no sense."""
     vocabulary = vocabulary_of(tokenizer)
+    key = language, after
     with _lock:
         compiled = _compiled.setdefault(tokenizer, OrderedDict())
-        if language not in compiled:
-            compiled[language] = _with_large_stack(lambda: _compile(language, vocabulary))
+        if key not in compiled:
+            compiled[key] = _with_large_stack(lambda: _compile(language, vocabulary, after))
             if len(compiled) > _COMPILED_AT_MOST:
                 compiled.popitem(last=False)
-        compiled.move_to_end(language)
-        return compiled[language].deep_copy()
+        compiled.move_to_end(key)
+        return compiled[key].deep_copy()
 
 
-_compiled: WeakKeyDictionary[Tokenizer, OrderedDict[Language, LLMatcher]] = WeakKeyDictionary()
+_Compiled = OrderedDict[tuple[Language, str], "LLMatcher"]
+_compiled: WeakKeyDictionary[Tokenizer, _Compiled] = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
-def _compile(language: Language, vocabulary: Any) -> LLMatcher:
+def _compile(language: Language, vocabulary: Any, after: str) -> LLMatcher:
     from llguidance import LLMatcher, LLParserLimits
 
     grammar = _grammar(language)
+    if after:
+        grammar = _joined(after, grammar)
     limits = LLParserLimits(verbose_errors=False)  # the others as they are: fractions of a second
     matcher = LLMatcher(vocabulary, grammar, log_level=0, limits=limits)
     if not matcher.is_error():
@@ -89,6 +94,17 @@ def _grammar(language: Language) -> str:
         raise ValueError("grammar: its parentheses are nested too deeply") from None
     except Exception as error:  # the converter from GBNF raises Exception itself
         raise ValueError(f"grammar: {_with_line(str(error), language.source)}") from None
+
+
+def _joined(text: str, grammar: str) -> str:
+    """A grammar of the texts of another, with a text before each. llguidance has a JSON of grammars
+    that refer to others by their names, and a single one in Lark's notation as it is."""
+    try:
+        (inner,) = json.loads(grammar)["grammars"]
+    except ValueError:
+        inner = {"lark_grammar": grammar}
+    outer = {"lark_grammar": f"start: {json.dumps(text)} @text"}
+    return json.dumps({"grammars": [outer, {**inner, "name": "text"}]})
 
 
 def _with_large_stack(compute: Callable[[], _Result]) -> _Result:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from bisect import bisect_left
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 from pygpt2edge.errors import MissingDependencyError
@@ -34,6 +36,47 @@ def vocabulary_of(tokenizer: Tokenizer) -> LLTokenizer:
         if tokenizer not in _known:
             _known[tokenizer] = LLTokenizer(TokenizerWrapper(_Wrapped(tokenizer)))
         return _known[tokenizer]
+
+
+class Longer(NamedTuple):
+    """The tokens that begin with some bytes and are longer."""
+
+    mask: int  # a bit for each token, that of token 0 the lowest
+    next_bytes: frozenset[bytes]  # what they have next
+
+
+class TokenPrefixes:
+    """Which tokens begin with some bytes. Special tokens are not text, and none of them."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        ids = (token for token in range(tokenizer.n_vocab) if token not in tokenizer.special_tokens)
+        self._sorted = sorted((tokenizer.token_bytes(token), token) for token in ids)
+        self._n_bytes = tokenizer.n_vocab // 8 + 1  # of a mask
+        self.longer = lru_cache(maxsize=256)(self._longer)
+
+    def _longer(self, prefix: bytes) -> Longer:
+        """The prefix is the end of a text."""
+        after = prefix[:-1] + bytes([prefix[-1] + 1])  # UTF-8 has no byte 255
+        first = bisect_left(self._sorted, (prefix,))
+        last = bisect_left(self._sorted, (after,), first)
+        found = [each for each in self._sorted[first:last] if each[0] != prefix]
+        mask = bytearray(self._n_bytes)
+        for _, token in found:
+            mask[token // 8] |= 1 << token % 8
+        n = len(prefix)
+        next_bytes = frozenset(text[n : n + 1] for text, _ in found)
+        return Longer(int.from_bytes(mask, "little"), next_bytes)
+
+
+_prefixes: WeakKeyDictionary[Tokenizer, TokenPrefixes] = WeakKeyDictionary()
+
+
+def prefixes_of(tokenizer: Tokenizer) -> TokenPrefixes:
+    """Made once for each tokenizer."""
+    with _lock:
+        if tokenizer not in _prefixes:
+            _prefixes[tokenizer] = TokenPrefixes(tokenizer)
+        return _prefixes[tokenizer]
 
 
 def end_token(tokenizer: Tokenizer) -> int:

@@ -8,16 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pygpt2edge.convert.adapters import Adapters, merge_adapters
 from pygpt2edge.convert.calibration import Calibration
-from pygpt2edge.convert.checkpoint import (
-    Checkpoint,
-    StoredEntry,
-    is_weights_file,
-    open_checkpoint,
-)
+from pygpt2edge.convert.checkpoint import Checkpoint, StoredEntry
 from pygpt2edge.convert.hub import fetch_checkpoint, hub_name
 from pygpt2edge.convert.mixing import Budget, Mixture, choose_mixture
 from pygpt2edge.convert.model_config import ModelConfig
+from pygpt2edge.convert.opening import is_weights_file, open_checkpoint
 from pygpt2edge.convert.plan import output_type, plan_conversion
 from pygpt2edge.output_file import check_target, replaced_when_whole
 
@@ -94,6 +91,7 @@ def convert(
     n_threads: int | None = None,
     progress: Progress | None = None,
     revision: str | None = None,
+    lora: Adapters = (),
 ) -> ConvertReport:
     """Converts a checkpoint to one GGUF file that carries its tokenizer.
 
@@ -118,6 +116,8 @@ def convert(
       n_threads: default, the CPUs this process may use. The bytes do not depend on it.
       progress: called with (bytes done, bytes in all, tensor's name) after every piece.
       revision: branch, tag or commit, for a hub name.
+      lora: folders of LoRA adapters (PEFT's) to merge, in order; (folder, scale) makes one so many
+        times as strong as it was trained.
 
     Memory stays under the largest tensor in float32 plus 300 MB.
 
@@ -140,7 +140,7 @@ def convert(
     out = Path(os.path.realpath(out))
     path, name = _locate(source, revision)
     statistics = None if calibration is None else Calibration(Path(calibration))
-    checkpoint = open_checkpoint(path)
+    checkpoint = merge_adapters(open_checkpoint(path), lora)
     name = checkpoint.carried_metadata.get("general.name", name)
     vocabulary = checkpoint.read_vocabulary()
     plan = plan_conversion(checkpoint, type, allow_requantize, rounding, embedding_type)

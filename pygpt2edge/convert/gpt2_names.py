@@ -1,14 +1,15 @@
 """The tensors of a GPT-2: their names in a checkpoint and in a GGUF, and their shapes.
 
 The canonical name is Hugging Face's without `transformer.`: `h.0.attn.c_attn.weight`. OpenAI's
-checkpoints store the Conv1D weights as (in, out), and so does Hugging Face; this list is where it
-says which tensors a converter must transpose.
+checkpoints store the Conv1D weights as (in, out), and so does Hugging Face; others store the
+Linear weights of torch as (out, in). This list says which tensors differ so.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pygpt2edge.convert.model_config import ModelConfig
@@ -41,13 +42,17 @@ class TensorSpec:
     name: str
     gguf_name: str
     shape: tuple[int, ...]
-    is_conv1d: bool = False  # a checkpoint stores it as (n_in, n_out)
+    is_conv1d: bool = False  # some checkpoints store it as (n_in, n_out)
     is_quantized: bool = False  # takes the type the user asked for; others stay f32
     layer: int = -1
 
     @property
     def n_elements(self) -> int:
         return math.prod(self.shape)
+
+    @property
+    def is_bias(self) -> bool:
+        return self.name.endswith(".bias")
 
 
 def needed_tensors(config: ModelConfig, *, has_output: bool) -> list[TensorSpec]:
@@ -87,6 +92,22 @@ def needed_tensors(config: ModelConfig, *, has_output: bool) -> list[TensorSpec]
             )
         )
     return specs
+
+
+def is_embedding(name: object) -> bool:
+    """Whether it is the name of the tokens' embedding, behind whatever prefix."""
+    return isinstance(name, str) and f".{name}".endswith(".wte.weight")
+
+
+def prefixes(names: Iterable[str]) -> tuple[str, str]:
+    """(what precedes the names of the trunk, what precedes that of the head) in a state dict.
+
+    The trunk is `transformer.` in models with a head, nothing in those without. Before both stands
+    what a wrapper has added: `module.` by DataParallel, `_orig_mod.` by torch.compile.
+    """
+    trunks = sorted(name.removesuffix("wte.weight") for name in names if is_embedding(name))
+    trunk = trunks[-1] if trunks else ""
+    return trunk, trunk.removesuffix("transformer.")
 
 
 def is_ignored_buffer(name: str) -> bool:

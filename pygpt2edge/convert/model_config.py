@@ -1,7 +1,8 @@
 """What a checkpoint's configuration says about a GPT-2, checked.
 
-`config.json` (Hugging Face, any age), `hparams.json` (OpenAI) and the keys of a GGUF all become one
-ModelConfig. What this program does not do is refused here, by name.
+`config.json` (Hugging Face, any age), `hparams.json` (OpenAI), `model_args` (nanoGPT), the header
+of an llm.c file and the keys of a GGUF all become one ModelConfig. What this program does not do is
+refused here, by name.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _ALIASES = {
     "n_positions": ("n_ctx", "max_position_embeddings"),
 }
 _DEFAULTS = {"n_positions": 1024, "vocab_size": 50257}
+_NANOGPT_ARGS = {"n_layer", "n_head", "n_embd", "block_size", "vocab_size", "bias", "dropout"}
 # No dimension of a model that fits a machine comes near; keeps products within 64 bits.
 _MAX_DIMENSION = 1 << 24
 
@@ -110,6 +112,45 @@ def read_openai_config(path: Path) -> ModelConfig:
         n_embd=n_embd,
         n_head=_dimension(path, raw, "n_head"),
         n_layer=_dimension(path, raw, "n_layer"),
+        n_inner=4 * n_embd,
+    )
+    _check_heads(path, config)
+    return config
+
+
+def read_nanogpt_config(path: Path, args: dict[str, Any]) -> ModelConfig:
+    """From the model_args of nanoGPT's ckpt.pt: n_layer, n_head, n_embd, block_size, vocab_size,
+    bias and dropout. Its GELU is the exact one. Refuses what descendants add to change the model.
+    """
+    for key, value in args.items():
+        if key not in _NANOGPT_ARGS and value:
+            raise UnsupportedError(
+                f"{path}: model_args has {key!r:.60} = {value!r:.60}, which GPT-2 does not have; "
+                "if the model computes the same without it, save it without"
+            )
+    n_embd = _dimension(path, args, "n_embd")
+    config = ModelConfig(
+        n_vocab=_dimension(path, args, "vocab_size"),
+        n_ctx=_dimension(path, args, "block_size"),
+        n_embd=n_embd,
+        n_head=_dimension(path, args, "n_head"),
+        n_layer=_dimension(path, args, "n_layer"),
+        n_inner=4 * n_embd,
+        activation_function="gelu",
+    )
+    _check_heads(path, config)
+    return config
+
+
+def read_llm_c_config(path: Path, header: dict[str, int]) -> ModelConfig:
+    """From the header of an llm.c file, its numbers under GPT2Config's names."""
+    n_embd = _dimension(path, header, "n_embd")
+    config = ModelConfig(
+        n_vocab=_dimension(path, header, "vocab_size"),
+        n_ctx=_dimension(path, header, "n_positions"),
+        n_embd=n_embd,
+        n_head=_dimension(path, header, "n_head"),
+        n_layer=_dimension(path, header, "n_layer"),
         n_inner=4 * n_embd,
     )
     _check_heads(path, config)

@@ -85,6 +85,10 @@ class StoredTensor:
     def transposed(self) -> StoredTensor:
         return replace(self, shape=self.shape[::-1], strides=self.strides[::-1])
 
+    def first_rows(self, n: int) -> StoredTensor:
+        """(a, b) -> (n, b)."""
+        return replace(self, shape=(n, *self.shape[1:]), crc32c=None)
+
     def without_leading_one(self) -> StoredTensor:
         """(1, a, b) -> (a, b)."""
         return replace(self, shape=self.shape[1:], strides=self.strides[1:])
@@ -119,6 +123,20 @@ class StoredTensor:
                 f"{self.path}: tensor {self.name}: checksum {crc:#010x}, expected "
                 f"{self.crc32c:#010x}; the file is damaged, download it again"
             )
+
+
+@dataclass(frozen=True)
+class ZeroVector:
+    """The bias of a model that has none."""
+
+    shape: tuple[int, ...]
+    dtype: str = "f32"
+
+    def read_rows(self, first: int, n: int) -> NDArray[np.float32]:
+        return np.zeros((n, *self.shape), np.float32)
+
+    def verify(self) -> None:
+        """Nothing is stored that could be damaged."""
 
 
 def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:

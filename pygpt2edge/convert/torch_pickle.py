@@ -1,7 +1,8 @@
-"""Unpickles a PyTorch state dict without PyTorch, and nothing but a state dict.
+"""Unpickles what torch.save wrote without PyTorch, and without running anything.
 
-A pickle is a program. This one may only name the few globals that rebuild tensors, and those are
-replaced by inert descriptions: no tensor is made here, and nothing else can be imported or called.
+A pickle is a program. The few globals that rebuild tensors are replaced by inert descriptions, and
+every other one by a Foreign, which does nothing: no tensor is made here, and nothing is imported or
+called. So the settings of a training run, of whatever class, may lie beside the tensors.
 """
 
 from __future__ import annotations
@@ -33,6 +34,23 @@ class TensorView(NamedTuple):
     strides: Any
 
 
+class Foreign:
+    """Stands for what a pickle builds of anything but tensors; `made_by` is the global's name."""
+
+    made_by = ""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        """Whatever it would be made of is dropped."""
+
+    def __call__(self, *_: Any, **__: Any) -> Foreign:
+        return self
+
+    def ignore(self, *_: Any) -> None:
+        """What an unpickler gives an object is dropped."""
+
+    __setstate__ = __setitem__ = append = extend = add = ignore
+
+
 class _StorageType(NamedTuple):
     dtype: str
 
@@ -61,18 +79,15 @@ _ALLOWED_GLOBALS: dict[tuple[str, str], Any] = {
 }
 
 
-class _StateDictUnpickler(pickle.Unpickler):
+class _InertUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        try:
-            return _ALLOWED_GLOBALS[module, name]
-        except KeyError:
-            raise UnsupportedError(
-                f"the pickle asks for {module}.{name}, which is not part of a tensor; refused, "
-                "because loading it could run code. Save the model as safetensors "
-                "(save_pretrained does) and convert that"
-            ) from None
+        if known := _ALLOWED_GLOBALS.get((module, name)):
+            return known
+        return type(name, (Foreign,), {"made_by": f"{module}.{name}"})
 
     def persistent_load(self, pid: Any) -> Storage:
+        for part in pid if isinstance(pid, tuple) else ():
+            refuse_foreign(part)
         match pid:
             # The last, of old files, would make it a view of another storage; always None.
             case ("storage", _StorageType(dtype), str(key), str(), int(n), *view) if n >= 0:
@@ -81,17 +96,29 @@ class _StateDictUnpickler(pickle.Unpickler):
         raise FormatError(f"the pickle refers to something that is not a storage: {pid!r:.80}")
 
 
+def refuse_foreign(value: Any) -> None:
+    """Raises UnsupportedError for a Foreign where a tensor is expected."""
+    kind = value if isinstance(value, type) else type(value)
+    if issubclass(kind, Foreign):
+        raise UnsupportedError(
+            f"the pickle asks for {kind.made_by}, which is not part of a tensor; refused, because "
+            "loading it could run code. Save the model as safetensors (save_pretrained does) and "
+            "convert that"
+        )
+
+
 def read_pickle(stream: io.BytesIO, path: Path) -> Any:
     """The next pickled object of the stream, which is left behind its end.
 
-    Raises UnsupportedError when it names a global that is no part of a tensor, FormatError when it
-    is damaged.
+    Raises UnsupportedError when it is a Foreign itself, FormatError when it is damaged.
     """
     start = stream.tell()
     try:
         _check_memo(stream)
         stream.seek(start)
-        return _StateDictUnpickler(stream).load()
+        value = _InertUnpickler(stream).load()
+        refuse_foreign(value)
+        return value
     except (FormatError, UnsupportedError) as error:
         raise type(error)(f"{path}: {error}") from None
     except MemoryError:

@@ -1,4 +1,4 @@
-"""Where each tensor of a `pytorch_model.bin` lies, read without PyTorch.
+"""Where each tensor of a file of torch.save lies, such as `pytorch_model.bin`, without PyTorch.
 
 Since PyTorch 1.6 the file is a zip archive whose members are stored, not compressed: the pickled
 description `<name>/data.pkl`, and one member `<name>/data/<key>` a storage. Before that it was five
@@ -13,10 +13,11 @@ import io
 import math
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from pygpt2edge.convert.gpt2_names import is_embedding
 from pygpt2edge.convert.stored_tensor import ITEM_SIZES, StoredTensor
-from pygpt2edge.convert.torch_pickle import Storage, TensorView, read_pickle
+from pygpt2edge.convert.torch_pickle import Storage, TensorView, read_pickle, refuse_foreign
 from pygpt2edge.errors import FormatError, Gpt2EdgeError, UnsupportedError
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -27,26 +28,54 @@ _MEMBER_MAGIC = b"PK\x03\x04"
 _LOCAL_HEADER_SIZE = 30  # of a zip member, before its name and its extra field
 
 
+class TorchFile(NamedTuple):
+    """name -> place, for all tensors of a state dict; and what the file has beside it."""
+
+    tensors: dict[str, StoredTensor]
+    beside: dict[str, Any]
+
+
 def read_torch(path: Path) -> dict[str, StoredTensor]:
     """name -> place, for all tensors. Raises FormatError for invalid sizes, offsets or strides."""
+    return read_torch_file(path).tensors
+
+
+def read_torch_file(path: Path) -> TorchFile:
+    """A state dict, or a dictionary that has one: what a training run saves to go on from."""
     with path.open("rb") as file:
         is_zip = file.read(4) == _MEMBER_MAGIC
-    state, offsets = _read_zip(path) if is_zip else _read_legacy(path)
-    if not isinstance(state, dict):
-        raise UnsupportedError(f"{path}: holds a {type(state).__name__}, expected a state dict")
+    state, beside, offsets = _read_zip(path) if is_zip else _read_legacy(path)
     tensors = {}
     for name, view in state.items():
+        try:
+            refuse_foreign(view)
+        except UnsupportedError as error:
+            raise UnsupportedError(f"{path}: {error}") from None
         if not isinstance(name, str) or not isinstance(view, TensorView):
             raise UnsupportedError(
                 f"{path}: entry {name!r:.60} is a {type(view).__name__}, expected a tensor; "
                 "save the model's state_dict() alone, or use save_pretrained"
             )
         tensors[name] = _checked(path, name, view, offsets)
-    return tensors
+    return TorchFile(tensors, beside)
 
 
-def _read_zip(path: Path) -> tuple[Any, dict[Storage, int]]:
-    """The state dict, and the byte offset in the file of each storage it refers to."""
+def _state_dict(path: Path, saved: Any) -> tuple[dict[Any, Any], dict[str, Any]]:
+    """(the state dict, what stands beside it) of what a file holds."""
+    if not isinstance(saved, dict):
+        raise UnsupportedError(f"{path}: holds a {type(saved).__name__}, expected a state dict")
+    if not any(map(is_embedding, saved)):
+        for key, value in saved.items():
+            if isinstance(value, dict) and any(map(is_embedding, value)):
+                return value, {name: entry for name, entry in saved.items() if name != key}
+    return saved, {}
+
+
+_Contents = tuple[dict[Any, Any], dict[str, Any], dict[Storage, int]]
+
+
+def _read_zip(path: Path) -> _Contents:
+    """The state dict, what stands beside it, and where in the file each of its storages begins."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = {info.filename: info for info in archive.infolist()}
@@ -58,7 +87,7 @@ def _read_zip(path: Path) -> tuple[Any, dict[Storage, int]]:
             info = members[description]
             if info.file_size > path.stat().st_size:
                 raise FormatError(f"{path}: {description} claims {info.file_size} bytes")
-            state = read_pickle(io.BytesIO(archive.read(info)), path)
+            saved = read_pickle(io.BytesIO(archive.read(info)), path)
     except (Gpt2EdgeError, MemoryError, PermissionError):
         raise
     # A damaged or truncated directory makes zipfile raise nearly anything.
@@ -67,6 +96,7 @@ def _read_zip(path: Path) -> tuple[Any, dict[Storage, int]]:
             f"{path}: damaged archive ({type(error).__name__}: {error}); download it again"
         ) from error
 
+    state, beside = _state_dict(path, saved)
     offsets = {}
     with path.open("rb") as file:
         for storage in _storages(state):
@@ -74,7 +104,7 @@ def _read_zip(path: Path) -> tuple[Any, dict[Storage, int]]:
             if member is None:
                 raise FormatError(f"{path}: storage {storage.key!r:.40} is missing")
             offsets[storage] = _member_offset(path, file, member, storage)
-    return state, offsets
+    return state, beside, offsets
 
 
 def _check_little_endian(
@@ -108,7 +138,7 @@ def _member_offset(
     return offset
 
 
-def _read_legacy(path: Path) -> tuple[Any, dict[Storage, int]]:
+def _read_legacy(path: Path) -> _Contents:
     file_size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(_MAX_PICKLE_BYTES)
@@ -122,10 +152,11 @@ def _read_legacy(path: Path) -> tuple[Any, dict[Storage, int]]:
         machine = read_pickle(stream, path)
         if not isinstance(machine, dict) or machine.get("little_endian") is not True:
             raise UnsupportedError(f"{path}: numbers are big-endian, expected little-endian")
-        state = read_pickle(stream, path)
+        saved = read_pickle(stream, path)
         keys = read_pickle(stream, path)
+        state, beside = _state_dict(path, saved)
 
-        by_key = {storage.key: storage for storage in _storages(state)}
+        by_key = {storage.key: storage for storage in _storages(saved)}
         offsets = {}
         position = stream.tell()
         for key in keys if isinstance(keys, list) else []:
@@ -144,14 +175,22 @@ def _read_legacy(path: Path) -> tuple[Any, dict[Storage, int]]:
             position += n_elements * ITEM_SIZES[storage.dtype]
             if position > file_size:
                 raise FormatError(f"{path}: file ends inside storage {key!r:.40}; it is truncated")
-    return state, offsets
+    return state, beside, offsets
 
 
-def _storages(state: Any) -> list[Storage]:
-    """The distinct storages of a state dict. Tied tensors share one."""
-    values = state.values() if isinstance(state, dict) else []
-    views = [value for value in values if isinstance(value, TensorView)]
-    return list(dict.fromkeys(v.storage for v in views if isinstance(v.storage, Storage)))
+def _storages(saved: Any) -> list[Storage]:
+    """The distinct storages of all tensors, however deep they lie. Tied tensors share one."""
+    found: dict[Storage, None] = {}
+    waiting, seen = [saved], set()
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, TensorView):
+            if isinstance(value.storage, Storage):
+                found[value.storage] = None
+        elif isinstance(value, dict | list | tuple) and id(value) not in seen:
+            seen.add(id(value))  # a pickle can hold itself
+            waiting += value.values() if isinstance(value, dict) else value
+    return list(found)
 
 
 def _checked(path: Path, name: str, view: TensorView, offsets: dict[Storage, int]) -> StoredTensor:

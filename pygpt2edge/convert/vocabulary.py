@@ -45,6 +45,11 @@ class Vocabulary:
         return self.tokens.index(text) if text in self.tokens else None
 
 
+def has_hugging_face_vocabulary(folder: Path) -> bool:
+    """Whether a folder has the files that read_hugging_face_vocabulary looks for."""
+    return any((folder / name).is_file() for name in (_HF_VOCAB, _HF_TOKENIZER))
+
+
 def read_hugging_face_vocabulary(folder: Path, n_vocab: int) -> Vocabulary:
     """From vocab.json + merges.txt, or from tokenizer.json where those are absent.
 

@@ -74,6 +74,8 @@ class Engine:
         self._running: list[Job] = []
         self._changed = threading.Condition()
         self._closing = False
+        self._n_passes = 0
+        self._offered: list[_core.Session] = []  # to be kept
         self._thread = threading.Thread(target=self._work, name="pygpt2edge-engine", daemon=True)
         self._thread.start()
 
@@ -88,7 +90,8 @@ class Engine:
         Raises QueueFullError when too many requests wait, MemoryError when the text could outgrow
         `cache_bytes`, ContextLengthError for a prompt that is too long, RuntimeError after close().
         """
-        job = Job(stream(self._model, prompt, resolved("submit", params, options)))
+        text = stream(self._model, prompt, resolved("submit", params, options))
+        job = Job(text, self._withdraw)
         job.core_text.check()
         n_bytes = job.n_pages * self._page_bytes
         if n_bytes > self.cache_bytes:
@@ -108,6 +111,14 @@ class Engine:
             self._changed.notify()
         return job
 
+    def keep(self, session: _core.Session) -> None:
+        """Keeps the keys and values of a session, which must not be appended to any more, for later
+        texts that begin with its tokens: like those of a finished text, as long as there is room.
+        """
+        with self._changed:
+            self._offered.append(session)
+            self._changed.notify()
+
     @property
     def is_running(self) -> bool:
         """Whether it takes requests."""
@@ -122,6 +133,11 @@ class Engine:
     def n_waiting(self) -> int:
         """How many requests wait until there is room for them."""
         return len(self._waiting)
+
+    @property
+    def n_passes(self) -> int:
+        """How many passes over the weights it has made."""
+        return self._n_passes
 
     def close(self) -> None:
         """Cancels all requests and ends the engine's thread."""
@@ -141,6 +157,14 @@ class Engine:
     ) -> None:
         self.close()
 
+    def _withdraw(self, job: Job) -> None:
+        """A cancelled request does not wait for its turn to end."""
+        with self._changed:
+            if job not in self._waiting:
+                return
+            self._waiting.remove(job)
+        job.give((), True)
+
     # ---- the engine's own thread ----
 
     def _work(self) -> None:
@@ -158,7 +182,7 @@ class Engine:
     def _admit(self) -> bool:
         """Admits requests, waiting while there are none; False when the engine is closing."""
         with self._changed:
-            while not self._closing and not self._running and not self._waiting:
+            while not (self._closing or self._running or self._waiting or self._offered):
                 self._changed.wait()
             if self._closing:
                 return False
@@ -170,6 +194,10 @@ class Engine:
                     break
                 admitted.append(self._waiting.popleft())
                 self._running.append(admitted[-1])
+            offered, self._offered = self._offered, []
+        if self._prefixes is not None:
+            for session in offered:
+                self._prefixes.add(session)
         for job in admitted:
             self._reuse_prefix(job)
         return True
@@ -187,7 +215,10 @@ class Engine:
         for job in [job for job in self._running if job.core_text.finished]:  # cancelled
             self._finish(job, job.take())
         self._make_room()
+        if not self._running:
+            return
         reading = {job for job in self._running if not job.core_text.has_begun}
+        self._n_passes += 1
         try:
             _core.step_together([job.core_text for job in self._running])
         except MemoryError as error:
@@ -211,10 +242,7 @@ class Engine:
 
     def _keep_prefix(self, job: Job) -> None:
         """Keeps a text's keys and values for later texts with the same prefix."""
-        if self._prefixes is None:
-            return
-        known = job.core_text.prefix()
-        if known is not None:
+        if self._prefixes is not None and (known := job.core_text.prefix()) is not None:
             self._prefixes.add(known)
 
     def _free_memory(self, error: MemoryError) -> None:

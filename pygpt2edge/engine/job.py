@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pygpt2edge.engine.request import Request
 from pygpt2edge.generate.generation import Generation
@@ -10,13 +10,21 @@ from pygpt2edge.generate.results import Piece
 
 
 class Job(Request):
-    """A request, and its text in the core."""
+    """A request, and its text in the core.
 
-    def __init__(self, generation: Generation) -> None:
+    `withdraw` takes a job out of the queue, which need not be there.
+    """
+
+    def __init__(self, generation: Generation, withdraw: Callable[[Job], None]) -> None:
         super().__init__(generation)
+        self._withdraw = withdraw
         self.core_text = generation.core_text
         self.prompt: list[int] = self.core_text.state().prompt
         self.n_pages: int = self.core_text.max_pages  # of keys and values
+
+    def cancel(self) -> None:
+        super().cancel()
+        self._withdraw(self)
 
     def take(self) -> list[Piece]:
         """The pieces of the last step."""

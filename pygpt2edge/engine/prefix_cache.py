@@ -42,6 +42,8 @@ class PrefixCache:
     def add(self, session: _core.Session) -> None:
         """Keeps a session, which must not be appended to any more."""
         key = tuple(session.tokens)
+        if not key:
+            return
         for known in list(self._sessions):
             if known[0] != key[0]:
                 continue

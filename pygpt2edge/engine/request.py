@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 from pygpt2edge.generate.generation import Generation
 from pygpt2edge.generate.results import Completion, Piece
@@ -26,6 +26,7 @@ class Request(Iterator[Piece], AsyncIterator[Piece]):
         self._pieces: deque[Piece] = deque()
         self._changed = threading.Condition()
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._callbacks: list[Callable[[Request], None]] = []
         self._done = False
         self._error: BaseException | None = None
 
@@ -36,6 +37,15 @@ class Request(Iterator[Piece], AsyncIterator[Piece]):
     def done(self) -> bool:
         """Whether the text has ended, in an error too."""
         return self._done
+
+    def add_done_callback(self, callback: Callable[[Request], None]) -> None:
+        """Calls it with this request when the text has ended, before its reader learns of it; at
+        once where it has. The caller's thread is the engine's: be quick, and raise nothing."""
+        with self._changed:
+            if not self._done:
+                self._callbacks.append(callback)
+                return
+        callback(self)
 
     def __next__(self) -> Piece:
         with self._changed:
@@ -60,9 +70,10 @@ class Request(Iterator[Piece], AsyncIterator[Piece]):
             raise StopAsyncIteration
         return piece
 
-    def completion(self) -> Completion:
-        """The text so far, with its tokens and timings."""
-        return self._generation.completion()
+    def completion(self, *, logprobs: bool = True) -> Completion:
+        """The text so far, with its tokens and timings. It takes less time without the tokens'
+        log-probabilities."""
+        return self._generation.completion(logprobs=logprobs)
 
     def result(self) -> Completion:
         """Waits for the end of the text, and returns it whole. Raises the request's error."""
@@ -85,6 +96,10 @@ class Request(Iterator[Piece], AsyncIterator[Piece]):
 
     def _add(self, pieces: Sequence[Piece], done: bool, error: BaseException | None = None) -> None:
         with self._changed:
+            if done:
+                for callback in self._callbacks:
+                    callback(self)
+                self._callbacks.clear()
             self._pieces.extend(pieces)
             self._done, self._error = done, error
             self._changed.notify_all()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import fields
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
 from pygpt2edge import _core
 from pygpt2edge.generate.results import Completion, Piece, Timings, TokenLogprob
 from pygpt2edge.loaded_model import LoadedModel
-from pygpt2edge.options import SamplingParams
+from pygpt2edge.options import LANGUAGES, SamplingParams
 from pygpt2edge.output_file import check_target, replaced_when_whole
 from pygpt2edge.tokenizer import Tokenizer
 
@@ -29,12 +30,15 @@ class Generation(Iterator[Piece]):
         self,
         model: LoadedModel,
         core_text: _core.Text,
-        language: tuple[str, str] | None = None,
+        params: SamplingParams | None = None,
     ) -> None:
         self.core_text = core_text
         self._tokenizer = model.tokenizer
         self._load_s = model.load_s
-        self._language: dict[str, Any] = {} if language is None else dict([language])
+        self._has_given_logprob = False
+        self._constrained = {
+            name: getattr(params, name) for name in (*LANGUAGES, "token_healing") if params
+        }
 
     def __next__(self) -> Piece:
         return self._piece(self.core_text.next())
@@ -46,7 +50,7 @@ class Generation(Iterator[Piece]):
         core = self.core_text.options
         names = [each.name for each in fields(SamplingParams) if hasattr(core, each.name)]
         known: dict[str, Any] = {name: getattr(core, name) for name in names}
-        return SamplingParams(**known | self._language)
+        return SamplingParams(**known | self._constrained)
 
     def pieces(self) -> list[Piece]:
         """The pieces that are computed and not taken yet."""
@@ -61,9 +65,11 @@ class Generation(Iterator[Piece]):
         """Ends the text, within one layer of the current pass. May be called from any thread."""
         self.core_text.cancel()
 
-    def completion(self) -> Completion:
-        """The text so far, with its tokens and timings."""
+    def completion(self, *, logprobs: bool = True) -> Completion:
+        """The text so far, with its tokens and timings. It takes less time without the tokens'
+        log-probabilities."""
         state = self.core_text.state()
+        tokenizer, end = self._tokenizer, state.end_logprob
         return Completion(
             text=state.text,
             tokens=state.tokens,
@@ -73,9 +79,14 @@ class Generation(Iterator[Piece]):
             seed=self.core_text.options.seed,
             # Without end-of-text, a log-probability comes with every token.
             logprobs=[
-                _token_logprob(self._tokenizer, token, logprob)
-                for token, logprob in zip(state.tokens, state.logprobs, strict=False)
-            ],
+                _token_logprob(tokenizer, token, logprob, n_repeated)
+                for token, logprob, n_repeated in zip(
+                    state.tokens, state.logprobs, chain([state.n_repeated], repeat(0)), strict=False
+                )
+            ]
+            if logprobs
+            else [],
+            end_logprob=end and _token_logprob(tokenizer, tokenizer.eos_token or 0, end),
             timings=Timings(load_s=self._load_s, **state.timings),
         )
 
@@ -99,10 +110,16 @@ class Generation(Iterator[Piece]):
         text, token, logprob = piece
         if logprob is None or token is None:
             return Piece(text, token)
-        return Piece(text, token, _token_logprob(self._tokenizer, token, logprob))
+        n_repeated = 0 if self._has_given_logprob else self.core_text.state().n_repeated
+        self._has_given_logprob = True
+        return Piece(text, token, _token_logprob(self._tokenizer, token, logprob, n_repeated))
 
 
 def _token_logprob(
-    tokenizer: Tokenizer, token: int, logprob: tuple[float, list[tuple[int, float]]]
+    tokenizer: Tokenizer,
+    token: int,
+    logprob: tuple[float, list[tuple[int, float]]],
+    n_repeated: int = 0,
 ) -> TokenLogprob:
-    return TokenLogprob(token, tokenizer.decode([token]), *logprob)
+    text = tokenizer.decode_bytes([token])[n_repeated:].decode("utf-8", "replace")
+    return TokenLogprob(token, text, *logprob, n_repeated)

@@ -17,15 +17,18 @@ class TokenLogprob:
 
     Attributes:
       token: its id.
-      text: its text; U+FFFD for bytes that are no whole character.
+      text: its text; U+FFFD for bytes that are no whole character. Of a token that begins
+        within the prompt (token healing), what follows the prompt.
       logprob: its log-probability.
       top: the most likely tokens and their log-probabilities, best first.
+      n_repeated: how many of the token's bytes are the prompt's last.
     """
 
     token: int
     text: str
     logprob: float
     top: list[tuple[int, float]]
+    n_repeated: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,14 +92,17 @@ class Completion:
 
     Attributes:
       text: the text, without the prompt.
-      tokens: as sampled, without the end-of-text token.
-      prompt_tokens: the tokens of the prompt.
+      tokens: as sampled, without the end-of-text token. The first may begin within the prompt,
+        where a constrained text has token healing.
+      prompt_tokens: the tokens of the prompt, up to the first of those.
       finish_reason: "stop" when the model ended the text or a stop string came up (the text ends
         before it), "length" when max_tokens or the context ran out, "timeout" when max_time did,
         "cancelled" when somebody cancelled it, None while it goes on.
       stop_string: the stop string that ended the text; None where none did.
       seed: give it again, with the same options, for the same text; 0 where nothing is drawn.
       logprobs: one for each token, where `logprobs` asked for them.
+      end_logprob: that of the end-of-text token which ended the text, where `logprobs` asked for
+        them; None where it did not end so.
       timings: where the time went.
       score: of a beam search: the log-probability of the text, end-of-text token included, divided
         by its number of tokens to the power of length_penalty.
@@ -111,6 +117,7 @@ class Completion:
     logprobs: list[TokenLogprob] = field(default_factory=list)
     timings: Timings = field(default_factory=Timings)
     score: float | None = None
+    end_logprob: TokenLogprob | None = None
 
 
 @dataclass(frozen=True)

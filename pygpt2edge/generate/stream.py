@@ -17,6 +17,11 @@ from pygpt2edge.options import LANGUAGES, SamplingParams
 def stream(model: LoadedModel, prompt: str | Sequence[int], params: SamplingParams) -> Generation:
     """See `GPT2.stream`."""
     tokens = model.tokens_of(prompt, allow_special=params.allow_special)
+    constraint = constraint_for(
+        model.tokenizer, params, tokens if _is_healed(model, prompt, tokens, params) else ()
+    )
+    if constraint is not None:
+        tokens = tokens[: len(tokens) - len(constraint.repeated)]
     text = _core.Text(
         model.core_model,
         model.tokenizer.tables,
@@ -24,9 +29,19 @@ def stream(model: LoadedModel, prompt: str | Sequence[int], params: SamplingPara
         tokens,
         text_options(params),
         _speculation(params),
-        constraint_for(model.tokenizer, params),
+        constraint,
     )
-    return Generation(model, text, params.language)
+    return Generation(model, text, params)
+
+
+def _is_healed(
+    model: LoadedModel, prompt: str | Sequence[int], tokens: Sequence[int], params: SamplingParams
+) -> bool:
+    """Whether a text may write the prompt's last tokens again."""
+    wanted = params.for_prompt(prompt).token_healing is True
+    fits = len(tokens) <= model.n_ctx or params.context_overflow == "slide"
+    is_open = params.max_tokens != 0 and params.forced_first_token is None
+    return wanted and fits and is_open
 
 
 def resume(
@@ -47,10 +62,15 @@ def resume(
     return Generation(model, text)
 
 
+_NOT_OF_THE_CORE = (
+    "allow_special", "draft_model", "prompt_lookup", "max_draft_tokens", "token_healing", *LANGUAGES
+)  # fmt: skip
+
+
 def text_options(params: SamplingParams) -> _core.TextOptions:
     """The core's options for a text."""
     kept = {each.name: getattr(params, each.name) for each in fields(params)}
-    for name in ("allow_special", "draft_model", "prompt_lookup", "max_draft_tokens", *LANGUAGES):
+    for name in _NOT_OF_THE_CORE:
         del kept[name]
     seed = secrets.randbits(64) if params.seed is None else params.seed
     return _core.TextOptions(**kept | {"seed": seed})

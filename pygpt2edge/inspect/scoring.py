@@ -69,19 +69,3 @@ def _passes(parts: Iterable[Part]) -> Iterator[list[tuple[Part, bool]]]:
             first = last
     if pieces:
         yield pieces
-
-
-def ranked(
-    model: LoadedModel, tokens: Sequence[int], targets: Sequence[int], n_top: int
-) -> list[tuple[float, list[tuple[int, float]]]]:
-    """Of each target the log-probability after its token, and the n_top most likely tokens there.
-
-    Raises ContextLengthError and others before anything is computed.
-    """
-    session = model.session()
-    session.check(tokens)
-    found = []
-    for first in range(0, len(tokens), ROWS):
-        part = slice(first, first + ROWS)
-        found += _core.append_and_rank(session, tokens[part], targets[part], n_top)
-    return found

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pygpt2edge.convert.calibration import Calibration
-from pygpt2edge.convert.checkpoint import open_checkpoint
 from pygpt2edge.convert.costs import has_costs, possible_types
+from pygpt2edge.convert.opening import open_checkpoint
 from pygpt2edge.convert.plan import TensorPlan, output_type, plan_conversion
 from pygpt2edge.convert.quantizing import quantize_tensors, rounding_errors
 from pygpt2edge.inspect.scores import Expected, Scores

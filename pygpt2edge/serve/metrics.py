@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
-from pygpt2edge.engine import Engine
-from pygpt2edge.generate.results import Completion
+from pygpt2edge.engine import Engine, Request
 from pygpt2edge.loaded_model import LoadedModel
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
@@ -39,6 +40,7 @@ class Metrics:
             "pygpt2edge_time_per_token_seconds", "A text's mean after its first token.",
             buckets=_SECONDS, registry=registry,
         )  # fmt: skip
+        registry.register(_Passes(engine))
         self._gauge("pygpt2edge_texts_running", "Texts computed now.", lambda: engine.n_running)
         self._gauge("pygpt2edge_texts_waiting", "Texts in the queue.", lambda: engine.n_waiting)
         self._gauge(
@@ -51,8 +53,9 @@ class Metrics:
     def _gauge(self, name: str, help: str, value: Callable[[], float]) -> None:
         Gauge(name, help, registry=self._registry).set_function(value)
 
-    def text_ended(self, completion: Completion) -> None:
+    def text_ended(self, request: Request) -> None:
         """Counts a text, cut ones too."""
+        completion = request.completion(logprobs=False)
         timings = completion.timings
         self._texts.labels(completion.finish_reason or "cancelled").inc()
         self._prompt_tokens.inc(len(completion.prompt_tokens))
@@ -63,3 +66,14 @@ class Metrics:
     def page(self) -> bytes:
         """All of them in Prometheus's text format."""
         return generate_latest(self._registry)
+
+
+class _Passes(Collector):
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        yield CounterMetricFamily(
+            "pygpt2edge_passes", "Passes over the weights, for prompts and for tokens.",
+            self._engine.n_passes,
+        )  # fmt: skip

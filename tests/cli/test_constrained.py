@@ -45,3 +45,11 @@ def test_texts_of_a_form(run: Run, tmp_path: Path) -> None:
 )
 def test_what_is_wrong_is_told(run: Run, words: tuple[str, ...], status: int, told: str) -> None:
     assert told in one_line_error(run("generate", "A", *words), status)
+
+
+def test_token_healing_is_on_unless_told(run: Run) -> None:
+    for flags, n, given in (((), 3, None), (("--no-token-healing",), 4, False)):
+        words = ("generate", "It is a ", "--regex", "[a-z]+", "--temp", "0", "--json", *flags)
+        found = json.loads(run(*words).stdout)
+        assert len(found["prompt_tokens"]) == n
+        assert found["options"]["token_healing"] is given

@@ -174,7 +174,8 @@ def test_drafts_change_no_bit(model: GPT2, language: dict[str, Any]) -> None:
     }  # fmt: skip
     for temperature in (0.0, 0.8):
         options = {
-            "max_tokens": 32, "seed": 5, "logprobs": 1, "temperature": temperature, **language,
+            "max_tokens": 32, "seed": 5, "logprobs": 1, "temperature": temperature,
+                "token_healing": False, **language,
         }  # fmt: skip
         expected = model.generate(PROMPT, **options)
         for n_draft in (1, 4, 15):

@@ -73,7 +73,7 @@ def test_missing_tensor(refused, hf_folder, weights, store_safetensors):
 @pytest.mark.parametrize(
     ("name", "shape", "words"),
     [
-        ("h.0.attn.c_attn.weight", (96, 32), r"is \[96, 32\], expected \[32, 96\]"),
+        ("h.0.attn.c_attn.weight", (32, 95), r"is \[32, 95\], expected \[32, 96\]"),
         ("h.0.ln_1.weight", (33,), r"is \[33\], expected \[32\]"),
         ("wte.weight", (295, 32), r"is \[295, 32\], expected \[296, 32\]"),
         ("wpe.weight", (16, 32, 1), r"is \[16, 32, 1\], expected \[16, 32\]"),
@@ -207,3 +207,30 @@ def test_inspect_refuses_the_same(hf_folder, weights, store_safetensors):
     store_safetensors(hf_folder / "model.safetensors", {"wte.weight": weights["wte.weight"]})
     with pytest.raises(FormatError, match="wpe.weight is missing"):
         inspect_checkpoint(hf_folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "git lfs pull"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(99), "an HDF5 file"),
+        (b"lmgg" + bytes(99), "before GGUF"),
+    ],
+)
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_files_of_other_programs_are_named(refused, hf_folder, name, content, words):
+    (hf_folder / "model.safetensors").unlink()
+    (hf_folder / name).write_bytes(content)
+    refused(hf_folder, (FormatError, UnsupportedError), rf"{name}: .*{words}")
+    refused(hf_folder / name, (FormatError, UnsupportedError), rf"{name}: .*{words}")
+
+
+@pytest.mark.parametrize(
+    ("ending", "words"), [(".SCB", "bitsandbytes in 8"), (".qweight", "GPTQ or AWQ")]
+)
+def test_quantized_checkpoints_are_named(
+    refused, hf_folder, weights, store_safetensors, ending, words
+):
+    stored = weights | {f"h.0.attn.c_attn{ending}": np.zeros(96, np.float32)}
+    store_safetensors(hf_folder / "model.safetensors", stored)
+    refused(hf_folder, UnsupportedError, rf"quantized by {words}.*original")

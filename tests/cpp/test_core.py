@@ -4,12 +4,13 @@ the system's compiler, and by Clang where there is one."""
 from __future__ import annotations
 
 import platform
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from checkout_build import JOINED_SOURCES, build_checkout
+from checkout_build import SEPARATE_SOURCES, build_checkout
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,12 +27,15 @@ COMPILERS = [None, pytest.param("clang++", marks=NEEDS_CLANG)]
 
 
 @pytest.fixture(scope="session", params=COMPILERS, ids=["system", "clang"])
-def build(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+def build(
+    native_build: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Path:
     if request.param is None:
-        native_build: Path = request.getfixturevalue("native_build")
         return native_build
     folder = tmp_path_factory.mktemp("build")
-    build_checkout(folder, GPT2EDGE_TOOLS="ON", CMAKE_CXX_COMPILER=request.param, **JOINED_SOURCES)
+    build_checkout(
+        folder, GPT2EDGE_TOOLS="ON", CMAKE_CXX_COMPILER=request.param, **SEPARATE_SOURCES
+    )
     return folder
 
 
@@ -55,6 +59,12 @@ def test_tokenizing_program_says_how_many_tokens_there_are(build: Path, tmp_path
     (tmp_path / "text").write_bytes(b" the new york city \xff")
     said = run(build / "tests" / "cpp" / "fuzz_tokenizer", tmp_path / "text")
     assert said == f"{tmp_path / 'text'}: 7 tokens\n"
+
+
+@pytest.mark.parametrize("threads", ["0", "3"])
+def test_calls_in_any_order_do_no_harm(build: Path, threads: str) -> None:
+    said = run(build / "tests" / "cpp" / "fuzz_c_api", "1", "1", threads)
+    assert re.fullmatch(r"[1-9]\d* sequences, of [1-9]\d* calls\n", said)
 
 
 @pytest.mark.skipif(shutil.which("nm") is None, reason="needs nm of binutils")

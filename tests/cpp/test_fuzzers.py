@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import gguf
 import pytest
 import tiny_models
+from checkout_build import JOINED_SOURCES
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 5
@@ -26,8 +28,11 @@ def run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess
 
 
 def configure(folder: Path, compiler: str) -> subprocess.CompletedProcess[str]:
+    """With the plain kernels alone, and these not sanitized: they are soon compiled."""
     options = ["-DGPT2EDGE_PYTHON=OFF", "-DGPT2EDGE_FUZZ=ON", "-DGPT2EDGE_WERROR=ON"]
-    options.append(f"-DCMAKE_CXX_COMPILER={compiler}")
+    options += ["-DGPT2EDGE_SANITIZE_KERNELS=OFF", "-DCMAKE_SYSTEM_NAME=Linux"]
+    options += ["-DCMAKE_SYSTEM_PROCESSOR=any", f"-DCMAKE_CXX_COMPILER={compiler}"]
+    options += [f"-D{name}={value}" for name, value in JOINED_SOURCES.items()]
     return run("cmake", "-G", "Ninja", "-S", ROOT, "-B", folder, *options)
 
 
@@ -94,6 +99,14 @@ def test_tokenizer_fuzzer_finds_nothing(build: Path, tmp_path: Path) -> None:
         "the new york city we'll\u3000 <|end|> \u00e9".encode() + b"\xe2\x80"
     )
     fuzz(build, "fuzz_tokenizer", tmp_path, 500)
+
+
+def test_c_api_fuzzer_finds_nothing(build: Path, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    for seed in range(20):
+        (corpus / str(seed)).write_bytes(random.Random(seed).randbytes(1000))
+    fuzz(build, "fuzz_c_api", tmp_path, 2000)
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")

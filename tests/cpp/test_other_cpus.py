@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from checkout_build import JOINED_SOURCES, build_checkout
+from checkout_build import build_checkout
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,6 @@ def build(cpu: Cpu, folder: Path) -> Path:
     build_checkout(
         folder,
         [*ON_PLAIN_CPUS, "gpt2edge_program"] if plain else [],
-        **JOINED_SOURCES,
         CMAKE_SYSTEM_NAME="Linux",
         CMAKE_SYSTEM_PROCESSOR=cpu.processor,
         CMAKE_CXX_COMPILER=cpu.compiler,

@@ -150,6 +150,30 @@ def test_texts_that_begin_alike_share_the_work(model: GPT2) -> None:
         assert again.timings.prefill_s < first.timings.prefill_s
 
 
+def test_a_text_goes_on_from_what_is_kept(model: GPT2) -> None:
+    tokens = model.tokenizer.encode(BEGINNING * 9)
+    session = model.session()
+    session.append(tokens[:-1])
+    with Engine(model) as engine:
+        engine.keep(model.session())  # of nothing
+        engine.keep(session.fork())
+        found = engine.submit(tokens, max_tokens=20, seed=1).result()
+    assert found.timings.prefill_tokens == 1
+    assert same(found, alone(model, BEGINNING * 9, max_tokens=20, seed=1))
+
+
+def test_a_callback_comes_before_the_reader_learns_of_the_end(model: GPT2) -> None:
+    with Engine(model) as engine:
+        for _ in range(20):
+            request = engine.submit("The", max_tokens=1, seed=1)
+            ended: list[object] = []
+            request.add_done_callback(ended.append)
+            request.result()
+            assert ended == [request]
+        request.add_done_callback(ended.append)  # at once
+        assert ended == [request] * 2
+
+
 def test_a_long_prompt_does_not_hold_up_the_others(model: GPT2) -> None:
     long = model.tokenizer.encode(BEGINNING) * 25
     with Engine(model, keep_prefixes=False) as engine:

@@ -147,6 +147,20 @@ def test_logprobs(model: GPT2) -> None:
     assert not model.generate(PROMPT, max_tokens=1).logprobs
 
 
+@pytest.mark.parametrize("overflow", ["stop", "slide"])
+def test_logprob_of_the_end_of_text(model: GPT2, overflow: str) -> None:
+    eos = model.tokenizer.eos_token
+    options = {"logit_bias": {eos: 100}, "context_overflow": overflow}
+    out = model.generate(PROMPT, min_tokens=3, max_tokens=9, seed=4, logprobs=2, **options)
+    assert len(out.tokens) == len(out.logprobs) == 3
+    session = model.session()
+    session.append(out.prompt_tokens + out.tokens)
+    assert out.end_logprob.token == eos
+    assert (out.end_logprob.logprob, out.end_logprob.top) == session.top_logprobs(eos, 2)
+    assert model.generate(PROMPT, max_tokens=2, logprobs=1, seed=4).end_logprob is None
+    assert model.generate(PROMPT, max_tokens=2, seed=4, **options).end_logprob is None
+
+
 def test_bias_bans_and_favours(model: GPT2) -> None:
     greedy = model.generate(PROMPT, max_tokens=1, temperature=0).tokens[0]
     banned = model.generate(PROMPT, max_tokens=1, temperature=0, logit_bias={greedy: -np.inf})

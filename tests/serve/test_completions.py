@@ -149,6 +149,9 @@ def test_end_of_text_has_a_log_probability(server: Running) -> None:
     assert choice["finish_reason"] == "stop"
     assert choice["logprobs"]["tokens"] == ["<|endoftext|>"]
     assert choice["logprobs"]["token_logprobs"][0] < 0
+    [same] = server.complete("Once", logit_bias={50256: 100}, logprobs=1, echo=True)["choices"]
+    assert same["logprobs"]["tokens"] == ["Once", "<|endoftext|>"]
+    assert same["logprobs"]["token_logprobs"][1] == choice["logprobs"]["token_logprobs"][0]
 
 
 def test_tokens_that_are_no_characters_have_names(server: Running, model: GPT2) -> None:

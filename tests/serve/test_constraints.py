@@ -52,6 +52,22 @@ def test_texts_keep_to_the_form(server: Running) -> None:
     assert json.loads(server.complete("x", guided_json=SCHEMA)["choices"][0]["text"])["sky"]
 
 
+def test_a_prompt_that_ends_within_a_token(server: Running, model: GPT2) -> None:
+    """Text is healed, token ids are not; counts and offsets are of what follows the prompt."""
+    options: dict[str, Any] = {"regex": "[a-z]+", "temperature": 0, "max_tokens": 4, "logprobs": 1}
+    prompt = "It is a "
+    tokens = model.tokenizer.encode(prompt)
+    plain = server.complete(tokens, **options)["choices"][0]
+    assert plain["text"] == alone(model, tokens, **options)
+    answer = server.complete(prompt, **options)
+    [choice] = answer["choices"]
+    assert choice["text"] == alone(model, prompt, **options) != plain["text"]
+    assert answer["usage"]["prompt_tokens"] == len(tokens)
+    logprobs = choice["logprobs"]
+    assert "".join(logprobs["tokens"]) == choice["text"]
+    assert logprobs["text_offset"][:2] == [0, len(logprobs["tokens"][0])]
+
+
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"regex": "("}, "regex"),
     ({"guided_json": "{"}, "guided_json"),

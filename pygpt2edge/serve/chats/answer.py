@@ -31,11 +31,11 @@ from pygpt2edge.serve.completions.merged import merged
 from pygpt2edge.serve.completions.option_fields import sampling_params
 from pygpt2edge.serve.completions.prompts import Prompt
 from pygpt2edge.serve.completions.response import finish_reason, usage
-from pygpt2edge.serve.completions.sse import event_stream
+from pygpt2edge.serve.completions.sse import EventStream
 from pygpt2edge.serve.completions.texts import Text, results
 from pygpt2edge.serve.completions.token_logprobs import token_name
 from pygpt2edge.serve.http.body import read_body
-from pygpt2edge.serve.http.disconnect import while_connected
+from pygpt2edge.serve.http.disconnect import WhileConnected
 from pygpt2edge.serve.http.errors import invalid
 from pygpt2edge.serve.http.responses import json_response, new_id, now
 from pygpt2edge.serve.service import Service, service_of
@@ -54,10 +54,8 @@ async def answer_chat(request: Request) -> Response:
     fields = await read_body(request, service.settings, ChatRequest)
     check_fields(service, fields)
     job = await _job(service, fields)
-    if not fields.stream:
-        return await while_connected(request, lambda: _whole(job))
-    texts = await job.submit()
-    return event_stream(_chunks(job, texts, fields.wants_usage), texts, service.settings)
+    answer = _stream if fields.stream else _whole
+    return WhileConnected(lambda: answer(job))
 
 
 async def _job(service: Service, fields: ChatFields) -> CompletionJob:
@@ -82,10 +80,23 @@ async def _job(service: Service, fields: ChatFields) -> CompletionJob:
         tokens = await anyio.to_thread.run_sync(service.chat_template.tokens, messages)
     except TemplateRefusal as error:
         raise invalid(str(error), "messages") from None
+    params = params.for_prompt("")  # text
     prompt = Prompt("", tokens or [service.model.start_token])
     return CompletionJob(
-        service, [prompt], params, n, n, n_top if fields.logprobs else None, echo=False
+        service,
+        [prompt],
+        params,
+        n,
+        n,
+        n_top if fields.logprobs else None,
+        echo=False,
+        wants_usage=fields.wants_usage,
     )
+
+
+async def _stream(job: CompletionJob) -> Response:
+    texts = await job.submit()
+    return EventStream(_chunks(job, texts), texts, job.service.settings.send_timeout)
 
 
 async def _whole(job: CompletionJob) -> Response:
@@ -110,9 +121,7 @@ async def _whole(job: CompletionJob) -> Response:
     )
 
 
-async def _chunks(
-    job: CompletionJob, texts: Sequence[Text], with_usage: bool
-) -> AsyncGenerator[ChatChunk, None]:
+async def _chunks(job: CompletionJob, texts: Sequence[Text]) -> AsyncGenerator[ChatChunk, None]:
     """The events of a stream."""
     chat_id, created = new_id("chatcmpl"), now()
 
@@ -129,7 +138,7 @@ async def _chunks(
             elif piece.text or piece.logprob:
                 logprobs = _logprobs(job, [piece.logprob] if piece.logprob else [])
                 yield chunk(ChunkChoice(i, Delta(content=piece.text), logprobs))
-    if with_usage:
+    if job.wants_usage:
         last = chunk()
         last.usage = usage(job.n_prompt_tokens, [text.request.completion() for text in texts])
         yield last
@@ -142,7 +151,7 @@ def _logprobs(job: CompletionJob, found: Sequence[TokenLogprob]) -> ChatLogprobs
     return ChatLogprobs(
         [
             ChatToken(
-                *_named(tokenizer, each.token, each.logprob),
+                *_named(tokenizer, each.token, each.logprob, each.n_repeated),
                 [LikelyToken(*_named(tokenizer, *likely)) for likely in each.top[:n_top]],
             )
             for each in found
@@ -150,6 +159,8 @@ def _logprobs(job: CompletionJob, found: Sequence[TokenLogprob]) -> ChatLogprobs
     )
 
 
-def _named(tokenizer: Tokenizer, token: int, logprob: float) -> tuple[str, float, list[int]]:
-    data = tokenizer.token_bytes(token) if token < tokenizer.n_vocab else b""
-    return token_name(tokenizer, token), logprob, list(data)
+def _named(
+    tokenizer: Tokenizer, token: int, logprob: float, first: int = 0
+) -> tuple[str, float, list[int]]:
+    data = tokenizer.token_bytes(token)[first:] if token < tokenizer.n_vocab else b""
+    return token_name(tokenizer, token, first), logprob, list(data)

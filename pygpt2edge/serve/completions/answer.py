@@ -21,7 +21,7 @@ from pygpt2edge.serve.completions.response import (
     finish_reason,
     usage,
 )
-from pygpt2edge.serve.completions.sse import event_stream
+from pygpt2edge.serve.completions.sse import EventStream
 from pygpt2edge.serve.completions.texts import Text, results
 from pygpt2edge.serve.completions.token_logprobs import (
     LogprobsWriter,
@@ -30,7 +30,7 @@ from pygpt2edge.serve.completions.token_logprobs import (
     scored_token,
 )
 from pygpt2edge.serve.http.body import read_body
-from pygpt2edge.serve.http.disconnect import while_connected
+from pygpt2edge.serve.http.disconnect import WhileConnected
 from pygpt2edge.serve.http.responses import json_response, new_id, now
 from pygpt2edge.serve.service import service_of
 
@@ -41,14 +41,16 @@ async def answer_completions(request: Request) -> Response:
     fields = await read_body(request, service.settings, CompletionRequest)
     check_fields(service, fields)
     if fields.num_beams is not None:
-        return await while_connected(request, lambda: beam_response(service, fields))
+        return WhileConnected(lambda: beam_response(service, fields))
     job = await completion_job(service, fields)
-    if not fields.stream:
-        return await while_connected(request, lambda: _whole(job))
+    answer = _stream if fields.stream else _whole
+    return WhileConnected(lambda: answer(job))
+
+
+async def _stream(job: CompletionJob) -> Response:
     scored = await job.scored_prompts()
     texts = await job.submit()
-    chunks = _chunks(job, texts, scored, fields.wants_usage)
-    return event_stream(chunks, texts, service.settings)
+    return EventStream(_chunks(job, texts, scored), texts, job.service.settings.send_timeout)
 
 
 async def _whole(job: CompletionJob) -> Response:
@@ -57,7 +59,7 @@ async def _whole(job: CompletionJob) -> Response:
     choices: list[Choice] = []
     for i, of_prompt in enumerate(scored):
         for completion in job.chosen(completions[i * job.best_of : (i + 1) * job.best_of]):
-            choices.append(await _choice(job, len(choices), i, of_prompt, completion))
+            choices.append(_choice(job, len(choices), i, of_prompt, completion))
     return json_response(
         CompletionResponse(
             id=new_id("cmpl"),
@@ -69,7 +71,7 @@ async def _whole(job: CompletionJob) -> Response:
     )
 
 
-async def _choice(
+def _choice(
     job: CompletionJob,
     index: int,
     prompt: int,
@@ -78,9 +80,8 @@ async def _choice(
 ) -> Choice:
     logprobs = None
     if job.n_top is not None:
-        scored = [*of_prompt, *map(scored_token, completion.logprobs)]
-        end = await job.service.look(scored_end, job.service.model, completion, job.n_top)
-        logprobs = _writer(job).write([*scored, *end])
+        generated = [*map(scored_token, completion.logprobs), *scored_end(completion)]
+        logprobs = _writer(job).write([*of_prompt, *generated])
     echoed = job.prompts[prompt].text if job.echo else ""
     return Choice(index, echoed + completion.text, logprobs, finish_reason(completion))
 
@@ -90,7 +91,7 @@ def _writer(job: CompletionJob) -> LogprobsWriter:
 
 
 async def _chunks(
-    job: CompletionJob, texts: Sequence[Text], scored: Sequence[list[Scored]], with_usage: bool
+    job: CompletionJob, texts: Sequence[Text], scored: Sequence[list[Scored]]
 ) -> AsyncGenerator[CompletionResponse, None]:
     """The events of a stream."""
     head = CompletionResponse(id=new_id("cmpl"), created=now(), model=job.service.name, choices=[])
@@ -112,12 +113,9 @@ async def _chunks(
                     yield chunk(Choice(i, piece.text, _of_piece(job, writers[i], piece)))
                 continue
             completion = texts[i].request.completion()
-            end: list[Scored] = []
-            if job.n_top is not None:
-                end = await job.service.look(scored_end, job.service.model, completion, job.n_top)
-            logprobs = _written(job, writers[i], end)
+            logprobs = _written(job, writers[i], scored_end(completion))
             yield chunk(Choice(i, "", logprobs, finish_reason(completion)))
-    if with_usage:
+    if job.wants_usage:
         head.usage = usage(job.n_prompt_tokens, [text.request.completion() for text in texts])
         yield head
 

@@ -26,6 +26,7 @@ class CompletionJob:
       n: texts to give of each prompt.
       best_of: texts to generate of each, among which they are chosen.
       n_top: how many likely tokens to give of each token; None where no log-probabilities are.
+      wants_usage: whether a stream is to end with the numbers of tokens.
     """
 
     service: Service
@@ -35,6 +36,7 @@ class CompletionJob:
     best_of: int
     n_top: int | None
     echo: bool
+    wants_usage: bool
 
     @property
     def n_prompt_tokens(self) -> int:
@@ -50,9 +52,7 @@ class CompletionJob:
         if not self.echo or self.n_top is None:
             return [[] for _ in self.prompts]
         return [
-            await self.service.look(scored_prompt, self.service.model, prompt.tokens, self.n_top)
-            if prompt.text
-            else []
+            await scored_prompt(self.service, prompt.tokens, self.n_top) if prompt.text else []
             for prompt in self.prompts
         ]
 
@@ -84,10 +84,15 @@ async def completion_job(service: Service, fields: CompletionFields) -> Completi
     if n_top is not None or best_of > n:
         params = replace(params, logprobs=max(n_top or 0, 1))
     prompts = await read_prompts(service, fields.prompt, params.allow_special)
+    params = params.for_prompt(
+        fields.prompt if isinstance(fields.prompt, str) else fields.prompt[0]
+    )
     if len(prompts) * best_of > settings.max_texts:
         raise invalid(
             f"{len(prompts)} prompts and best_of {best_of} are {len(prompts) * best_of} texts; "
             f"this server gives {settings.max_texts} at most",
             "n" if fields.best_of is None else "best_of",
         )
-    return CompletionJob(service, prompts, params, n, best_of, n_top, bool(fields.echo))
+    return CompletionJob(
+        service, prompts, params, n, best_of, n_top, bool(fields.echo), fields.wants_usage
+    )

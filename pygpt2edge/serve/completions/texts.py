@@ -18,7 +18,7 @@ from pygpt2edge.serve.service import Service
 
 @dataclass
 class Text:
-    """One text. `pieces` may be read once; `cancel` it in any case."""
+    """One text. `pieces` may be read once; `end` it in any case."""
 
     service: Service
     prompt: int  # which of the request's prompts it continues
@@ -49,9 +49,8 @@ class Text:
         return self.request.completion()
 
     def end(self) -> None:
-        """Ends the text, and counts it."""
+        """Ends the text, if it has not ended. It does not wait for the step that is under way."""
         self.request.cancel()
-        self.service.metrics.text_ended(self.request.completion())
 
 
 async def results(texts: Sequence[Text]) -> list[Completion]:
@@ -72,6 +71,9 @@ async def submit(
         await _read(await _submit(service, [(i, p, read) for i, p in enumerate(prompts)]))
     jobs = []
     for index, prompt in enumerate(prompts):
+        if n == 1:  # where no seed is given, the text draws one
+            jobs.append((index, prompt, params))
+            continue
         jobs += [(index, prompt, replace(params, seed=seed)) for seed in seeds(params.seed, n)]
     return await _submit(service, jobs)
 
@@ -120,6 +122,7 @@ def _submit_each(
             raise ApiError(501, str(error)) from None
         except RuntimeError:  # closed
             raise ApiError(503, "the server is stopping", headers={"Retry-After": "5"}) from None
+        request.add_done_callback(service.metrics.text_ended)
         texts.append(Text(service, index, request, time.perf_counter()))
 
 

@@ -1,4 +1,0 @@
-# iOS 14 and later, by Xcode, on a Mac.
-set(CMAKE_SYSTEM_NAME iOS)
-set(CMAKE_OSX_ARCHITECTURES arm64)
-set(CMAKE_OSX_DEPLOYMENT_TARGET 14.0)
