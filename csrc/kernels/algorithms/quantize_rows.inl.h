@@ -13,11 +13,13 @@ namespace {
 template <int T>
 struct RowCodes {
   static GPT2EDGE_INLINE void max_lanes(const Isa::Floats (&row)[T], float* greatest) {
+    GPT2EDGE_UNROLL
     for (int t = 0; t < T; ++t) greatest[t] = Isa::max_lane(row[t]);
   }
   static GPT2EDGE_INLINE void store(const Isa::Floats (&low)[T], const Isa::Floats (&high)[T],
                                     int8_t* codes, int32_t* sums) {
     const Isa::Floats shift = Isa::broadcast(kRoundingShift);
+    GPT2EDGE_UNROLL
     for (int t = 0; t < T; ++t) {
       int8_t row[32];
       Isa::store_low_bytes(row, Isa::add(low[t], shift));
@@ -31,17 +33,19 @@ struct RowCodes {
   }
 };
 
-// 32 inputs of each of the T rows of a tile; `first` is the place of the block's first scale. `out`
-// is passed by value: byte stores may alias a reference, and the compiler would reload it after
-// each.
+// 32 inputs of each of the T rows of a tile become codes; `first` is the place of the block's first
+// scale. `out` is passed by value: byte stores may alias a reference, and the compiler would reload
+// it after each.
 template <int T>
 GPT2EDGE_INLINE void quantize_block(const Isa::Floats (&low)[T], const Isa::Floats (&high)[T],
                                     const QuantizedRows out, size_t first) {
   using Codes = Isa::TileCodes<T, RowCodes<T>>;
-  Isa::Floats low_codes[T], high_codes[T];
-  for (int t = 0; t < T; ++t) low_codes[t] = Isa::max(magnitude(low[t]), magnitude(high[t]));
+  Isa::Floats magnitudes[T], low_codes[T], high_codes[T];
+  GPT2EDGE_UNROLL
+  for (int t = 0; t < T; ++t) magnitudes[t] = Isa::max(magnitude(low[t]), magnitude(high[t]));
   float largest[T + 2];
-  Codes::max_lanes(low_codes, largest);
+  Codes::max_lanes(magnitudes, largest);
+  GPT2EDGE_UNROLL
   for (int t = 0; t < T; ++t) {
     const Isa::Floats inverse = Isa::broadcast(inverse_scale(largest[t]));
     low_codes[t] = scaled_to_codes(low[t], inverse);
@@ -50,6 +54,7 @@ GPT2EDGE_INLINE void quantize_block(const Isa::Floats (&low)[T], const Isa::Floa
   int32_t sums[2 * T];
   Codes::store(low_codes, high_codes, out.codes + first * kBlockInputs, sums);
   memcpy(out.sums + 2 * first, sums, sizeof sums);
+  GPT2EDGE_UNROLL
   for (int t = 0; t < T; ++t) {
     const int32_t sum = sums[t] + sums[T + t];
     const float scale = largest[t] / kLargestCode;
@@ -72,6 +77,7 @@ void quantize_rows(const QuantizeArgs& args) {
     for (int b = 0; b < n_blocks; ++b) {
       const float* x = args.values + kBlockInputs * b;
       Isa::Floats low[T], high[T];
+      GPT2EDGE_UNROLL
       for (int t = 0; t < T; ++t, x += args.stride) {
         low[t] = Isa::load(x);
         high[t] = Isa::load(x + 16);
