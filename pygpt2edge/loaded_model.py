@@ -8,8 +8,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakValueDictionary
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 
 def demo_model_path() -> Path:
     """The path of the demo model of the package: a trained GPT-2 of 18 million parameters."""
-    return Path(str(resources.files("pygpt2edge") / "data" / "demo.gguf"))
+    return Path(__file__).parent / "data" / "demo.gguf"
 
 
 class _Given(NamedTuple):
@@ -66,12 +64,14 @@ class LoadedModel:
         self.path = demo_model_path() if path is None else Path(path)
         _refuse_what_is_not_a_file(self.path)
         # The vocabulary is read while the weights are packed: neither needs Python meanwhile.
-        with ThreadPoolExecutor(1) as executor:
-            tables = executor.submit(_tokenizer_tables, self.path)
+        vocabulary = _VocabularyReader(self.path)
+        try:
             self.core_model = _core.Model(
                 os.fsencode(self.path), n_threads or 0, n_ctx or 0, kv_type or ""
             )
-            self.tokenizer = Tokenizer(tables.result())
+        finally:
+            vocabulary.join()
+        self.tokenizer = Tokenizer(vocabulary.tables())
         self.config: dict[str, Any] = self.core_model.config
         self.n_ctx: int = self.config["n_ctx"] if n_ctx is None else n_ctx
         self.kv_type: str = self.core_model.kv_type
@@ -207,8 +207,29 @@ def _refuse_what_is_not_a_file(path: Path) -> None:
         )
 
 
-def _tokenizer_tables(path: Path) -> _core.TokenizerTables:
-    return _core.tokenizer_tables(_core.GgufFile(path))
+class _VocabularyReader(threading.Thread):
+    """Reads the vocabulary of a file in a thread. concurrent.futures does the same, and takes
+    longer to be imported."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(name="pygpt2edge-vocabulary")
+        self._path = path
+        self._tables: _core.TokenizerTables | None = None
+        self._error: Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._tables = _core.tokenizer_tables(_core.GgufFile(self._path))
+        except Exception as error:  # of any kind: `tables` raises it
+            self._error = error
+
+    def tables(self) -> _core.TokenizerTables:
+        """What was read. Raises what reading it raised."""
+        self.join()
+        if self._tables is None:
+            raise self._error or RuntimeError("the vocabulary was not read")
+        return self._tables
 
 
 # The models of this process that came by pickle. A worker is often sent its model with every task.

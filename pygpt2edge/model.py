@@ -1,7 +1,7 @@
 """GPT2: load a model, generate, compute logits.
 
-Each method calls a function of a subpackage. The loop from logits to text is in the core,
-csrc/generate/text.h.
+Each method calls a function of a subpackage, which is loaded then: a program that writes one text
+does not wait for the rest. The loop from logits to text is in the core, csrc/generate/text.h.
 """
 
 from __future__ import annotations
@@ -11,13 +11,9 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, overload
 
-from pygpt2edge.generate.beam_search import EarlyStopping, beam_search, check_names
 from pygpt2edge.generate.generation import Generation
 from pygpt2edge.generate.results import Completion, Suggestion
 from pygpt2edge.generate.stream import resume, stream
-from pygpt2edge.inspect.attention import attention
-from pygpt2edge.inspect.rank import Ranked, rank
-from pygpt2edge.inspect.scoring import score
 from pygpt2edge.loaded_model import LoadedModel, is_one_prompt
 from pygpt2edge.options import MAX_DRAFT_TOKENS, SamplingOptions, SamplingParams, resolved
 
@@ -26,7 +22,9 @@ if TYPE_CHECKING:  # generating text needs no numpy, whose import takes a tenth 
     from numpy.typing import NDArray
     from typing_extensions import Never, Unpack
 
+    from pygpt2edge.generate.beam_search import EarlyStopping
     from pygpt2edge.generate.suggest import Suggester
+    from pygpt2edge.inspect.rank import Ranked
 
 
 class GPT2(LoadedModel):
@@ -261,6 +259,8 @@ class GPT2(LoadedModel):
           >>> [text.finish_reason for text in GPT2().beam_search("It is", 3, 2, max_tokens=2)]
           ['length', 'length']
         """
+        from pygpt2edge.generate.beam_search import beam_search, check_names
+
         check_names(others)
         return beam_search(
             self,
@@ -308,6 +308,8 @@ class GPT2(LoadedModel):
           >>> [candidate.index for candidate in ranked]
           [1, 0]
         """
+        from pygpt2edge.inspect.rank import rank
+
         return rank(self, prompt, candidates, allow_special)
 
     def logits(self, text: str | Sequence[int]) -> NDArray[np.float32]:
@@ -321,6 +323,8 @@ class GPT2(LoadedModel):
 
         Returns float32 (n_tokens): natural logarithms. The text may have n_ctx tokens.
         """
+        from pygpt2edge.inspect.scoring import score
+
         return score(self, text)
 
     def attention(
@@ -341,6 +345,8 @@ class GPT2(LoadedModel):
           ValueError: a layer is not there, or comes twice.
           MemoryError: the weights do not fit in the free memory; raised before it is allocated.
         """
+        from pygpt2edge.inspect.attention import attention
+
         return attention(self, text, layers)
 
     def suggest(self, text: str, k: int = 3) -> list[Suggestion]:

@@ -10,8 +10,6 @@ the two equal.
 
 from __future__ import annotations
 
-import difflib
-import json
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -170,6 +168,8 @@ def _source(name: str, value: Any, option: Option) -> str:
 
 def _schema(name: str, value: Any, option: Option) -> str:
     """As JSON text."""
+    import json
+
     text = value if isinstance(value, str) else None
     try:
         schema = json.loads(value) if isinstance(value, str) else value
@@ -526,6 +526,7 @@ _ELSEWHERE = {
     "guided_grammar": "grammar",
     "guided_choice": 'regex, such as "yes|no"',
     "response_format": "json_schema",
+    "structured_outputs": "regex, json_schema or grammar",
 }
 
 
@@ -552,5 +553,7 @@ def hint(name: str, names: Sequence[str]) -> str:
     """A suggestion for an unknown name."""
     if name in _ELSEWHERE:
         return f": use {_ELSEWHERE[name]}"
+    import difflib
+
     close = difflib.get_close_matches(name, names, 1)
     return f": did you mean {close[0]!r}?" if close else f"; it has {', '.join(names)}"

@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
-import shutil
 import signal
 import threading
 from collections.abc import Iterator
@@ -37,22 +35,29 @@ def check_target(out: Path, n_bytes: int) -> None:
         )
     if out.exists() and not out.is_file():
         raise OSError(errno.EINVAL, "output is not a regular file", str(out))
-    free = shutil.disk_usage(folder).free
+    free = _free(folder)
     if free < n_bytes:
         raise _disk_full(out, n_bytes, free)
+
+
+def _free(folder: Path) -> int:
+    """Bytes of the disk."""
+    import shutil  # so late: it loads what packs files
+
+    return shutil.disk_usage(folder).free
 
 
 @contextlib.contextmanager
 def replaced_when_whole(out: Path, n_bytes: int) -> Iterator[Path]:
     """The temporary path to write `n_bytes` to; renamed to `out` when the block ends well."""
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.{os.urandom(4).hex()}{TEMPORARY_SUFFIX}")
     with _sigterm_raises():
         try:
             yield temporary
             _flush(temporary)
             temporary.replace(out)
         except BaseException as error:
-            free = shutil.disk_usage(out.parent).free
+            free = _free(out.parent)
             temporary.unlink(missing_ok=True)
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise _disk_full(out, n_bytes, free) from error

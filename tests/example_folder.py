@@ -3,9 +3,11 @@ what is not at hand has a stand-in."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from documents import ROOT
@@ -41,12 +43,26 @@ def fill(folder: Path) -> None:
     for name in TEXTS:
         (folder / name).write_text("It was the best of times, it was the worst of times.\n" * 9)
     (folder / "words.txt").write_text("stormy night\nbitter end\n")
+    _write_records(folder)
+    for name, adapter in (("poems-lora", "lora"), ("rhymes-lora", "dora")):
+        shutil.copytree(ROOT / "tests" / "data" / "convert" / "lora" / adapter, folder / name)
     for name in ("124M", "1558M"):
         shutil.copytree(ROOT / "tests" / "data" / "convert" / "openai", folder / "models" / name)
     script = folder / ".venv" / "bin" / "pygpt2edge"
     script.parent.mkdir(parents=True)
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pygpt2edge "$@"\n')
     script.chmod(0o755)
+
+
+def _write_records(folder: Path) -> None:
+    record = {"prompt": "Born in the year", "candidates": [" 1830", " 2"], "review": "Good."}
+    for name in ("prompts", "questions", "reviews"):
+        (folder / f"{name}.jsonl").write_text(2 * (json.dumps(record) + "\n"))
+    if find_spec("pyarrow") is not None:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        parquet.write_table(pa.Table.from_pylist([record]), folder / "people.parquet")
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -11,7 +11,6 @@ import sys
 
 import pytest
 
-from pygpt2edge import output_file
 from pygpt2edge.convert import convert
 
 
@@ -52,7 +51,7 @@ def test_output_that_is_a_device(data):
 
 def test_too_little_space_is_seen_before_writing(tmp_path, data, monkeypatch):
     usage = shutil._ntuple_diskusage(9, 8, 1)
-    monkeypatch.setattr(output_file.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(OSError, match=r"needs 0\.1 MB, 0\.0 MB are free") as caught:
         convert(data / "hugging_face", tmp_path / "out.gguf", "f32")
     assert caught.value.errno == errno.ENOSPC

@@ -48,7 +48,8 @@ def c_compiler(system: str) -> list[str]:
     zig = shutil.which("zig", path=zig_folder()) or shutil.which("zig")
     if zig is None:
         raise SystemExit("there is no zig; to install: pip install ziglang")
-    return [zig, "cc", "-target", target]
+    # As cmake/toolchains/zig.cmake has it: Zig builds its C++ library anew for other flags.
+    return [zig, "cc", "-target", target, "-g0", "-s"]
 
 
 def runner(system: str) -> list[str] | None:

@@ -41,6 +41,7 @@ SYSTEM_LIBRARIES = {
 }
 NEEDED = ["LICENSE", "include/gpt2edge.h", "lib/pkgconfig/gpt2edge.pc",
           "lib/cmake/gpt2edge/gpt2edge-config.cmake"]  # fmt: skip
+LINKER_OWN = {"_mh_dylib_header", "__dso_handle"}  # what Zig gives out in each library for macOS
 OLDEST_GLIBC = (2, 28)
 OLDEST_MACOS = [11, 0, 0]
 MACHINES = {
@@ -92,6 +93,7 @@ def require(holds: bool, said: str) -> None:
 
 
 def parse(path: Path) -> lief.Binary:
+    lief.logging.disable()
     binary = lief.parse(str(path))
     require(binary is not None, f"{path.name} is no binary that lief can read")
     assert isinstance(binary, lief.Binary)
@@ -109,7 +111,9 @@ def machine(binary: lief.Binary) -> object:
 
 def exported(binary: lief.Binary) -> set[str]:
     names = {str(function.name) for function in binary.exported_functions}
-    return {name.removeprefix("_") for name in names}
+    if isinstance(binary, lief.MachO.Binary):
+        names = {name.removeprefix("_") for name in names}
+    return names - LINKER_OWN
 
 
 def loaded(binary: lief.Binary) -> list[str]:

@@ -1,5 +1,9 @@
-// Eight bytes at a time with eight tables ("slicing by 8", Kounavis and Berry 2005): about 2 GB/s
-// on any CPU, so that the 6 GB of the largest checkpoint take seconds and need no CRC instruction.
+// Eight bytes at a time with eight tables ("slicing by 8", Kounavis and Berry 2005), in four lanes:
+// each step waits for the one before it, and those of other lanes fill the time. Several GB/s on
+// any CPU, so that the 6 GB of the largest checkpoint take seconds and need no CRC instruction.
+//
+// A checksum is linear over GF(2): that of two parts is what as many zero bytes as the second has
+// do to the first's, plus the second's own.
 #include "formats/crc32c.h"
 
 #include <array>
@@ -31,24 +35,79 @@ constexpr Tables make_tables() {
 
 constexpr Tables kTables = make_tables();
 
+constexpr std::size_t kLane = 1024;  // bytes, a power of two
+
+// A linear map: what becomes of each bit.
+using Map = std::array<std::uint32_t, 32>;
+
+constexpr std::uint32_t image(const Map& map, std::uint32_t crc) {
+  std::uint32_t sum = 0;
+  for (std::size_t bit = 0; crc != 0; ++bit, crc >>= 1) {
+    if (crc & 1u) sum ^= map[bit];
+  }
+  return sum;
+}
+
+using SkipTables = std::array<std::array<std::uint32_t, 256>, 4>;
+
+// tables[k][b]: what a lane of zero bytes makes of byte k of a checksum, if that is b.
+constexpr SkipTables make_skip_tables() {
+  Map map{};  // of one zero byte, then of two, four ...
+  for (std::uint32_t bit = 0; bit < 32; ++bit) {
+    const std::uint32_t crc = std::uint32_t{1} << bit;
+    map[bit] = (crc >> 8) ^ kTables[0][crc & 0xFFu];
+  }
+  for (std::size_t n = 1; n < kLane; n *= 2) {
+    Map twice{};
+    for (std::size_t bit = 0; bit < map.size(); ++bit) twice[bit] = image(map, map[bit]);
+    map = twice;
+  }
+  SkipTables tables{};
+  for (std::uint32_t k = 0; k < 4; ++k) {
+    for (std::uint32_t byte = 0; byte < 256; ++byte) tables[k][byte] = image(map, byte << (8 * k));
+  }
+  return tables;
+}
+
+constexpr SkipTables kSkipTables = make_skip_tables();
+
+std::uint32_t skip_lane(std::uint32_t crc) {
+  return kSkipTables[0][crc & 0xFFu] ^ kSkipTables[1][(crc >> 8) & 0xFFu] ^
+         kSkipTables[2][(crc >> 16) & 0xFFu] ^ kSkipTables[3][crc >> 24];
+}
+
 // Independent of the machine's byte order; compilers make it one load.
 std::uint32_t load_little_endian(const std::uint8_t* data) {
   return static_cast<std::uint32_t>(data[0]) | static_cast<std::uint32_t>(data[1]) << 8 |
          static_cast<std::uint32_t>(data[2]) << 16 | static_cast<std::uint32_t>(data[3]) << 24;
 }
 
+std::uint32_t after_8_bytes(std::uint32_t crc, const std::uint8_t* data) {
+  const std::uint32_t low = crc ^ load_little_endian(data);
+  const std::uint32_t high = load_little_endian(data + 4);
+  return kTables[7][low & 0xFFu] ^ kTables[6][(low >> 8) & 0xFFu] ^
+         kTables[5][(low >> 16) & 0xFFu] ^ kTables[4][low >> 24] ^ kTables[3][high & 0xFFu] ^
+         kTables[2][(high >> 8) & 0xFFu] ^ kTables[1][(high >> 16) & 0xFFu] ^
+         kTables[0][high >> 24];
+}
+
+std::uint32_t after_4_lanes(std::uint32_t crc, const std::uint8_t* data) {
+  std::uint32_t second = 0, third = 0, fourth = 0;
+  for (std::size_t i = 0; i < kLane; i += 8) {
+    crc = after_8_bytes(crc, data + i);
+    second = after_8_bytes(second, data + kLane + i);
+    third = after_8_bytes(third, data + 2 * kLane + i);
+    fourth = after_8_bytes(fourth, data + 3 * kLane + i);
+  }
+  return skip_lane(skip_lane(skip_lane(crc) ^ second) ^ third) ^ fourth;
+}
+
 }  // namespace
 
 std::uint32_t crc32c(std::uint32_t crc, const std::uint8_t* data, std::size_t size) {
   crc = ~crc;
-  for (; size >= 8; data += 8, size -= 8) {
-    const std::uint32_t low = crc ^ load_little_endian(data);
-    const std::uint32_t high = load_little_endian(data + 4);
-    crc = kTables[7][low & 0xFFu] ^ kTables[6][(low >> 8) & 0xFFu] ^
-          kTables[5][(low >> 16) & 0xFFu] ^ kTables[4][low >> 24] ^ kTables[3][high & 0xFFu] ^
-          kTables[2][(high >> 8) & 0xFFu] ^ kTables[1][(high >> 16) & 0xFFu] ^
-          kTables[0][high >> 24];
-  }
+  for (; size >= 4 * kLane; data += 4 * kLane, size -= 4 * kLane) crc = after_4_lanes(crc, data);
+  for (; size >= 8; data += 8, size -= 8) crc = after_8_bytes(crc, data);
   for (; size > 0; ++data, --size) crc = (crc >> 8) ^ kTables[0][(crc ^ *data) & 0xFFu];
   return ~crc;
 }

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "kernels/panel.h"
 
 #include "formats/code_tables.h"
@@ -113,7 +115,8 @@ PanelLayout panel_layout(TensorType type, int n_in) {
 
 size_t matmul_scratch(int n_in) {
   const auto n_blocks = static_cast<size_t>(n_in / kBlockInputs);
-  return kBlockPanels * kUnpackedBlockBytes * (n_blocks + 1);  // the last unit may be filled up
+  // the last unit may be filled up
+  return std::max(kPairsScratchBytes, kBlockPanels * kUnpackedBlockBytes * (n_blocks + 1));
 }
 
 }  // namespace gpt2edge::kernels

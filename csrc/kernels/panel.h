@@ -96,6 +96,8 @@ constexpr int kBlockInputs = 32;  // inputs that share an activation scale
 // Bytes of a panel for a block whose codes became 8-bit ones, with two scales and two minima: the
 // most that a matmul's scratch has for one.
 constexpr size_t kUnpackedBlockBytes = 768;
+// Of a matmul's scratch, for products by pairs of inputs.
+constexpr size_t kPairsScratchBytes = size_t{36} << 10;
 constexpr int kBlockPanels = kBlockInputs / kPanelRows;  // whose outputs are such a block
 
 // How a panel stores weights, and the value of each. Every file type maps to one of these without

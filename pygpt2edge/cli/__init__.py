@@ -22,7 +22,7 @@ except ModuleNotFoundError:
 from pygpt2edge import __version__
 from pygpt2edge.cli import output
 
-# Command -> its module. The modules import what is slow (numpy, the core, tiktoken) inside their
+# Command -> its module. The modules import what is slow (numpy, the core) inside their
 # functions, so that --help is there at once.
 _MODULES = {
     "generate": "generate",
@@ -32,6 +32,7 @@ _MODULES = {
     "calibrate": "calibrate",
     "inspect": "inspect",
     "rank": "rank",
+    "map": "map",
     "tokenize": "tokenize",
     "eval": "evaluate",
     "attention": "attention",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -88,6 +87,8 @@ def warn(message: str) -> None:
 
 def print_json(value: dict[str, Any]) -> None:
     """One object on one line, in ASCII, so that no encoding on the way can spoil it."""
+    import json
+
     click.echo(json.dumps(value, allow_nan=False))
 
 

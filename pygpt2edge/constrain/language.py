@@ -61,14 +61,14 @@ _lock = threading.Lock()
 def _compile(language: Language, vocabulary: Any, after: str) -> LLMatcher:
     from llguidance import LLMatcher, LLParserLimits
 
-    grammar = _grammar(language)
-    if after:
-        grammar = _joined(after, grammar)
     limits = LLParserLimits(verbose_errors=False)  # the others as they are: fractions of a second
-    matcher = LLMatcher(vocabulary, grammar, log_level=0, limits=limits)
-    if not matcher.is_error():
-        return matcher
-    error = matcher.get_error()
+    error = ""
+    for grammar in _grammars(language):
+        joined = _joined(after, grammar) if after else grammar
+        matcher = LLMatcher(vocabulary, joined, log_level=0, limits=limits)
+        if not matcher.is_error():
+            return matcher
+        error = matcher.get_error()
     if language.option == "regex":
         raise ValueError(_about_regex(language.source, error))
     if language.option == "json_schema":
@@ -76,24 +76,38 @@ def _compile(language: Language, vocabulary: Any, after: str) -> LLMatcher:
     raise ValueError(f"grammar: {_about_grammar(error)}")
 
 
-def _grammar(language: Language) -> str:
-    """The language as llguidance has it."""
+def _grammars(language: Language) -> list[str]:
+    """The language as llguidance has it: the first that compiles, and the last one's error."""
     from llguidance import LLMatcher
     from llguidance.gbnf_to_lark import any_to_lark
 
     if language.option == "regex":
-        return LLMatcher.grammar_from_regex(language.source)
+        return [LLMatcher.grammar_from_regex(language.source)]
     if language.option == "json_schema":
         try:
-            return LLMatcher.grammar_from_json_schema(language.source, defaults=_JSON_STYLE)
+            return [LLMatcher.grammar_from_json_schema(language.source, defaults=_JSON_STYLE)]
         except ValueError as error:
             raise ValueError(f"json_schema: {_one_line(str(error))}") from None
     try:
-        return LLMatcher.grammar_from_lark(any_to_lark(language.source))
+        lark = any_to_lark(language.source)
     except RecursionError:
         raise ValueError("grammar: its parentheses are nested too deeply") from None
     except Exception as error:  # the converter from GBNF raises Exception itself
         raise ValueError(f"grammar: {_with_line(str(error), language.source)}") from None
+    return [lark] if lark == language.source else [*_as_one_terminal(lark), lark]
+
+
+def _as_one_terminal(lark: str) -> list[str]:
+    """A grammar that was GBNF with all of it as one terminal, where no rule is recursive.
+
+    The converter makes terminals of such rules but the first. llguidance reads a terminal for as
+    long as it can, so that a text could not go on behind `[a-z]+` with a letter, which in GBNF it
+    can; and its masks of one terminal take a fraction of the time, many of them none."""
+    rules = re.findall(r"^(\w+):", lark, re.MULTILINE)
+    if any(rule != "start" and not rule.isupper() for rule in rules):
+        return []
+    name = max(rules, key=len).upper() + "X"
+    return [re.sub("^start:", f"start: {name}\n{name}:", lark, count=1, flags=re.MULTILINE)]
 
 
 def _joined(text: str, grammar: str) -> str:

@@ -163,7 +163,7 @@ class Engine:
             if job not in self._waiting:
                 return
             self._waiting.remove(job)
-        job.give((), True)
+        job.end()
 
     # ---- the engine's own thread ----
 
@@ -173,11 +173,11 @@ class Engine:
                 self._step()
             except BaseException as error:  # of any kind: the readers raise it
                 for job in list(self._running):
-                    job.give((), True, error)
+                    job.end(error)
                 self._running.clear()
         for job in (*self._running, *self._waiting):
             job.cancel()
-            job.give((), True)
+            job.end()
 
     def _admit(self) -> bool:
         """Admits requests, waiting while there are none; False when the engine is closing."""
@@ -230,15 +230,16 @@ class Engine:
                 continue
             if job in reading and job.core_text.has_begun:
                 self._keep_prefix(job)
-            job.give(job.take(), False)
+            job.give(job.take())
 
     def _finish(
         self, job: Job, pieces: Sequence[Piece] = (), error: Exception | None = None
     ) -> None:
+        job.give(pieces)
         self._running.remove(job)
         self._keep_prefix(job)
         job.core_text.release()
-        job.give(pieces, True, error)
+        job.end(error)
 
     def _keep_prefix(self, job: Job) -> None:
         """Keeps a text's keys and values for later texts with the same prefix."""

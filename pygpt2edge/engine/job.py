@@ -38,6 +38,11 @@ class Job(Request):
             return error
         return None
 
-    def give(self, pieces: Sequence[Piece], done: bool, error: BaseException | None = None) -> None:
-        """Passes pieces to the reader, and at the end the error, if any."""
-        self._add(pieces, done, error)
+    def give(self, pieces: Sequence[Piece]) -> None:
+        """Passes pieces to the reader."""
+        if pieces:
+            self._add(pieces)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Tells the reader that there are no more, and the error, if any."""
+        self._end(error)

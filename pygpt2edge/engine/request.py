@@ -94,14 +94,21 @@ class Request(Iterator[Piece], AsyncIterator[Piece]):
             raise self._error
         return None
 
-    def _add(self, pieces: Sequence[Piece], done: bool, error: BaseException | None = None) -> None:
+    def _add(self, pieces: Sequence[Piece]) -> None:
         with self._changed:
-            if done:
-                for callback in self._callbacks:
-                    callback(self)
-                self._callbacks.clear()
             self._pieces.extend(pieces)
-            self._done, self._error = done, error
+        self._wake_reader()
+
+    def _end(self, error: BaseException | None) -> None:
+        with self._changed:
+            for callback in self._callbacks:
+                callback(self)
+            self._callbacks.clear()
+            self._done, self._error = True, error
+        self._wake_reader()
+
+    def _wake_reader(self) -> None:
+        with self._changed:
             self._changed.notify_all()
             waiting, self._waiting = self._waiting, []
         for loop, waiter in waiting:

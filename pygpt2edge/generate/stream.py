@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import fields
 
 from pygpt2edge import _core
-from pygpt2edge.constrain.constraint import constraint_for
 from pygpt2edge.generate.generation import Generation
 from pygpt2edge.loaded_model import LoadedModel
 from pygpt2edge.options import LANGUAGES, SamplingParams
@@ -17,9 +15,13 @@ from pygpt2edge.options import LANGUAGES, SamplingParams
 def stream(model: LoadedModel, prompt: str | Sequence[int], params: SamplingParams) -> Generation:
     """See `GPT2.stream`."""
     tokens = model.tokens_of(prompt, allow_special=params.allow_special)
-    constraint = constraint_for(
-        model.tokenizer, params, tokens if _is_healed(model, prompt, tokens, params) else ()
-    )
+    constraint = None
+    if params.language is not None:
+        from pygpt2edge.constrain.constraint import constraint_for  # so late: few texts need it
+
+        constraint = constraint_for(
+            model.tokenizer, params, tokens if _is_healed(model, prompt, tokens, params) else ()
+        )
     if constraint is not None:
         tokens = tokens[: len(tokens) - len(constraint.repeated)]
     text = _core.Text(
@@ -72,7 +74,7 @@ def text_options(params: SamplingParams) -> _core.TextOptions:
     kept = {each.name: getattr(params, each.name) for each in fields(params)}
     for name in _NOT_OF_THE_CORE:
         del kept[name]
-    seed = secrets.randbits(64) if params.seed is None else params.seed
+    seed = int.from_bytes(os.urandom(8), "little") if params.seed is None else params.seed
     return _core.TextOptions(**kept | {"seed": seed})
 
 

@@ -27,9 +27,13 @@ def score(model: LoadedModel, text: str | Sequence[int]) -> NDArray[np.float32]:
     require("numpy", "an array of numbers")
     import numpy as np  # so late: what ranks texts needs none
 
+    return np.array(scores_of(model, text), np.float32)
+
+
+def scores_of(model: LoadedModel, text: str | Sequence[int]) -> list[float]:
+    """The same as a list, which needs no numpy."""
     tokens = model.encoded(text)
-    scores = _core.score(model.core_model, model.contexts, model.start_token, tokens)
-    return np.array(scores, np.float32)
+    return _core.score(model.core_model, model.contexts, model.start_token, tokens)
 
 
 def logprobs(parts: Iterable[Part]) -> Iterator[list[float]]:

@@ -365,3 +365,12 @@ def test_without_llguidance(run_python: Callable[..., subprocess.CompletedProces
         "pygpt2edge.GPT2().generate('a', regex='a')"
     )
     assert 'need llguidance: pip install "pygpt2edge[constrain]"' in done.stderr
+
+
+def test_a_repetition_may_be_followed_by_what_it_repeats(model: GPT2) -> None:
+    """As in llama.cpp; llguidance by itself reads a repetition to its end."""
+    likely_end = {model.tokenizer.eos_token: 100.0}
+    for grammar in ('root ::= word "b"\nword ::= [a-z]+', 'root ::= [a-z]+ "b"'):
+        text = model.generate("A", grammar=grammar, logit_bias=likely_end, seed=1)
+        assert text.finish_reason == "stop"
+        assert re.fullmatch("[a-z]+b", text.text)

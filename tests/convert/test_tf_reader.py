@@ -49,6 +49,19 @@ def test_check_value_of_the_checksum():
     assert unmasked_crc(masked(0xE3069283)) == 0xE3069283
 
 
+def test_crc32c_of_any_length() -> None:
+    """It is computed in several lanes where there is enough for them."""
+    data = bytes(i * i % 251 for i in range(13_000))
+    crc, expected = 0xFFFFFFFF, {}
+    for size, byte in enumerate(data, 1):
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+        expected[size] = crc ^ 0xFFFFFFFF
+    for size in (1, 9, 1024, 4095, 4096, 4097, 4104, 8191, 8192, 12_288, 13_000):
+        assert _core.crc32c(data[:size]) == expected[size]
+
+
 @pytest.mark.parametrize("start", range(9))
 def test_checksum_of_any_alignment(start):
     data = bytes(range(256)) * 3

@@ -1,4 +1,4 @@
-"""Texts that keep to a form: response_format, guided_* and llama.cpp's fields."""
+"""Texts that keep to a form: OpenAI's, vLLM's and llama.cpp's fields."""
 
 from __future__ import annotations
 
@@ -34,6 +34,12 @@ SAME: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"response_format": {"type": "text"}}, {}),
     ({"grammar": GRAMMAR}, {"grammar": GRAMMAR}),
     ({"guided_grammar": GRAMMAR}, {"grammar": GRAMMAR}),
+    ({"guided_choice": [" red", " a [b]{2} (c)?\n"]}, {"regex": r"( red| a \[b\]\{2\} \(c\)\?\n)"}),
+    ({"structured_outputs": {"choice": ["x.y", "x|"]}}, {"regex": "(x[.]y|x[|])"}),
+    ({"structured_outputs": {"regex": REGEX}}, {"regex": REGEX}),
+    ({"structured_outputs": {"json": SCHEMA, "choice": None}}, {"json_schema": SCHEMA}),
+    ({"structured_outputs": {"json_object": True}}, {"json_schema": {"type": "object"}}),
+    ({"structured_outputs": {"grammar": GRAMMAR}}, {"grammar": GRAMMAR}),
 ]  # fmt: skip
 
 
@@ -76,6 +82,13 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"response_format": {"type": "json_schema"}}, "response_format"),
     ({"regex": "a", "guided_json": SCHEMA}, "guided_json"),
     ({"regex": "a", "num_beams": 2}, "regex"),
+    ({"guided_choice": []}, "guided_choice"),
+    ({"guided_choice": "a"}, "guided_choice"),
+    ({"structured_outputs": {}}, "structured_outputs"),
+    ({"structured_outputs": {"regex": "a", "json": SCHEMA}}, "structured_outputs.json"),
+    ({"structured_outputs": {"structural_tag": "a"}}, "structured_outputs"),
+    ({"structured_outputs": {"regex": "a"}, "guided_choice": ["a"]}, "structured_outputs.regex"),
+    ({"structured_outputs": {"regex": "a"}, "num_beams": 2}, "structured_outputs"),
     ({"guided_regex": "a", "num_beams": 2}, "guided_regex"),
 ]
 

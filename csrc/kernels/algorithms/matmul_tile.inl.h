@@ -104,7 +104,18 @@ GPT2EDGE_INLINE void dot_codes(const Block& block, const int32_t* starts, Isa::F
   for (int p = 0; p < P; ++p) Rows::finish(dots[p], starts, dot[p]);
 }
 
-// sum += dot * (scale of the weights * scale of the activations), for part Part of a block.
+// sum += dot * (scale of the weights * scale of the activations)
+template <int T>
+GPT2EDGE_INLINE void add_scaled(const Isa::Floats (&dot)[T], Isa::Floats weights,
+                                const float* x_scales, Isa::Floats (&sum)[T]) {
+  GPT2EDGE_UNROLL
+  for (int t = 0; t < T; ++t) {
+    const Isa::Floats both = Isa::mul(weights, Isa::broadcast(x_scales[t]));
+    sum[t] = Isa::fma(dot[t], both, sum[t]);
+  }
+}
+
+// The same for the dot products of part Part of a block.
 template <typename Form, int Part, int P, int T>
 GPT2EDGE_INLINE void add_part(const Block& block, Isa::Floats (*sum)[T]) {
   int32_t room[T];
@@ -112,12 +123,7 @@ GPT2EDGE_INLINE void add_part(const Block& block, Isa::Floats (*sum)[T]) {
   dot_codes<Form, Part, P, T>(block, Form::Starts::template of<T>(block, Part, room), dot);
   GPT2EDGE_UNROLL
   for (int p = 0; p < P; ++p) {
-    const Isa::Floats weights = Form::scale(block, Part, block.panel_bytes * p);
-    GPT2EDGE_UNROLL
-    for (int t = 0; t < T; ++t) {
-      const Isa::Floats both = Isa::mul(weights, Isa::broadcast(block.x_scales[t]));
-      sum[p][t] = Isa::fma(dot[p][t], both, sum[p][t]);
-    }
+    add_scaled<T>(dot[p], Form::scale(block, Part, block.panel_bytes * p), block.x_scales, sum[p]);
   }
 }
 

@@ -17,7 +17,7 @@ struct RowCodes {
     for (int t = 0; t < T; ++t) greatest[t] = Isa::max_lane(row[t]);
   }
   static GPT2EDGE_INLINE void store(const Isa::Floats (&low)[T], const Isa::Floats (&high)[T],
-                                    int8_t* codes, int32_t* sums) {
+                                    int8_t* codes, int32_t* sums, int32_t* products) {
     const Isa::Floats shift = Isa::broadcast(kRoundingShift);
     GPT2EDGE_UNROLL
     for (int t = 0; t < T; ++t) {
@@ -29,6 +29,7 @@ struct RowCodes {
       for (int step = 0; step < 8; ++step, to += 4 * T) memcpy(to, row + 4 * step, 4);
       sums[t] = low_sum;
       sums[T + t] = high_sum;
+      products[t] = Isa::Pairs::products(row);
     }
   }
 };
@@ -51,15 +52,15 @@ GPT2EDGE_INLINE void quantize_block(const Isa::Floats (&low)[T], const Isa::Floa
     low_codes[t] = scaled_to_codes(low[t], inverse);
     high_codes[t] = scaled_to_codes(high[t], inverse);
   }
-  int32_t sums[2 * T];
-  Codes::store(low_codes, high_codes, out.codes + first * kBlockInputs, sums);
+  int32_t sums[2 * T], products[T];
+  Codes::store(low_codes, high_codes, out.codes + first * kBlockInputs, sums, products);
   memcpy(out.sums + 2 * first, sums, sizeof sums);
   GPT2EDGE_UNROLL
   for (int t = 0; t < T; ++t) {
     const int32_t sum = sums[t] + sums[T + t];
     const float scale = largest[t] / kLargestCode;
     out.scales[first + t] = scale;
-    out.starts8[first + t] = -Isa::kCodeBias * sum;
+    out.starts8[first + t] = -Isa::kCodeBias * sum - products[t];
     out.starts4[first + t] = -8 * sum;
     out.scaled_sums[first + t] = static_cast<float>(sum) * scale;
   }

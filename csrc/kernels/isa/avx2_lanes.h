@@ -10,6 +10,20 @@
 namespace gpt2edge::kernels {
 namespace {
 
+// Eight sums. As __m256i, whose lanes are of 64 bits, a sum that a loop adds to takes two of GCC's
+// registers.
+#if defined(_MSC_VER) && !defined(__clang__)
+using Sums8 = __m256i;
+inline Sums8 add_sums(Sums8 a, __m256i b) { return _mm256_add_epi32(a, b); }
+inline Sums8 to_sums(__m256i a) { return a; }
+inline __m256i from_sums(Sums8 a) { return a; }
+#else
+typedef uint32_t Sums8 __attribute__((vector_size(32)));
+inline Sums8 to_sums(__m256i a) { return reinterpret_cast<Sums8>(a); }
+inline Sums8 add_sums(Sums8 a, __m256i b) { return a + to_sums(b); }
+inline __m256i from_sums(Sums8 a) { return reinterpret_cast<__m256i>(a); }
+#endif
+
 struct Avx2Lanes : X86Lanes {
   struct Floats {
     __m256 low, high;

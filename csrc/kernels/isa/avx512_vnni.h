@@ -100,8 +100,9 @@ struct Isa : X86Lanes {
 
     // Stores rows of 32 numbers between -127 and 127 as codes, [step of four][row][4], and the sums
     // of 16 codes, [half][row].
-    static void store(const Floats (&low)[6], const Floats (&high)[6], int8_t* codes,
-                      int32_t* sums) {
+    static void store(const Floats (&low)[6], const Floats (&high)[6], int8_t* codes, int32_t* sums,
+                      int32_t* products) {
+      for (int t = 0; t < 6; ++t) products[t] = 0;  // as NoPairs has them
       __m512i pair[3];  // codes of two rows, [step of a half][row][half][4]
       __m128 sum[3];    // [row][half]
       for (int i = 0; i < 3; ++i) {

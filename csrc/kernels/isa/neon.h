@@ -17,7 +17,7 @@ struct Isa : NeonLanes {
   static constexpr int kMaxTokens = 2;  // rows of a matmul's tile: 24 of the 32 registers are sums
   static constexpr int kMaxPanels = 1;  // by which it goes at once
   // Rows that codes are unpacked for first; 4-bit codes multiply faster as they are.
-  static constexpr int kUnpackRows4 = 1 << 30, kUnpackRows6 = 24, kUnpackRowsTable = 24;
+  static constexpr int kUnpackRows4 = kNever, kUnpackRows6 = 24, kUnpackRowsTable = 24;
   static constexpr int kQueries = 2;  // rows of attention's tile
 
   struct Bits8 : SignedCodes {

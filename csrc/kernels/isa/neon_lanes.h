@@ -11,6 +11,7 @@ namespace gpt2edge::kernels {
 namespace {
 
 struct NeonLanes {
+  using Pairs = NoPairs;
   // A class that makes codes of T rows at once, or RowCodes.
   template <int T, typename RowCodes>
   using TileCodes = RowCodes;

@@ -7,6 +7,15 @@
 namespace gpt2edge::kernels {
 namespace {
 
+constexpr int kNever = 1 << 30;  // rows from which something is done that never is
+
+// How an instruction set multiplies by pairs of inputs (algorithms/matmul_pairs.inl.h), where it
+// does: not at all.
+struct NoPairs {
+  static constexpr int kRows = kNever;  // from which it does
+  static int32_t products(const int8_t*) { return 0; }
+};
+
 // Each instruction set has Bits8, Bits6, Bits4, Bits3 and Bits2 for codes of so many bits, and
 // TableBits4 for codes of 4 bits that are indices into a table of 8-bit codes: load() unpacks the
 // codes of a step, start() begins a dot product, step() adds four inputs, finish() converts the sum

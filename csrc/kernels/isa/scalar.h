@@ -23,8 +23,9 @@ struct Isa {
   static constexpr int kMaxTokens = 2;  // rows of a matmul's tile
   static constexpr int kMaxPanels = 1;  // by which it goes at once
   // Codes multiply as fast as they are, or faster.
-  static constexpr int kUnpackRows4 = 1 << 30, kUnpackRows6 = 1 << 30;
-  static constexpr int kUnpackRowsTable = 1 << 30;
+  static constexpr int kUnpackRows4 = kNever, kUnpackRows6 = kNever;
+  static constexpr int kUnpackRowsTable = kNever;
+  using Pairs = NoPairs;
   static constexpr int kQueries = 2;  // rows of attention's tile
 
   struct Floats {

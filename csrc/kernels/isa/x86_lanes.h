@@ -4,12 +4,13 @@
 #include <immintrin.h>
 #include <string.h>
 
-#include "kernels/panel.h"
+#include "kernels/isa/row_by_row.h"
 
 namespace gpt2edge::kernels {
 namespace {
 
 struct X86Lanes {
+  using Pairs = NoPairs;
   // A class that makes codes of T rows at once, or RowCodes.
   template <int T, typename RowCodes>
   using TileCodes = RowCodes;

@@ -12,7 +12,6 @@ excludedimports = [
     "matplotlib",
     "numpy",
     "safetensors",
-    "tiktoken",
     "typing_extensions",
 ]
 

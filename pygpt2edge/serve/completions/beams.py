@@ -11,7 +11,7 @@ from pygpt2edge.errors import ContextLengthError
 from pygpt2edge.generate.beam_search import BeamOptions, BeamSearch
 from pygpt2edge.generate.results import Completion
 from pygpt2edge.serve.completions.checks import whole_number
-from pygpt2edge.serve.completions.constraints import ALIASES
+from pygpt2edge.serve.completions.constraints import NAMES
 from pygpt2edge.serve.completions.option_fields import OPTION_NAMES, sampling_params
 from pygpt2edge.serve.completions.prompts import Prompt, read_prompts
 from pygpt2edge.serve.completions.request import CompletionFields
@@ -73,7 +73,7 @@ async def beam_response(service: Service, fields: CompletionFields) -> Response:
 
 
 def _check(fields: CompletionFields) -> None:
-    others = ("stream", "logprobs", "best_of", "suffix", "response_format", *ALIASES)
+    others = ("stream", "logprobs", "best_of", "suffix", *NAMES)
     for name in (*others, *OPTION_NAMES):
         if name not in _OPTIONS and getattr(fields, name) not in (None, False):
             raise invalid(f"{name} does not go with num_beams", name)

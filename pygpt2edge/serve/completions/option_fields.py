@@ -76,21 +76,21 @@ def _annotated(name: str, option: Option) -> Any:
 
 def sampling_params(request: msgspec.Struct, settings: Settings, n_vocab: int) -> SamplingParams:
     """The options of a request. Raises ApiError, which names the field."""
-    given = {name: getattr(request, name) for name in _OPTIONS}
-    places = {name: name for name in _OPTIONS}  # the field that an option's value stands in
+    values = ((name, getattr(request, name)) for name in _OPTIONS)
+    given = {name: value for name, value in values if value is not None}
+    places: dict[str, str] = {}  # the field that an option's value stands in, where it is another
     if constraint := constraint_of(request):
         place, option, value = constraint
         given[option], places[option] = value, place
-    if given["top_k"] == -1:  # as vLLM writes "all"
+    if given.get("top_k") == -1:  # as vLLM writes "all"
         given["top_k"] = 0
     params = dict(DEFAULTS)
     for name, value in given.items():
-        if value is None:
-            continue
+        place = places.get(name, name)
         try:
-            params[name] = _OPTIONS[name].check(places[name], value, _OPTIONS[name])
+            params[name] = _OPTIONS[name].check(place, value, _OPTIONS[name])
         except (TypeError, ValueError) as error:
-            raise invalid(str(error), places[name]) from None
+            raise invalid(str(error), place) from None
     n_tokens, limit = params["max_tokens"], settings.max_tokens
     if n_tokens > limit:
         raise invalid(f"max_tokens is {n_tokens}; this server gives {limit} at most", "max_tokens")
@@ -99,7 +99,8 @@ def sampling_params(request: msgspec.Struct, settings: Settings, n_vocab: int) -
             f"stop has {len(params['stop'])} texts; give {settings.max_stops} at most", "stop"
         )
     for name in _WITH_TOKENS:
-        _check_tokens(name, params.get(name), n_vocab)
+        if name in params:
+            _check_tokens(name, params[name], n_vocab)
     return SamplingParams(**params)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
+from pygpt2edge.serve.completions.constraints import ConstraintFields
 from pygpt2edge.serve.completions.option_fields import with_options
 
 
@@ -20,7 +21,7 @@ class StreamOptions(msgspec.Struct, forbid_unknown_fields=True):
 Prompt = str | list[str | int | list[int]]
 
 
-class GenerationFields(msgspec.Struct, kw_only=True):
+class GenerationFields(ConstraintFields, kw_only=True):
     """What requests for texts have in common, the options of a text apart."""
 
     model: Annotated[
@@ -34,15 +35,6 @@ class GenerationFields(msgspec.Struct, kw_only=True):
     ] = None
     stream_options: StreamOptions | None = None
     user: Annotated[str | None, msgspec.Meta(description="Not used.")] = None
-    response_format: Annotated[
-        dict[str, Any] | None,
-        msgspec.Meta(description="Text, a JSON object, or JSON of a schema, as OpenAI has it."),
-    ] = None
-    guided_regex: Annotated[str | None, msgspec.Meta(description="What regex is.")] = None
-    guided_json: Annotated[
-        dict[str, Any] | str | None, msgspec.Meta(description="What json_schema is.")
-    ] = None
-    guided_grammar: Annotated[str | None, msgspec.Meta(description="What grammar is.")] = None
 
     @property
     def wants_usage(self) -> bool:

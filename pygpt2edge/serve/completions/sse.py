@@ -37,31 +37,46 @@ class EventStream(Response):
         self.status_code = 200
         self.init_headers({"cache-control": "no-store", "x-accel-buffering": "no"})
         self._messages, self._texts, self._send_timeout = messages, texts, send_timeout
+        self._n_sent, self._is_sending = 0, False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        pings = asyncio.create_task(_ping(send))
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await self._send_events(send)
+            with anyio.CancelScope() as sending:
+                watch = asyncio.create_task(self._watch(send, sending))
+                try:
+                    await send(
+                        {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+                    )
+                    await self._send_events(send)
+                finally:
+                    watch.cancel()
         finally:
-            pings.cancel()
             for text in self._texts:
                 text.end()
 
     async def _send_events(self, send: Send) -> None:
         async with aclosing(_events(self._messages)) as events:
             async for event in events:
-                with anyio.move_on_after(self._send_timeout) as scope:
-                    await send(_part(event))
-                if scope.cancelled_caught:  # the server closes what is not sent whole
-                    return
+                self._is_sending = True
+                await send(_part(event))
+                self._is_sending = False
+                self._n_sent += 1
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-
-async def _ping(send: Send) -> None:
-    while True:
-        await asyncio.sleep(_PING_SECONDS)
-        await send(_part(_PING))
+    async def _watch(self, send: Send, sending: anyio.CancelScope) -> None:
+        """Sends comments meanwhile, and cuts off who takes nothing. One task for all events: a
+        deadline for each would take as long as writing it."""
+        interval = min(self._send_timeout, _PING_SECONDS)
+        before, seconds = None, 0.0  # in which nothing has changed
+        while True:
+            now = (self._n_sent, self._is_sending)
+            before, seconds = now, seconds + interval if now == before else 0.0
+            if self._is_sending and seconds >= self._send_timeout:
+                sending.cancel()  # the server closes what is not sent whole
+            elif not self._is_sending and seconds >= _PING_SECONDS:
+                await send(_part(_PING))
+                before = None
+            await asyncio.sleep(interval)
 
 
 def _part(body: bytes) -> Message:

@@ -27,14 +27,15 @@ class Text:
 
     async def pieces(self) -> AsyncIterator[Piece]:
         """Its pieces. Raises ApiError where the text fails."""
-        first = True
+        waited = None
         try:
             async for piece in self.request:
-                if first:
-                    first = False
-                    waited = time.perf_counter() - self.submitted
-                    self.service.metrics.first_token.observe(waited)
-                yield piece
+                if waited is not None:
+                    yield piece
+                    continue
+                waited = time.perf_counter() - self.submitted
+                yield piece  # first: it is on its way before it is counted
+                self.service.metrics.first_token.observe(waited)
         except ContextLengthError as error:
             raise invalid(str(error), code="context_length_exceeded") from None
         except ValueError as error:

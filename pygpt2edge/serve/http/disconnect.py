@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -19,23 +20,19 @@ class WhileConnected(Response):
         self._work = work
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        responses: list[Response] = []
-        errors: list[Exception] = []
-        async with anyio.create_task_group() as group:
-
-            async def watch() -> None:
-                while (await receive())["type"] != "http.disconnect":
-                    continue
-                group.cancel_scope.cancel()
-
-            group.start_soon(watch)
+        response = None
+        with anyio.CancelScope() as work:  # cheaper than a group of tasks
+            watch = asyncio.create_task(_cancel_when_gone(receive, work))
             try:
-                responses.append(await self._work())
-                await responses[0](scope, receive, send)
-            except Exception as error:  # raised below, as itself: a group would wrap it
-                errors.append(error)
-            group.cancel_scope.cancel()
-        if errors:
-            raise errors[0]
-        if not responses:  # nobody reads it, but the request is counted
+                response = await self._work()
+                await response(scope, receive, send)
+            finally:
+                watch.cancel()
+        if response is None:  # nobody reads it, but the request is counted
             await Response(status_code=499)(scope, receive, send)
+
+
+async def _cancel_when_gone(receive: Receive, work: anyio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue
+    work.cancel()

@@ -1,0 +1,89 @@
+"""Runs a task over a file, from where the last run stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from pygpt2edge.loaded_model import LoadedModel
+from pygpt2edge.map.journal import Journal
+from pygpt2edge.map.tables import open_table
+from pygpt2edge.map.tasks import Task
+from pygpt2edge.output_file import check_target, replaced_when_whole
+
+JOURNAL_SUFFIX = ".journal"
+
+
+@dataclass(frozen=True)
+class MapReport:
+    """What a run did.
+
+    Attributes:
+      out: the file.
+      n_records: in all.
+      n_before: those that an earlier run had done.
+      n_errors: those with an "error" in the place of a result.
+    """
+
+    out: Path
+    n_records: int
+    n_before: int
+    n_errors: int
+
+
+def map_file(
+    model: LoadedModel,
+    source: str | Path,
+    out: str | Path,
+    task: Task,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> MapReport:
+    """Does a task for each record of a file, and writes the records with what came of them.
+
+    Args:
+      source: a .jsonl file of objects, or a .parquet file (which needs pyarrow).
+      out: a file of the same kind, with all records in their order; replaced if it exists. It
+        appears when it is whole. Until then the results are in a journal beside it, and the same
+        call goes on with that, also after the process was killed.
+      task: Generate, Score or Rank.
+      progress: called with (records done, in all, "") after every record.
+
+    A record that the task cannot be done for gets a field "error" and no result. The file's bytes
+    depend on the records, the model and the task only.
+
+    Raises:
+      OSError: a file cannot be read or written.
+      FormatError: the journal belongs to another run, or the input is damaged.
+      ValueError: a name of another kind, or options that make no sense.
+      MissingDependencyError: a .parquet file, without pyarrow.
+    """
+    source, out = Path(source), Path(out)
+    table = open_table(source, out)
+    check_target(out, 0)
+    if out.exists() and out.samefile(source):
+        raise ValueError(f"{out}: is the input itself; give the output another name")
+    n_records = table.count()
+    state = source.stat()
+    journal = Journal(
+        out.with_name(out.name + JOURNAL_SUFFIX),
+        {
+            "input": [str(source.absolute()), state.st_size, state.st_mtime_ns],
+            "model": model.core_model.fingerprint,
+            "task": task.description(),
+        },
+    )
+    with closing(journal):
+        n_before = journal.n_results
+        rest = islice(table.records(), n_before, None)
+        for result in task.results(model, rest, n_before):
+            journal.add(result)
+            if progress is not None:
+                progress(journal.n_results, n_records, "")
+        n_errors = sum("error" in result for result in journal.results())
+        with replaced_when_whole(out, journal.path.stat().st_size) as temporary:
+            table.write_joined(temporary, journal.results(), task.columns)
+    journal.path.unlink()
+    return MapReport(out, n_records, n_before, n_errors)
