@@ -19,8 +19,9 @@ namespace gpt2edge::kernels {
 //   scales  [block][w], and likewise the other arrays
 //
 // so that a tile's kernel reads one contiguous stream, with fixed distances between rows.
+constexpr int kMaxTile = 8;
 struct QuantizedRows {
-  int tile;
+  int tile;            // at most kMaxTile
   int8_t* codes;       // n_rows * n_in, then 4 bytes that may be read
   float* scales;       // n_rows * n_in / 32
   int32_t* sums;       // n_rows * n_in / 16: of the codes of inputs 0..15, then of 16..31
@@ -65,13 +66,15 @@ struct MatmulArgs {
   bool prefetch_stream = false;
 };
 
-// Quantizes one tile of rows.
+// Quantizes one tile of rows, or some of their inputs.
 struct QuantizeArgs {
   const float* values;  // (n_rows, stride)
   size_t stride;
   int n_rows, n_in;   // n_in a multiple of 32
   int first_row;      // the tile's place among all rows, a multiple of out.tile
   QuantizedRows out;  // of all rows
+  // Where these are not all inputs: which is the first of them, a multiple of 32, of how many.
+  int first_in = 0, all_in = 0;
 };
 
 // (x - mean) / sqrt(variance + epsilon) * gain + bias, a row at a time.

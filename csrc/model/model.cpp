@@ -10,6 +10,7 @@
 #include "base/thread_count.h"
 #include "kernels/dispatch.h"
 #include "model/fingerprint.h"
+#include "model/matmul_items.h"
 
 namespace gpt2edge {
 namespace {
@@ -17,8 +18,7 @@ namespace {
 using kernels::Epilogue;
 using kernels::PanelLayout;
 
-// Panels of an item: few enough that the threads finish together, enough that the overhead of an
-// item is negligible.
+// Items of a loop over heads, for each thread.
 constexpr int kItemsPerThread = 8;
 
 Config config_that_fits(const GgufFile& file, const Config& config, const CacheOptions& cache,
@@ -135,12 +135,16 @@ void Model::give_residuals(std::span<const Row> rows) const {
 // x = wte[token] + wpe[position]
 void Model::embed(std::span<const Row> rows) {
   const auto n_embd = static_cast<size_t>(config_.n_embd);
-  for (size_t i = 0; i < rows.size(); ++i) {
-    float* x = workspace_.x + workspace_.embd_stride * i;
-    const float* position = weights_.wpe + n_embd * static_cast<size_t>(rows[i].position);
-    kernels::unpack_row(weights_.wte, rows[i].token, x);
-    for (size_t d = 0; d < n_embd; ++d) x[d] += position[d];
-  }
+  const int n_rows = static_cast<int>(rows.size()), tile = workspace_.quantized.tile;
+  pool_.run((n_rows + tile - 1) / tile, [&](int item, int) {
+    for (int i = item * tile, end = std::min(n_rows, i + tile); i < end; ++i) {
+      const Row& row = rows[static_cast<size_t>(i)];
+      float* x = workspace_.x + workspace_.embd_stride * i;
+      const float* position = weights_.wpe + n_embd * static_cast<size_t>(row.position);
+      kernels::unpack_row(weights_.wte, row.token, x);
+      for (size_t d = 0; d < n_embd; ++d) x[d] += position[d];
+    }
+  });
 }
 
 // x += attn_c_proj(attention(c_attn(ln_1(x))))
@@ -148,8 +152,12 @@ void Model::attention_block(const LayerWeights& layer, int index, std::span<cons
   Workspace& w = workspace_;
   const int n_rows = static_cast<int>(rows.size());
   matmul(layer.c_attn, normed(layer.ln_1), n_rows, Epilogue::kBias, {w.qkv, w.qkv_stride});
-  attend(index, rows);
-  const Input attended{.values = w.attended, .stride = w.embd_stride};
+  // A head's outputs are whole blocks of codes, and a tile's rows are of one run.
+  const bool as_codes = !is_float(layer.attn_c_proj.weight.layout.form) && observer_ == nullptr &&
+                        config_.d_head() % kernels::kBlockInputs == 0 && runs_.size() == 1;
+  attend(index, rows, as_codes);
+  const Input attended{
+      .values = w.attended, .stride = w.embd_stride, .codes = as_codes ? &w.quantized : nullptr};
   matmul(layer.attn_c_proj, attended, n_rows, Epilogue::kResidual, {w.x, w.embd_stride});
 }
 
@@ -181,19 +189,20 @@ void Model::find_runs(std::span<const Row> rows) {
 
 // All (head, run) pairs, several to an item, which keeps the overhead small; neighbours are of
 // different runs, so that a long run is spread over the threads.
-void Model::attend(int layer, std::span<const Row> rows) {
+void Model::attend(int layer, std::span<const Row> rows, bool as_codes) {
   const int n_runs = static_cast<int>(runs_.size()), n_all = n_runs * config_.n_head;
   const int share = std::max(1, n_all / (pool_.n_threads() * kItemsPerThread));
   pool_.run((n_all + share - 1) / share, [&](int item, int thread) {
     const int end = std::min(n_all, share * (item + 1));
     for (int i = share * item; i < end; ++i) {
-      attend_run(layer, i / n_runs, rows, runs_[static_cast<size_t>(i % n_runs)], thread);
+      attend_run(layer, i / n_runs, rows, runs_[static_cast<size_t>(i % n_runs)], thread, as_codes);
     }
   });
 }
 
 // One head: stores the run's keys and values, then computes its attention.
-void Model::attend_run(int layer, int head, std::span<const Row> rows, Run run, int thread) {
+void Model::attend_run(int layer, int head, std::span<const Row> rows, Run run, int thread,
+                       bool as_codes) {
   const int d_head = config_.d_head();
   const auto n_embd = static_cast<size_t>(config_.n_embd);
   const Row& first = rows[static_cast<size_t>(run.first_row)];
@@ -214,7 +223,32 @@ void Model::attend_run(int layer, int head, std::span<const Row> rows, Run run, 
     args.weights = first.weights->of(layer, head, first.position);
     args.weights_stride = static_cast<size_t>(first.weights->n_positions);
   }
-  kernels_.attention(args);
+  if (as_codes) {
+    attend_as_codes(head, args, thread);
+  } else {
+    kernels_.attention(args);
+  }
+}
+
+// A few tiles of rows at a time, whose outputs become codes while they are in the cache.
+void Model::attend_as_codes(int head, kernels::AttentionArgs args, int thread) {
+  const kernels::QuantizedRows& codes = workspace_.quantized;
+  const int n_rows = args.n_queries, d_head = config_.d_head();
+  const int group = kAttendedTiles * codes.tile;
+  args.out = workspace_.attended_rows(thread);
+  args.out_stride = static_cast<size_t>(d_head);
+  for (int first = 0; first < n_rows; first += group) {
+    args.n_queries = std::min(group, n_rows - first);
+    kernels_.attention(args);
+    for (int i = 0; i < args.n_queries; i += codes.tile) {
+      kernels_.quantize_tile({args.out + d_head * i, args.out_stride,
+                              std::min(codes.tile, args.n_queries - i), d_head, first + i, codes,
+                              head * d_head, config_.n_embd});
+    }
+    args.queries += args.query_stride * static_cast<size_t>(group);
+    args.first_position += group;
+    if (args.weights != nullptr) args.weights += args.weights_stride * static_cast<size_t>(group);
+  }
 }
 
 // Logits are far more work than what they are made of.
@@ -258,38 +292,40 @@ Model::Input Model::normed(const Norm& norm) const {
   return {.values = workspace_.x, .stride = workspace_.embd_stride, .norm = &norm};
 }
 
+// Rows of the input through its norm.
+void Model::normalize(const Input& input, int first_row, int n_rows, float* out) const {
+  kernels_.layer_norm({input.values + input.stride * static_cast<size_t>(first_row), input.stride,
+                       n_rows, config_.n_embd, input.norm->gain, input.norm->bias,
+                       config_.layer_norm_epsilon, out, input.stride});
+}
+
 // Prepares a matmul's input: normalizes it where it has a norm, then quantizes it where the weights
 // are codes, a tile of rows at a time while it is in the cache. Returns the rows as floats for
-// float weights.
+// float weights and for an observer.
 const float* Model::prepare(const Input& input, int n_rows, const PanelLayout& layout) {
   Workspace& w = workspace_;
-  const bool to_codes = !is_float(layout.form);
-  const float* rows = input.norm == nullptr ? input.values : w.normed;
-  if (input.codes != nullptr || (input.norm == nullptr && !to_codes)) return rows;
+  const bool to_codes = !is_float(layout.form), keep = !to_codes || observer_ != nullptr;
+  if (input.codes != nullptr || (input.norm == nullptr && !to_codes)) return input.values;
   const int tile = w.quantized.tile;
-  pool_.run((n_rows + tile - 1) / tile, [&](int item, int) {
+  pool_.run((n_rows + tile - 1) / tile, [&](int item, int thread) {
     const int first = item * tile, n = std::min(tile, n_rows - first);
     const size_t offset = input.stride * static_cast<size_t>(first);
+    const float* rows = input.values + offset;
     if (input.norm != nullptr) {
-      kernels_.layer_norm({input.values + offset, input.stride, n, layout.n_in, input.norm->gain,
-                           input.norm->bias, config_.layer_norm_epsilon, w.normed + offset,
-                           input.stride});
+      float* out = keep ? w.normed + offset : w.scratch(thread);
+      normalize(input, first, n, out);
+      rows = out;
     }
     if (to_codes) {
-      kernels_.quantize_tile({rows + offset, input.stride, n, layout.n_in, first, w.quantized});
+      kernels_.quantize_tile({rows, input.stride, n, layout.n_in, first, w.quantized});
     }
   });
-  return rows;
+  return input.norm == nullptr ? input.values : w.normed;
 }
 
 // out = epilogue(input W^T + bias)
 void Model::matmul(const Linear& linear, const Input& input, int n_rows, Epilogue epilogue,
                    const Output& output) {
-  const int n_panels = kernels::panel_count(linear.weight.n_out);
-  // Whole blocks of outputs: kernels work on as many panels at a time.
-  const int n_blocks = (n_panels + kernels::kBlockPanels - 1) / kernels::kBlockPanels;
-  const int share =
-      std::max(1, n_blocks / (pool_.n_threads() * kItemsPerThread)) * kernels::kBlockPanels;
   kernels::MatmulArgs args{};
   args.weights = linear.weight;
   args.values = prepare(input, n_rows, linear.weight.layout);
@@ -309,14 +345,11 @@ void Model::matmul(const Linear& linear, const Input& input, int n_rows, Epilogu
     args.maxima = output.maxima;
     args.maxima_stride = maxima_count(linear.weight.n_out);
   }
-  pool_.run((n_panels + share - 1) / share, [&](int item, int thread) {
-    kernels::MatmulArgs part = args;
+  args.prefetch_stream = gains_by_prefetch();
+  const MatmulItems items(args, pool_.n_threads());
+  pool_.run(items.count(), [&](int item, int thread) {
+    kernels::MatmulArgs part = items.part(item);
     part.scratch = reinterpret_cast<uint8_t*>(workspace_.scratch(thread));
-    part.first_panel = item * share;
-    part.last_panel = std::min(n_panels, part.first_panel + share);
-    const int next = part.first_panel + share * pool_.n_threads();
-    part.next_panel = next < n_panels ? next : -1;
-    part.prefetch_stream = gains_by_prefetch();
     kernels_.matmul(part);
   });
 }

@@ -129,8 +129,10 @@ class Model {
   void take_residuals(std::span<const Row> rows);
   void give_residuals(std::span<const Row> rows) const;
   void attention_block(const LayerWeights& layer, int index, std::span<const Row> rows);
-  void attend(int layer, std::span<const Row> rows);
-  void attend_run(int layer, int head, std::span<const Row> rows, Run run, int thread);
+  void attend(int layer, std::span<const Row> rows, bool as_codes);
+  void attend_run(int layer, int head, std::span<const Row> rows, Run run, int thread,
+                  bool as_codes);
+  void attend_as_codes(int head, kernels::AttentionArgs args, int thread);
   void mlp_block(const LayerWeights& layer, int n_rows);
   void observe_head(int n_rows);
   void head(std::span<const Row> rows);
@@ -152,6 +154,7 @@ class Model {
   };
   Input normed(const Norm& norm) const;
   const float* prepare(const Input& input, int n_rows, const kernels::PanelLayout& layout);
+  void normalize(const Input& input, int first_row, int n_rows, float* out) const;
   void matmul(const Linear& linear, const Input& input, int n_rows, kernels::Epilogue epilogue,
               const Output& output);
 

@@ -49,7 +49,10 @@ void Workspace::lay_out(const Config& config, int n_threads, BumpAllocator& allo
   const size_t scores = kernels::attention_scratch(static_cast<size_t>(config.n_ctx),
                                                    static_cast<size_t>(config.d_head()));
   const size_t unpacked = kernels::matmul_scratch(std::max(config.n_embd, config.n_inner));
-  scratch_stride_ = padded(std::max(scores, unpacked / sizeof(float)));
+  const size_t normed_tile = kernels::kMaxTile * embd_stride;
+  scratch_stride_ = padded(std::max({scores, unpacked / sizeof(float), normed_tile}));
+  attended_rows_stride_ =
+      padded(kAttendedTiles * kernels::kMaxTile * static_cast<size_t>(config.d_head()));
   allocator.take(x, kMaxRows * embd_stride);
   allocator.take(normed, kMaxRows * embd_stride);
   allocator.take(qkv, kMaxRows * qkv_stride);
@@ -60,6 +63,7 @@ void Workspace::lay_out(const Config& config, int n_threads, BumpAllocator& allo
   take_codes(allocator, quantized, embd);
   take_codes(allocator, inner_codes, inner_width);
   allocator.take(scratch_, scratch_stride_ * static_cast<size_t>(n_threads));
+  allocator.take(attended_rows_, attended_rows_stride_ * static_cast<size_t>(n_threads));
 }
 
 Workspace::Workspace(const Config& config, int n_threads, int tile) {

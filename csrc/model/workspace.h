@@ -14,6 +14,9 @@ namespace gpt2edge {
 // Rows that go through the layers together. More rows share a panel of weights while it is in the
 // cache; fewer keep the activations in the second-level cache.
 constexpr int kMaxRows = 256;
+// Tiles of rows whose attention a thread computes before it makes codes of them: a multiple of the
+// rows of attention's own tiles.
+constexpr int kAttendedTiles = 4;
 // Rows whose logits are computed together; each takes n_vocab floats.
 constexpr int kMaxHeadRows = 16;
 
@@ -46,6 +49,8 @@ class Workspace {
 
   // One thread's scratch buffer for kernels.
   float* scratch(int thread) { return scratch_ + scratch_stride_ * thread; }
+  // One thread's room for one head's attention of kAttendedTiles tiles of rows.
+  float* attended_rows(int thread) { return attended_rows_ + attended_rows_stride_ * thread; }
 
  private:
   Workspace() = default;  // unplaced: only its layout is of use
@@ -54,6 +59,8 @@ class Workspace {
   AlignedBuffer buffer_;
   float* scratch_;
   size_t scratch_stride_;
+  float* attended_rows_;
+  size_t attended_rows_stride_;
 };
 
 }  // namespace gpt2edge

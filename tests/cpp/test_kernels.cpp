@@ -274,6 +274,24 @@ struct Activations {
   }
 };
 
+// A tile whose inputs become codes a few blocks at a time is the same as one of all at once.
+void check_quantized_in_parts(const KernelTable& table, const Activations& whole) {
+  Activations parts(whole.n_rows, whole.n_in);
+  parts.values = whole.values;
+  const QuantizedRows out = parts.quantized(table.max_tokens);
+  for (int first = 0; first < whole.n_in; first += 64) {
+    table.quantize_tile({parts.values.data() + first, static_cast<size_t>(parts.stride),
+                         parts.n_rows, std::min(64, whole.n_in - first), 0, out, first,
+                         whole.n_in});
+  }
+  CHECK(parts.codes == whole.codes);
+  CHECK(same_bits(parts.scales.data(), whole.scales.data(), static_cast<int>(whole.scales.size())));
+  CHECK(parts.sums == whole.sums);
+  CHECK(parts.starts8 == whole.starts8);
+  CHECK(parts.starts4 == whole.starts4);
+  CHECK(parts.scaled_sums == whole.scaled_sums);
+}
+
 void test_quantize_tile(const KernelTable& table) {
   for (const int n_in : {32, 96, 768, 1600}) {
     for (int width = 1; width <= table.max_tokens; ++width) {
@@ -298,6 +316,7 @@ void test_quantize_tile(const KernelTable& table) {
           sum[0] = sum[1] = 0;
         }
       }
+      check_quantized_in_parts(table, a);
     }
   }
 }

@@ -23,10 +23,12 @@ struct Int8Attention {
   template <int Q>
   static void run(const Tile& tile, const HeadCache& cache) {
     QuantizedVector query[Q];
+    const float root = Isa::sqrt_lane(static_cast<float>(cache.d_head));
     for (int q = 0; q < Q; ++q) {
       int8_t* to = tile.codes + tile.d_padded * q;
       query[q] = quantize_vector(tile.query + tile.query_stride * q, cache.d_head,
                                  [&](int d, const int8_t* codes) { memcpy(to + d, codes, 16); });
+      query[q].scale /= root;
     }
     const int n_blocks = padded_to_block(tile.n_keys(Q - 1)) / kBlockPositions;
     for (int b = 0; b < 2 * n_blocks; ++b) score_block<Q>(tile, cache, query, b);
@@ -51,7 +53,8 @@ struct Int8Attention {
   static constexpr int kPageBlocks = kPagePositions / kBlockPositions;
   static constexpr int kBlockGroups = kBlockPositions / 4;
 
-  // Scores of Q queries against 16 keys, the b-th such group.
+  // Scores of Q queries against 16 keys, the b-th such group. A query's scale is already over
+  // sqrt(d_head).
   template <int Q>
   static void score_block(const Tile& tile, const HeadCache& cache, const QuantizedVector* query,
                           int b) {
@@ -70,11 +73,10 @@ struct Int8Attention {
         dot[q] = Isa::Bits8::step(dot[q], codes, Isa::load_inputs(query_codes + 4 * s));
       }
     }
-    const float root = Isa::sqrt_lane(static_cast<float>(cache.d_head));
     const auto* key_scales = reinterpret_cast<const float*>(page + cache.key_scales);
     const Isa::Floats key_scale = Isa::load(key_scales + 16 * at);
     for (int q = 0; q < Q; ++q) {
-      const Isa::Floats scale = Isa::mul(key_scale, Isa::broadcast(query[q].scale / root));
+      const Isa::Floats scale = Isa::mul(key_scale, Isa::broadcast(query[q].scale));
       Isa::store(tile.scores + tile.scores_stride * q + 16 * b,
                  Isa::mul(Isa::Bits8::finish_long(dot[q]), scale));
     }

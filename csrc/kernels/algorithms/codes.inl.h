@@ -21,13 +21,16 @@ GPT2EDGE_INLINE float inverse_scale(float largest) {
   return largest >= 1e-30f && largest <= 1e38f ? kLargestCode / largest : 0.0f;
 }
 
+// 16 numbers, not yet rounded to codes. The clamp also turns a NaN into a number.
+GPT2EDGE_INLINE Isa::Floats scaled_to_codes(Isa::Floats x, Isa::Floats inverse) {
+  return Isa::min(Isa::max(Isa::mul(x, inverse), Isa::broadcast(-kLargestCode)),
+                  Isa::broadcast(kLargestCode));
+}
+
 // 16 numbers to codes.
 GPT2EDGE_INLINE void quantize_16(Isa::Floats x, Isa::Floats inverse, int8_t* codes) {
   const Isa::Floats shift = Isa::broadcast(kRoundingShift);
-  // The clamp also turns a NaN into a number.
-  const Isa::Floats scaled = Isa::min(Isa::max(Isa::mul(x, inverse), Isa::broadcast(-kLargestCode)),
-                                      Isa::broadcast(kLargestCode));
-  Isa::store_low_bytes(codes, Isa::add(scaled, shift));
+  Isa::store_low_bytes(codes, Isa::add(scaled_to_codes(x, inverse), shift));
 }
 
 // Prefetches n numbers that are read soon.

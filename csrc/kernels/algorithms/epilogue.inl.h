@@ -68,7 +68,7 @@ GPT2EDGE_INLINE void store_codes(const MatmulArgs& args, int panel, int row,
   const QuantizedRows codes = args.out_codes;
   const size_t n_blocks = static_cast<size_t>(args.weights.n_out) / kBlockInputs;
   const size_t first = n_blocks * row + static_cast<size_t>(panel / kBlockPanels) * T;
-  for (int t = 0; t < T; ++t) quantize_block(sum[0][t], sum[1][t], codes, first, t, T);
+  quantize_block<T>(sum[0], sum[1], codes, first);
 }
 
 template <int P, int T>

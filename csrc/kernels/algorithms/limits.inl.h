@@ -7,14 +7,16 @@
 namespace gpt2edge::kernels {
 namespace {
 
-// Whatever `data` points to may have changed here, for all the compiler knows.
-inline void forget(const void* data) {
+// The same pointer, for all the compiler knows another one. Forgetting memory instead would keep
+// the sums below in memory as well.
+template <typename T>
+inline const T* disguised(const T* data) {
 #if defined(_MSC_VER) && !defined(__clang__)
-  static const void* volatile seen;
-  seen = data;
-  _ReadWriteBarrier();
+  const T* volatile seen = data;
+  return seen;
 #else
-  asm volatile("" : : "r"(data) : "memory");
+  asm("" : "+r"(data));
+  return data;
 #endif
 }
 
@@ -27,7 +29,7 @@ constexpr int kPeakDots = PeakRows::kSteps * Isa::kMaxTokens * kPeakPanels;
 // lane of one sum: 4 a round.
 int32_t multiply_codes(int rounds) {
   uint8_t ones[64 * PeakRows::kSteps];
-  for (uint8_t& one : ones) one = static_cast<uint8_t>(1 + Isa::kCodeBias);
+  for (uint8_t& code : ones) code = static_cast<uint8_t>(1 + Isa::kCodeBias);
   // Volatile, or the compiler would compute the whole sum at compile time.
   volatile int8_t source = 1;
   int8_t inputs[4 * PeakRows::kSteps * Isa::kMaxTokens + 4];  // as QuantizedRows has them
@@ -37,14 +39,16 @@ int32_t multiply_codes(int rounds) {
 
   PeakRows::Codes codes[kPeakPanels];
   PeakRows::Dots dots[kPeakPanels];
+  const uint8_t* one = ones;
   for (int p = 0; p < kPeakPanels; ++p) {
-    forget(ones);  // the same products would be computed once
-    codes[p] = PeakRows::load(ones);
+    one = disguised(one);  // the same products would be computed once
+    codes[p] = PeakRows::load(one);
     dots[p] = PeakRows::start(starts);
   }
+  const int8_t* x = inputs;
   for (int i = 0; i < rounds; ++i) {
-    PeakRows::step(dots, codes, inputs);
-    forget(inputs);  // what a step does to its inputs alone, it does every time
+    PeakRows::step(dots, codes, x);
+    x = disguised(x);  // what a step does to its inputs alone, it does every time
   }
   Isa::Floats total = Isa::broadcast(0.0f);
   for (int p = 0; p < kPeakPanels; ++p) {

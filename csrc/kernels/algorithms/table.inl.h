@@ -12,6 +12,8 @@
 
 namespace gpt2edge::kernels {
 
+static_assert(Isa::kMaxTokens <= kMaxTile);
+
 extern const KernelTable GPT2EDGE_TABLE;
 const KernelTable GPT2EDGE_TABLE = {
     GPT2EDGE_TABLE_NAME, Isa::kCodeBias, Isa::kMaxTokens, matmul,

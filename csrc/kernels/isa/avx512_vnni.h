@@ -7,6 +7,8 @@
 
 #include <immintrin.h>
 
+#include <type_traits>
+
 #include "kernels/isa/row_by_row.h"
 #include "kernels/isa/x86_lanes.h"
 
@@ -73,6 +75,84 @@ struct Isa : X86Lanes {
   static void store_low_bytes(int8_t* p, Floats a) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_castps_si512(a)));
   }
+
+  // ---- tiles of activations ----
+
+  // Six rows at once.
+  struct SixRows {
+    // The greatest lane of each row, then two numbers more.
+    static void max_lanes(const Floats (&row)[6], float* greatest) {
+      Floats pair[3];  // in every quarter the lanes even, odd, even, odd
+      for (int i = 0; i < 3; ++i) {
+        const Floats even = row[2 * i], odd = row[2 * i + 1];
+        pair[i] = max(_mm512_unpacklo_ps(even, odd), _mm512_unpackhi_ps(even, odd));
+      }
+      _mm_storeu_ps(greatest, max_of_quarters(pair[0], pair[1]));
+      _mm_storeu_ps(greatest + 4, max_of_quarters(pair[2], pair[2]));
+    }
+    static __m128 max_of_quarters(Floats a, Floats b) {
+      const __m512d x = _mm512_castps_pd(a), y = _mm512_castps_pd(b);
+      const Floats four = max(_mm512_castpd_ps(_mm512_unpacklo_pd(x, y)),
+                              _mm512_castpd_ps(_mm512_unpackhi_pd(x, y)));
+      const __m256 half = _mm256_max_ps(_mm512_castps512_ps256(four), high_half(four));
+      return _mm_max_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+    }
+
+    // Stores rows of 32 numbers between -127 and 127 as codes, [step of four][row][4], and the sums
+    // of 16 codes, [half][row].
+    static void store(const Floats (&low)[6], const Floats (&high)[6], int8_t* codes, int32_t* sums,
+                      int32_t* products) {
+      for (int t = 0; t < 6; ++t) products[t] = 0;  // as NoPairs has them
+      __m512i pair[3];  // codes of two rows, [step of a half][row][half][4]
+      __m128 sum[3];    // [row][half]
+      for (int i = 0; i < 3; ++i) {
+        pair[i] = _mm512_packs_epi16(to_int16(low[2 * i], high[2 * i]),
+                                     to_int16(low[2 * i + 1], high[2 * i + 1]));
+        sum[i] = sum_of_quarters(pair[i]);
+      }
+      for (int i = 0; i < 3; ++i) {
+        const __m512i of_four = _mm512_permutex2var_epi32(
+            pair[0], _mm512_load_si512(kTileOrder.of_four + 16 * i), pair[1]);
+        const __m512i of_six = _mm512_permutex2var_epi32(
+            of_four, _mm512_load_si512(kTileOrder.of_six + 16 * i), pair[2]);
+        _mm512_storeu_si512(codes + 64 * i, of_six);
+      }
+      auto* to = reinterpret_cast<float*>(sums);
+      const __m128 last = _mm_shuffle_ps(sum[2], sum[2], _MM_SHUFFLE(3, 1, 2, 0));
+      _mm_storeu_ps(to, _mm_shuffle_ps(sum[0], sum[1], _MM_SHUFFLE(2, 0, 2, 0)));
+      _mm_storel_pi(reinterpret_cast<__m64*>(to + 4), last);
+      _mm_storeu_ps(to + 6, _mm_shuffle_ps(sum[0], sum[1], _MM_SHUFFLE(3, 1, 3, 1)));
+      _mm_storeh_pi(reinterpret_cast<__m64*>(to + 10), last);
+    }
+    // In every quarter four numbers of `low`, then four of `high`.
+    static __m512i to_int16(Floats low, Floats high) {
+      return _mm512_packs_epi32(_mm512_cvtps_epi32(low), _mm512_cvtps_epi32(high));
+    }
+    // Of codes by fours, over the quarters.
+    static __m128 sum_of_quarters(__m512i codes) {
+      const __m512i fours = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), codes);
+      const __m256i half =
+          _mm256_add_epi32(_mm512_castsi512_si256(fours), _mm512_extracti64x4_epi64(fours, 1));
+      return _mm_castsi128_ps(
+          _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1)));
+    }
+    // Where the four codes at each place of a tile, [step][row], are among those of two pairs of
+    // rows, and then among these and the third pair.
+    struct TileOrder {
+      alignas(64) int32_t of_four[48], of_six[48];
+      constexpr TileOrder() : of_four(), of_six() {
+        for (int i = 0; i < 48; ++i) {
+          const int step = i / 6, row = i % 6;
+          const int in_pair = 4 * (step % 4) + 2 * (row % 2) + step / 4;
+          of_four[i] = row < 4 ? 16 * (row / 2) + in_pair : 0;
+          of_six[i] = row < 4 ? i % 16 : 16 + in_pair;
+        }
+      }
+    };
+    static const TileOrder kTileOrder;
+  };
+  template <int T, typename RowCodes>
+  using TileCodes = std::conditional_t<T == 6, SixRows, RowCodes>;
 
   // ---- dot products ----
 
@@ -148,6 +228,8 @@ struct Isa : X86Lanes {
   template <typename Bits, int T>
   using Rows = RowByRow<Isa, Bits, T>;
 };
+
+constexpr Isa::SixRows::TileOrder Isa::SixRows::kTileOrder;
 
 }  // namespace
 }  // namespace gpt2edge::kernels

@@ -20,7 +20,7 @@ inline int8x16_t zip_high_fours(int8x16_t a, int8x16_t b) {
 // Rows in pairs, the last one alone when they are odd: two steps of four inputs, zipped, are the
 // eight inputs that the instruction takes.
 template <typename Bits, int T>
-struct Pairs {
+struct RowPairs {
   static constexpr int kSteps = 2;
   static constexpr int kPairs = (T + 1) / 2;
   struct Codes {
@@ -113,7 +113,7 @@ struct Isa : NeonDotLanes {
   static constexpr int kQueries = 4;  // rows of attention's tile
 
   template <typename Bits, int T>
-  using Rows = std::conditional_t<T == 1, RowByRow<NeonDotLanes, Bits, T>, Pairs<Bits, T>>;
+  using Rows = std::conditional_t<T == 1, RowByRow<NeonDotLanes, Bits, T>, RowPairs<Bits, T>>;
 };
 
 }  // namespace

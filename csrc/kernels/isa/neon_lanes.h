@@ -12,6 +12,10 @@ namespace {
 
 struct NeonLanes {
   using Pairs = NoPairs;
+  // A class that makes codes of T rows at once, or RowCodes.
+  template <int T, typename RowCodes>
+  using TileCodes = RowCodes;
+
   struct Floats {
     float32x4_t part[4];
   };

@@ -15,6 +15,10 @@ namespace gpt2edge::kernels {
 namespace {
 
 struct Isa {
+  // A class that makes codes of T rows at once, or RowCodes.
+  template <int T, typename RowCodes>
+  using TileCodes = RowCodes;
+
   static constexpr int kCodeBias = 0;
   static constexpr int kMaxTokens = 2;  // rows of a matmul's tile
   static constexpr int kMaxPanels = 1;  // by which it goes at once

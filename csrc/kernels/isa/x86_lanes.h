@@ -11,6 +11,9 @@ namespace {
 
 struct X86Lanes {
   using Pairs = NoPairs;
+  // A class that makes codes of T rows at once, or RowCodes.
+  template <int T, typename RowCodes>
+  using TileCodes = RowCodes;
 
   static float sqrt_lane(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
 
