@@ -74,9 +74,10 @@ def quantize(
 
 def factor_second_moments(
     moments: NDArray[np.float32], damping: float, n_threads: int = 0
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> NDArray[np.float32]:
     """What quantize_with_feedback wants, of the mean products (n_in, n_in) of a matrix's inputs:
-    weights (n_in) and matrix (n_in, n_in). `damping` times the mean of the diagonal is added to it.
+    returns weights (n_in), and makes `moments` the matrix, in place. `damping` times the mean of
+    the diagonal is added to it.
     """
 
 def quantize_with_feedback(
@@ -105,15 +106,23 @@ class MatrixInputs:
     def products(self) -> NDArray[np.float32] | None:
         """(n_in, n_in), or None where they were not wanted."""
 
-class InputStatistics:
-    """What goes into the matrices of a model of floats while it reads."""
+class CalibrationStage:
+    """Layers first_layer .. end_layer - 1 of a file of floats, the embedding with the first and the
+    head with the last, and what goes into their matrices while texts pass through."""
 
-    def __init__(self, model: Model, with_products: bool) -> None: ...
-    def read(self, tokens: Sequence[int]) -> None:
-        """A text from the model's first position on, no longer than its context."""
+    def __init__(
+        self, path: bytes, n_threads: int, first_layer: int, end_layer: int, with_products: bool
+    ) -> None: ...
+    def read(self, tokens: Sequence[int], residuals: NDArray[np.float32]) -> None:
+        """A text from the model's first position on, no longer than its context. `residuals`
+        (tokens, n_embd) are those that the stage before left; afterwards, this one's. The first
+        stage does not read them, the last does not change them."""
 
     @property
     def inputs(self) -> list[MatrixInputs]: ...
+
+def calibration_memory(path: bytes, n_threads: int, with_products: bool) -> int:
+    """The bytes of memory that calibrating a file takes, a layer after the other."""
 
 def crc32c(buffer: Any, crc: int = 0) -> int:
     """The CRC-32C (Castagnoli) of a buffer, going on from `crc`."""
@@ -625,6 +634,36 @@ def score(model: Model, contexts: ContextOptions, start: int, tokens: Sequence[i
     rows of logits at a time. Raises what `append_and_score` does, before anything is computed
     where the tokens do not fit the context.
     """
+
+class Compressor:
+    """Bytes to compressed ones and back; see pygpt2edge.GPT2.compress.
+
+    Raises ValueError for an n_ctx that the model does not have, UnsupportedError where its
+    vocabulary is too large or has no token to start from.
+    """
+
+    @staticmethod
+    def usual_block() -> int:
+        """Bytes of text in a block where nobody says otherwise."""
+    @staticmethod
+    def most_message() -> int:
+        """The most bytes of text that a message may have."""
+
+    def __init__(self, model: Model, tokenizer: Tokenizer, n_ctx: int) -> None: ...
+    def compress(
+        self, text: bytes, block_size: int, progress: Callable[[int, int], None] | None
+    ) -> bytes:
+        """The file form, in blocks of at most so many bytes. Raises ValueError for a block_size
+        out of its range."""
+    def decompress(
+        self, name: str, data: bytes, n_parallel: int, progress: Callable[[int, int], None] | None
+    ) -> bytes:
+        """The text of the file form, up to n_parallel blocks at a time; 0: as many as usual and as
+        fit in memory. Raises FormatError and UnsupportedError, which begin with `name`."""
+    def compress_message(self, text: bytes) -> bytes:
+        """The message form. Raises ValueError for a text that is too long."""
+    def decompress_message(self, name: str, data: bytes) -> bytes:
+        """The text of the message form. Raises FormatError, which begins with `name`."""
 
 class Suggester:
     """The next words of a text; see pygpt2edge.Suggester.

@@ -207,6 +207,16 @@ def _refuse_what_is_not_a_file(path: Path) -> None:
         )
 
 
+def tokenizer_of(path: Path) -> Tokenizer:
+    """The tokenizer of a GGUF file, without its weights."""
+    _refuse_what_is_not_a_file(path)
+    return Tokenizer(_read_tables(path))
+
+
+def _read_tables(path: Path) -> _core.TokenizerTables:
+    return _core.tokenizer_tables(_core.GgufFile(path))
+
+
 class _VocabularyReader(threading.Thread):
     """Reads the vocabulary of a file in a thread. concurrent.futures does the same, and takes
     longer to be imported."""
@@ -220,7 +230,7 @@ class _VocabularyReader(threading.Thread):
 
     def run(self) -> None:
         try:
-            self._tables = _core.tokenizer_tables(_core.GgufFile(self._path))
+            self._tables = _read_tables(self._path)
         except Exception as error:  # of any kind: `tables` raises it
             self._error = error
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # generating text needs no numpy, whose import takes a tenth 
     from numpy.typing import NDArray
     from typing_extensions import Never, Unpack
 
+    from pygpt2edge.compress import Progress
     from pygpt2edge.generate.beam_search import EarlyStopping
     from pygpt2edge.generate.suggest import Suggester
     from pygpt2edge.inspect.rank import Ranked
@@ -348,6 +349,67 @@ class GPT2(LoadedModel):
         from pygpt2edge.inspect.attention import attention
 
         return attention(self, text, layers)
+
+    def compress(
+        self,
+        data: bytes | str,
+        *,
+        message: bool = False,
+        block_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> bytes:
+        """Compresses a text by the model's probabilities, without loss.
+
+        The better the model predicts a text, the shorter it becomes. `decompress` needs the same
+        model, and no more: the result is the same to the bit on every machine, with any number of
+        threads. docs/compression.md describes the format and has figures.
+
+        Args:
+          data: any bytes, or a text, which is encoded as UTF-8. What the model predicts badly, as
+            most that is no text, is stored as it is.
+          message: make the shortest form, for a text of some hundred bytes at most: two bytes and
+            the code. `decompress` is to be told so too. At most 65,536 bytes.
+          block_size: the most bytes of text in a block, 32,768 by default. Blocks are decompressed
+            several at a time: smaller ones faster, longer ones become shorter.
+          progress: called with (bytes done, bytes in all, "") now and then.
+
+        Raises:
+          ValueError: block_size is out of its range, or a message too long.
+
+        Examples:
+          >>> model = GPT2()
+          >>> model.decompress(model.compress("It is a truth universally acknowledged"))
+          b'It is a truth universally acknowledged'
+        """
+        from pygpt2edge.compress import compress
+
+        return compress(self, data, message=message, block_size=block_size, progress=progress)
+
+    def decompress(
+        self,
+        data: bytes,
+        *,
+        message: bool = False,
+        n_parallel: int | None = None,
+        progress: Progress | None = None,
+    ) -> bytes:
+        """The bytes that `compress` was given.
+
+        Args:
+          data: what `compress` returned.
+          message: whether it is a message.
+          n_parallel: how many blocks are computed at a time, each with a cache of its own. None is
+            16, or fewer where those would take more than half of the free memory.
+          progress: called with (bytes done, bytes in all, "") now and then.
+
+        Raises:
+          FormatError: the data is damaged, or nothing that `compress` made. A checksum of the text
+            is verified before it is returned: of 32 bits for each block, of 15 for a message.
+          UnsupportedError: it was compressed with another model.
+        """
+        from pygpt2edge.compress import decompress
+
+        return decompress(self, data, message=message, n_parallel=n_parallel, progress=progress)
 
     def suggest(self, text: str, k: int = 3) -> list[Suggestion]:
         """The most probable next words, as for a keyboard, the most probable first.

@@ -3,6 +3,7 @@ what is not at hand has a stand-in."""
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -14,7 +15,16 @@ from documents import ROOT
 
 DEMO = ROOT / "pygpt2edge" / "data" / "demo.gguf"
 MODELS = ["gpt2", "gpt2-f32", "gpt2-q4_0", "gpt2-q8_0", "gpt2-xl"]
-TEXTS = ["letter.txt", "minutes.txt", "novel.txt", "prompt.txt", "story.txt", "wiki.txt"]
+TEXTS = [
+    "book.txt",
+    "letter.txt",
+    "minutes.txt",
+    "novel.txt",
+    "prompt.txt",
+    "story.txt",
+    "wiki.txt",
+]
+TIMES = "It was the best of times, it was the worst of times.\n"
 
 # What a command names -> what it is run with: a model at hand for one of a hub, few tokens where a
 # text has no end.
@@ -24,6 +34,8 @@ IN_COMMANDS = {
     "CHECKPOINT": "gpt2-f32.gguf",
     "--endless": "--endless -n 40",
     "pygpt2edge convert": "pygpt2edge convert --force --allow-requantize",
+    "pygpt2edge compress": "pygpt2edge compress --force",
+    "pygpt2edge decompress": "pygpt2edge decompress --force",
     "1558M -c 256": "1558M -c 16",
     "--head 11": "--head 1",
     "--bits 4.5": "--bits 9",  # rows of that checkpoint do not divide into small blocks
@@ -36,12 +48,21 @@ IN_PYTHON = {
 }
 
 
+@functools.cache
+def compressed(text: str, is_message: bool) -> bytes:
+    from pygpt2edge import GPT2  # so late: what only looks at names needs no model
+
+    return GPT2().compress(text, message=is_message)
+
+
 def fill(folder: Path) -> None:
     """The files that the examples read, and the command itself, as an installation has it."""
     for name in MODELS:
         shutil.copy(DEMO, folder / f"{name}.gguf")
     for name in TEXTS:
-        (folder / name).write_text("It was the best of times, it was the worst of times.\n" * 9)
+        (folder / name).write_text(TIMES * 9)
+    for name in ("book.txt.p2z", "book.p2z", "message.p2z"):
+        (folder / name).write_bytes(compressed(TIMES, name.startswith("message")))
     (folder / "words.txt").write_text("stormy night\nbitter end\n")
     _write_records(folder)
     for name, adapter in (("poems-lora", "lora"), ("rhymes-lora", "dora")):

@@ -9,8 +9,8 @@ import pytest
 
 CSRC = Path(__file__).resolve().parents[1] / "csrc"
 LAYERS = [
-    "base", "formats", "kernels", "quantize", "model", "calibrate", "tokenize", "generate", "c_api",
-    "program", "python",
+    "base", "formats", "kernels", "quantize", "model", "calibrate", "tokenize", "generate",
+    "compress", "c_api", "program", "python",
 ]  # fmt: skip
 SOURCES = sorted(path for path in CSRC.rglob("*") if path.suffix in (".h", ".cpp"))
 # What a kernel source may include besides the kernels themselves: nothing whose inline functions

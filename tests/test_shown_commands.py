@@ -204,7 +204,8 @@ def check_tool(extra: str, name: str) -> Callable[[list[str]], None]:
 
 
 def check_program_without_python(words: list[str]) -> None:
-    source = ROOT / "csrc" / "program" / f"{words[0]}.cpp"
+    name = words[0].removeprefix("de")  # decompress is beside compress
+    source = ROOT / "csrc" / "program" / f"{name}.cpp"
     assert source.is_file(), f"there is no command {words[0]}"
     text = source.read_text(encoding="utf-8")
     for word in words[1:]:

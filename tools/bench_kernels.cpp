@@ -142,6 +142,7 @@ void bench_matmul(const Bench& bench, TensorType type, const char* name, int n_i
                part.scratch = scratch.as<uint8_t>() + scratch_bytes * static_cast<size_t>(thread);
                part.first_panel = item * share * kBlockPanels;
                part.last_panel = std::min(n_panels, part.first_panel + share * kBlockPanels);
+               part.prefetch_stream = gains_by_prefetch();
                bench.kernels.matmul(part);
              });
 }

@@ -1,12 +1,11 @@
 """KL divergence and perplexity of each type and method, as a Markdown table and a picture.
 
-    python tools/bench_quantization.py CHECKPOINT CALIBRATION.txt JUDGE.txt [FILE.gguf ...]
+    python tools/bench_quantization.py CHECKPOINT CALIBRATION.txt JUDGE.txt
 
 For each type: ggml's own rounding where there is one, searched scales, and with the calibration
 weighted scales alone, bias compensation alone (with searched scales), error feedback alone, and all
-together. For each size of a file named at the end, such as those of llama.cpp's quantizer: that
-file, and mixtures of at most its size without and with the calibration. All files are evaluated in
-one pass, so that they have to fit in memory together.
+together. All files are evaluated in one pass, so that they have to fit in memory together.
+tools/judge_quantization.py compares mixtures with the files of another quantizer.
 """
 
 from __future__ import annotations
@@ -69,17 +68,6 @@ def files_of_types(
             some.unlink()
 
 
-def files_of_sizes(
-    exact: Path, stats: Path, folder: Path, others: list[Path]
-) -> Iterator[tuple[str, Path]]:
-    for other in others:
-        yield other.stem, other
-        size = other.stat().st_size
-        for what, calibration in (("mixture", None), ("mixture, calibrated", stats)):
-            out = folder / f"{other.stem}-{what.replace(', ', '-')}.gguf"
-            yield f"{what}", convert(exact, out, size=size, calibration=calibration).out
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -87,17 +75,13 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("calibration", type=Path)
     parser.add_argument("judge", type=Path)
-    parser.add_argument("others", type=Path, nargs="*", metavar="FILE.gguf")
     parser.add_argument("--types", nargs="*", default=TYPES)
     parser.add_argument("--tokens", type=int, default=32768, help="to calibrate with")
-    parser.add_argument(
-        "--sensitivities", type=int, default=4096, help="tokens to measure costs by"
-    )
     parser.add_argument("--stats", type=Path, help="a file of `calibrate` to take instead")
-    parser.add_argument("--bytes", type=int, help="of the judging text; default all")
+    parser.add_argument("--windows", type=int, help="of the judging text; default all")
     parser.add_argument("--plot", type=Path, help="a picture to write")
     options = parser.parse_args()
-    text = options.judge.read_bytes()[: options.bytes].decode(errors="ignore")
+    text = options.judge.read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         exact = convert(options.checkpoint, folder / "f32.gguf", "f32").out
@@ -105,16 +89,15 @@ def main() -> None:
         if stats is None:
             stats = folder / "stats.gguf"
             calibration = options.calibration.read_text(encoding="utf-8")
-            calibrate(reference, calibration, stats, max_tokens=options.tokens,
-                      sensitivity_tokens=options.sensitivities)  # fmt: skip
-        named = [*files_of_types(exact, stats, folder, options.types),
-                 *files_of_sizes(exact, stats, folder, options.others)]  # fmt: skip
+            calibrate(exact, calibration, stats, max_tokens=options.tokens)
+        named = list(files_of_types(exact, stats, folder, options.types))
         print(f"{len(named)} files are written", file=sys.stderr)
-        found = evaluate_several([GPT2(path) for _, path in named], text, reference=reference)
+        models = [GPT2(path) for _, path in named]
+        found = evaluate_several(models, text, reference=reference, max_windows=options.windows)
         print("| file | MB | KL mean | KL p99 | perplexity |\n|---|---|---|---|---|")
         for (label, path), each in zip(named, found, strict=True):
             size = path.stat().st_size / 1e6
-            print(f"| {label} | {size:.1f} | {each.kl_mean:.5f} | {each.kl_p99:.4f} | "
+            print(f"| {label} | {size:.2f} | {each.kl_mean:.6f} | {each.kl_p99:.4f} | "
                   f"{each.perplexity:.2f} |")  # fmt: skip
         if options.plot is not None:
             plot_divergences([path for _, path in named], found, options.plot)

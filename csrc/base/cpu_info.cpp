@@ -108,6 +108,18 @@ const CpuFeatures& cpu_features() {
   return features;
 }
 
+bool gains_by_prefetch() {
+#if defined(GPT2EDGE_X86)
+  static const bool gains = [] {
+    const Registers vendor = cpuid(0);  // "AuthenticAMD" or "HygonGenuine", in ebx, edx, ecx
+    return std::memcmp(&vendor.ecx, "cAMD", 4) != 0 && std::memcmp(&vendor.ecx, "uine", 4) != 0;
+  }();
+  return gains;
+#else
+  return true;
+#endif
+}
+
 std::string cpu_name() {
 #if defined(GPT2EDGE_X86)
   if (cpuid(0x80000000u).eax < 0x80000004u) return "";

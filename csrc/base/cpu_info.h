@@ -17,6 +17,10 @@ struct CpuFeatures {
 
 const CpuFeatures& cpu_features();
 
+// Whether reading one stream from memory gains by software prefetch. On a Xeon decoding was 1.4
+// times as fast with it; a Zen 4 reads up to twice as fast without.
+bool gains_by_prefetch();
+
 // The processor's name, for reports: "AMD EPYC", "Cortex-A76". Empty when the system does not say.
 std::string cpu_name();
 

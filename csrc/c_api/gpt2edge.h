@@ -447,6 +447,28 @@ GPT2EDGE_API gpt2edge_status gpt2edge_suggest(gpt2edge_suggester* suggester, con
                                               size_t n_text, size_t k, const gpt2edge_word** words,
                                               size_t* n_words);
 
+/* ---- compression --------------------------------------------------------------------------- */
+
+/* The form of compressed bytes. */
+enum {
+  GPT2EDGE_COMPRESSED_FILE = 0,   /* in blocks, with checksums of 32 bits */
+  GPT2EDGE_COMPRESSED_MESSAGE = 1 /* the shortest: at most 65,536 bytes of text, a checksum of 15 */
+};
+
+/* Compresses bytes, a text or not, without loss, by the model's probabilities. The result is the
+ * same on every machine; docs/compression.md has the formats. It has at most n_data + n_data / 1024
+ * + 64 bytes. With a null array, or too small a one, all is computed nevertheless. */
+GPT2EDGE_API gpt2edge_status gpt2edge_compress(gpt2edge_model* model, const void* data,
+                                               size_t n_data, int32_t form, void* out,
+                                               size_t capacity, size_t* n_out);
+
+/* What was compressed with the same model. Damaged bytes give GPT2EDGE_ERROR_FORMAT, and those of
+ * another model that or GPT2EDGE_ERROR_UNSUPPORTED. With a null array, or too small a one, all is
+ * computed nevertheless. */
+GPT2EDGE_API gpt2edge_status gpt2edge_decompress(gpt2edge_model* model, const void* data,
+                                                 size_t n_data, int32_t form, void* out,
+                                                 size_t capacity, size_t* n_out);
+
 #ifdef __cplusplus
 }
 #endif

@@ -54,13 +54,13 @@ InputStatistics::InputStatistics(Model& model, bool with_products) {
   const Weights& weights = model.weights();
   for (size_t i = 0; i < weights.layers.size(); ++i) {
     const LayerWeights& layer = weights.layers[i];
-    const std::string block = "blk." + std::to_string(i) + ".";
+    const std::string block = block_name(model.config(), static_cast<int>(i));
     add(block + "attn_qkv.weight", layer.c_attn);
     add(block + "attn_output.weight", layer.attn_c_proj);
     add(block + "ffn_up.weight", layer.c_fc);
     add(block + "ffn_down.weight", layer.mlp_c_proj);
   }
-  add("output.weight", weights.lm_head);
+  if (model.config().has_head) add("output.weight", weights.lm_head);
 }
 
 void InputStatistics::see(const Linear& linear, const float* values, size_t stride, int n_rows,

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <exception>
 #include <iterator>
 #include <memory>
 #include <stdexcept>
 
 #include "base/error.h"
+#include "generate/row_jobs.h"
 
 namespace gpt2edge {
 namespace {
@@ -32,18 +32,9 @@ std::vector<TopLogprobs> top_of(Model& model, const float* logits, std::span<con
                                 int n_top) {
   const auto n_vocab = static_cast<size_t>(model.config().n_vocab);
   std::vector<TopLogprobs> scores(targets.size());
-  std::vector<std::exception_ptr> errors(targets.size());
-  model.run_jobs(static_cast<int>(targets.size()), [&](int row) {
-    const auto i = static_cast<size_t>(row);
-    try {
-      scores[i] = log_softmax_top({logits + n_vocab * i, n_vocab}, targets[i], n_top);
-    } catch (...) {
-      errors[i] = std::current_exception();
-    }
+  for_each_row(model, targets.size(), [&](size_t i) {
+    scores[i] = log_softmax_top({logits + n_vocab * i, n_vocab}, targets[i], n_top);
   });
-  for (const std::exception_ptr& error : errors) {
-    if (error != nullptr) std::rethrow_exception(error);
-  }
   return scores;
 }
 

@@ -55,13 +55,7 @@ void Sequence::check(std::span<const int32_t> tokens) const {
 }
 
 void Sequence::check_tokens(std::span<const int32_t> tokens) const {
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    if (tokens[i] < 0 || tokens[i] >= model_->config().n_vocab) {
-      throw std::invalid_argument(message("token ", i, " is ", tokens[i],
-                                          "; this model's vocabulary has the ids 0 to ",
-                                          model_->config().n_vocab - 1));
-    }
-  }
+  gpt2edge::check_tokens(tokens, model_->config());
 }
 
 namespace {

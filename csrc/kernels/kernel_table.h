@@ -61,6 +61,8 @@ struct MatmulArgs {
   uint8_t* scratch = nullptr;
   // The panel that the caller is likely to compute next, to be prefetched, or -1.
   int next_panel = -1;
+  // Whether to prefetch weights that a single tile of rows reads, too.
+  bool prefetch_stream = false;
 };
 
 // Quantizes one tile of rows.
@@ -156,7 +158,7 @@ struct KernelTable {
   int codes_per_round;  // multiply-adds of a round
   // Of codes held in registers, for up to 2^17 rounds; returns 4 * rounds.
   int32_t (*multiply_codes)(int rounds);
-  float (*sum_floats)(const float* x, size_t n);  // n a multiple of 64
+  float (*sum_floats)(const float* x, size_t n, bool prefetch);  // n a multiple of 64
 };
 
 }  // namespace gpt2edge::kernels

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/aligned_buffer.h"
+#include "base/cpu_info.h"
 
 namespace gpt2edge::kernels {
 namespace {
@@ -48,7 +49,8 @@ double read_rate(const KernelTable& kernels, ThreadPool& pool) {
   std::atomic<float> total{0};
   const double time = median_time(9, [&] {
     pool.run(kItems, [&](int item, int) {
-      const float sum = kernels.sum_floats(numbers + kShare * static_cast<size_t>(item), kShare);
+      const float sum = kernels.sum_floats(numbers + kShare * static_cast<size_t>(item), kShare,
+                                           gains_by_prefetch());
       total.store(sum, std::memory_order_relaxed);
     });
   });

@@ -77,14 +77,24 @@ void put_nibbles(const int8_t* code, uint8_t* to) {
   }
 }
 
-// Two bits of each code, from bit `shift` on.
-void put_pairs_of_bits(const int8_t* code, int shift, uint8_t* to) {
+// The low two bits of each code.
+void put_pairs_of_bits(const int8_t* code, uint8_t* to) {
   for (int half = 0; half < 2; ++half, code += 16) {
     uint32_t bits = 0;
     for (int step = 0; step < 4; ++step) {
-      bits |= (four_at(code + 4 * step) >> shift & 0x03030303) << 2 * step;
+      bits |= (four_at(code + 4 * step) & 0x03030303) << 2 * step;
     }
     put_four(to + 64 * half, bits);
+  }
+}
+
+// Six bits of each code: three steps' bytes have two bits of the fourth's each.
+void put_codes6(const int8_t* code, uint8_t* to) {
+  for (int half = 0; half < 2; ++half, code += 16, to += 192) {
+    const uint32_t fourth = four_at(code + 12);
+    for (int step = 0; step < 3; ++step) {
+      put_four(to + 64 * step, four_at(code + 4 * step) | (fourth >> 2 * step & 0x03030303) << 6);
+    }
   }
 }
 
@@ -103,12 +113,12 @@ void put_codes(const PanelLayout& layout, const BlockCodes& c, uint32_t flips, u
   const int offset = code_offset(layout.form);
   for (int i = 0; i < kBlockInputs; ++i) code[i] = static_cast<int8_t>(c.code[i] + offset);
   if (layout.form == WeightForm::kInt2Super || layout.form == WeightForm::kInt3Super) {
-    put_pairs_of_bits(code, 0, to);
+    put_pairs_of_bits(code, to);
     if (layout.form == WeightForm::kInt3Super) put_third_bits(code, to + 128);
     return;
   }
+  if (layout.form == WeightForm::kInt6Super) return put_codes6(code, to);
   put_nibbles(code, to);
-  if (layout.form == WeightForm::kInt6Super) put_pairs_of_bits(code, 4, to + 256);
 }
 
 void put_super_scales(const PanelLayout& layout, const BlockCodes& c, const BlockPlace& place,

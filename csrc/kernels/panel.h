@@ -14,7 +14,9 @@
 //                                                                high half: input 16 + 4s + j
 //                     2 bits: [half h = 0, 1][row r][j = 0..3]   bits 2s, 2s + 1: input 16h + 4s +
 //                                                                j
-//                     6 bits: their low 4 bits like 4 bits, then the high 2 like 2 bits
+//                     6 bits: [half h = 0, 1][step s = 0..2][row r][j = 0..3]
+//                             low 6 bits:  input 16h + 4s + j
+//                             high 2 bits: bits 2s, 2s + 1 of input 16h + 12 + j
 //                     3 bits: their low 2 bits like 2 bits, then the high bit:
 //                             [row r][j = 0..3]                  bit s: input 4s + j
 //

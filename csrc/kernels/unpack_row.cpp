@@ -58,6 +58,12 @@ int code_of(const PanelLayout& layout, const uint8_t* codes, int code_bias, int 
   const auto two_bits = [&](const uint8_t* p) {
     return p[64 * (i / 16) + i % 4] >> step % 4 * 2 & 3;
   };
+  if (layout.form == WeightForm::kInt6Super) {
+    const uint8_t* half = codes + 192 * (i / 16) + i % 4;
+    const int code = step % 4 < 3 ? half[64 * (step % 4)] & 63
+                                  : half[0] >> 6 | half[64] >> 6 << 2 | half[128] >> 6 << 4;
+    return code - code_offset(layout.form);
+  }
   const uint8_t both = codes[64 * (step % 4) + i % 4];
   const int nibble = i < 16 ? both & 15 : both >> 4;
   switch (layout.form) {
@@ -65,8 +71,6 @@ int code_of(const PanelLayout& layout, const uint8_t* codes, int code_bias, int 
       return two_bits(codes);
     case WeightForm::kInt3Super:
       return (two_bits(codes) | (codes[128 + i % 4] >> step & 1) << 2) - 4;
-    case WeightForm::kInt6Super:
-      return (nibble | two_bits(codes + 256) << 4) - 32;
     default:
       return layout.table != nullptr ? layout.table[nibble] : nibble - code_offset(layout.form);
   }

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 
 #include "base/error.h"
@@ -79,6 +80,33 @@ Config read_config(const GgufFile& file) {
   }
   config.n_vocab = static_cast<int>(wte.shape[0]);
   return config;
+}
+
+Config part_of(const Config& whole, LayerRange range) {
+  if (range.first < 0 || range.first >= range.last || range.last > whole.n_layer) {
+    throw std::invalid_argument(message("layers ", range.first, " to ", range.last - 1,
+                                        " are no part of a model of ", whole.n_layer));
+  }
+  Config part = whole;
+  part.n_layer = range.last - range.first;
+  part.first_layer = range.first;
+  part.has_embedding = range.first == 0;
+  part.has_head = range.last == whole.n_layer;
+  return part;
+}
+
+std::string block_name(const Config& config, int layer) {
+  return "blk." + std::to_string(config.first_layer + layer) + ".";
+}
+
+void check_tokens(std::span<const int32_t> tokens, const Config& config) {
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (tokens[i] < 0 || tokens[i] >= config.n_vocab) {
+      throw std::invalid_argument(message("token ", i, " is ", tokens[i],
+                                          "; this model's vocabulary has the ids 0 to ",
+                                          config.n_vocab - 1));
+    }
+  }
 }
 
 }  // namespace gpt2edge

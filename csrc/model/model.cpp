@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "base/available_memory.h"
+#include "base/cpu_info.h"
 #include "base/error.h"
 #include "base/thread_count.h"
 #include "kernels/dispatch.h"
@@ -20,8 +21,8 @@ using kernels::PanelLayout;
 // item is negligible.
 constexpr int kItemsPerThread = 8;
 
-Config config_that_fits(const GgufFile& file, const CacheOptions& cache, int n_threads) {
-  const Config config = read_config(file);
+Config config_that_fits(const GgufFile& file, const Config& config, const CacheOptions& cache,
+                        int n_threads) {
   check_fits(file, config, cache, n_threads, available_memory());
   return config;
 }
@@ -72,13 +73,17 @@ Model::Model(const std::string& path, int n_threads, const CacheOptions& cache)
     : Model(GgufFile::open(path), n_threads, cache) {}
 
 Model::Model(const GgufFile& file, int n_threads, const CacheOptions& cache)
-    : Model(file, Threads{checked_thread_count(n_threads)}, cache) {}
+    : Model(file, Threads{checked_thread_count(n_threads)}, cache, read_config(file)) {}
 
-Model::Model(const GgufFile& file, Threads threads, const CacheOptions& cache)
+Model::Model(const GgufFile& file, int n_threads, const CacheOptions& cache, LayerRange range)
+    : Model(file, Threads{checked_thread_count(n_threads)}, cache,
+            part_of(read_config(file), range)) {}
+
+Model::Model(const GgufFile& file, Threads threads, const CacheOptions& cache, const Config& config)
     : path_(file.path()),
       fingerprint_(gpt2edge::fingerprint(file)),
       kernels_(kernels::default_table()),
-      config_(config_that_fits(file, cache, threads.n)),
+      config_(config_that_fits(file, config, cache, threads.n)),
       cache_type_(cache.type.value_or(Weights::needs(file, config_).cache_type)),
       page_pools_(make_page_pools(config_, resolved_n_ctx(cache, config_))),
       pool_(threads.n),
@@ -103,15 +108,28 @@ void Model::run_jobs(int n, const std::function<void(int)>& job) {
 void Model::forward_chunk(std::span<const Row> rows, const Interrupt& interrupt) {
   const int n_rows = static_cast<int>(rows.size());
   find_runs(rows);
-  embed(rows);
+  config_.has_embedding ? embed(rows) : take_residuals(rows);
   for (int i = 0; i < config_.n_layer; ++i) {
     if (interrupt) interrupt();
     const LayerWeights& layer = weights_.layers[static_cast<size_t>(i)];
     attention_block(layer, i, rows);
     mlp_block(layer, n_rows);
   }
+  if (!config_.has_head) return give_residuals(rows);
   if (observer_ != nullptr) observe_head(n_rows);
   head(rows);
+}
+
+void Model::take_residuals(std::span<const Row> rows) {
+  for (size_t i = 0; i < rows.size(); ++i) {
+    std::copy_n(rows[i].residual, config_.n_embd, workspace_.x + workspace_.embd_stride * i);
+  }
+}
+
+void Model::give_residuals(std::span<const Row> rows) const {
+  for (size_t i = 0; i < rows.size(); ++i) {
+    std::copy_n(workspace_.x + workspace_.embd_stride * i, config_.n_embd, rows[i].residual);
+  }
 }
 
 // x = wte[token] + wpe[position]
@@ -298,6 +316,7 @@ void Model::matmul(const Linear& linear, const Input& input, int n_rows, Epilogu
     part.last_panel = std::min(n_panels, part.first_panel + share);
     const int next = part.first_panel + share * pool_.n_threads();
     part.next_panel = next < n_panels ? next : -1;
+    part.prefetch_stream = gains_by_prefetch();
     kernels_.matmul(part);
   });
 }

@@ -52,6 +52,9 @@ struct Row {
   float* maxima = nullptr;
   // Output of the attention weights, or null; the same for all rows of a sequence.
   const AttentionWeights* weights = nullptr;
+  // Of a part of a model: the n_embd floats between its layers and others. Read where the embedding
+  // is not in the part, written where the head is not.
+  float* residual = nullptr;
 };
 
 // Called now and then during a long pass; stops it by throwing.
@@ -65,6 +68,8 @@ class Model {
   Model(const std::string& path, int n_threads, const CacheOptions& cache);
   // The file is not needed afterwards.
   Model(const GgufFile& file, int n_threads, const CacheOptions& cache);
+  // Some layers only.
+  Model(const GgufFile& file, int n_threads, const CacheOptions& cache, LayerRange range);
 
   // Computes rows, any number, in the order given. Rows of one sequence come at ascending
   // positions. One pass runs at a time: a second thread waits. When interrupted, the caches hold
@@ -111,7 +116,7 @@ class Model {
   struct Threads {
     int n;
   };
-  Model(const GgufFile& file, Threads threads, const CacheOptions& cache);
+  Model(const GgufFile& file, Threads threads, const CacheOptions& cache, const Config& config);
 
   // Rows at consecutive positions of one sequence.
   struct Run {
@@ -121,6 +126,8 @@ class Model {
 
   void forward_chunk(std::span<const Row> rows, const Interrupt& interrupt);
   void embed(std::span<const Row> rows);
+  void take_residuals(std::span<const Row> rows);
+  void give_residuals(std::span<const Row> rows) const;
   void attention_block(const LayerWeights& layer, int index, std::span<const Row> rows);
   void attend(int layer, std::span<const Row> rows);
   void attend_run(int layer, int head, std::span<const Row> rows, Run run, int thread);

@@ -25,10 +25,13 @@ class Plan {
  public:
   Plan(const GgufFile& file, const Config& config) : file_(file) {
     const int embd = config.n_embd, inner = config.n_inner;
-    add_matrix("token_embd.weight", config.n_vocab, embd);
-    add_floats("position_embd.weight", config.n_ctx, embd);
+    const bool has_own_head = file.find_tensor("output.weight") != nullptr;
+    if (config.has_embedding || (config.has_head && !has_own_head)) {
+      add_matrix("token_embd.weight", config.n_vocab, embd);
+    }
+    if (config.has_embedding) add_floats("position_embd.weight", config.n_ctx, embd);
     for (int i = 0; i < config.n_layer; ++i) {
-      const std::string block = "blk." + std::to_string(i) + ".";
+      const std::string block = block_name(config, i);
       add_norm(block + "attn_norm", embd);
       add_linear(block + "attn_qkv", 3 * embd, embd);
       add_linear(block + "attn_output", embd, embd);
@@ -36,11 +39,10 @@ class Plan {
       add_linear(block + "ffn_up", inner, embd);
       add_linear(block + "ffn_down", embd, inner);
     }
+    if (!config.has_head) return;
     add_norm("output_norm", embd);
     // Files without it share one matrix between the embedding and the head.
-    if (file.find_tensor("output.weight") != nullptr) {
-      add_matrix("output.weight", config.n_vocab, embd);
-    }
+    if (has_own_head) add_matrix("output.weight", config.n_vocab, embd);
   }
 
   const std::map<std::string, Placement>& placements() const { return placements_; }
@@ -185,17 +187,20 @@ Weights::Weights(const GgufFile& file, const Config& config, int code_bias, Thre
     return Norm{floats(name + ".weight"), floats(name + ".bias")};
   };
 
-  wte = matrix("token_embd.weight");
-  wpe = floats("position_embd.weight");
+  if (config.has_embedding) {
+    wte = matrix("token_embd.weight");
+    wpe = floats("position_embd.weight");
+  }
   for (int i = 0; i < config.n_layer; ++i) {
-    const std::string block = "blk." + std::to_string(i) + ".";
+    const std::string block = block_name(config, i);
     layers.push_back({norm(block + "attn_norm"), linear(block + "attn_qkv"),
                       linear(block + "attn_output"), norm(block + "ffn_norm"),
                       linear(block + "ffn_up"), linear(block + "ffn_down")});
   }
+  if (!config.has_head) return;
   ln_f = norm("output_norm");
   const bool has_own_head = plan.placements().count("output.weight") > 0;
-  lm_head = {has_own_head ? matrix("output.weight") : wte, nullptr};
+  lm_head = {matrix(has_own_head ? "output.weight" : "token_embd.weight"), nullptr};
 }
 
 size_t Weights::bytes_per_token() const {

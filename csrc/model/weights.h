@@ -52,10 +52,11 @@ class Weights {
   static Needs needs(const GgufFile& file, const Config& config);
 
   std::vector<LayerWeights> layers;
-  Norm ln_f;
-  kernels::PackedMatrix wte;  // (n_vocab, n_embd)
-  const float* wpe;           // (n_ctx, n_embd)
-  Linear lm_head;             // (n_vocab, n_embd): wte itself where the two are tied
+  // Of a part of a model only where they belong to it.
+  Norm ln_f{};
+  kernels::PackedMatrix wte{};  // (n_vocab, n_embd)
+  const float* wpe = nullptr;   // (n_ctx, n_embd)
+  Linear lm_head{};             // (n_vocab, n_embd): wte itself where the two are tied
 
   // The bytes of weights that decoding a token reads, and the multiply-adds of the layers for a
   // token (the head runs for the last token of a prompt only).

@@ -21,9 +21,11 @@ constexpr char kHelp[] =
     "Usage: gpt2edge COMMAND ...\n\n"
     "GPT-2 text generation on any CPU.\n\n"
     "Commands:\n"
-    "  generate  writes text after a prompt\n"
-    "  suggest   the most probable next words of a text\n"
-    "  inspect   what a model file holds, and the memory it will take\n\n"
+    "  generate    writes text after a prompt\n"
+    "  suggest     the most probable next words of a text\n"
+    "  compress    makes a text a fraction of its size, without loss\n"
+    "  decompress  makes it what it was\n"
+    "  inspect     what a model file holds, and the memory it will take\n\n"
     "gpt2edge COMMAND --help describes the options of each. gpt2edge --version prints the "
     "version.\n";
 
@@ -37,7 +39,11 @@ void handle_interrupt(int) {
 
 int run(const std::vector<std::string>& arguments) {
   const std::map<std::string, int (*)(const std::vector<std::string>&)> commands{
-      {"generate", generate}, {"inspect", inspect}, {"suggest", suggest}};
+      {"compress", compress},
+      {"decompress", decompress},
+      {"generate", generate},
+      {"inspect", inspect},
+      {"suggest", suggest}};
   if (arguments.empty() || arguments.front() == "--help" || arguments.front() == "-h") {
     std::FILE* const out = arguments.empty() ? stderr : stdout;
     std::fputs(kHelp, out);

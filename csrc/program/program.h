@@ -32,6 +32,8 @@ void write(const char* text, size_t n);
 
 // A command takes its arguments and returns the program's exit code.
 int generate(const std::vector<std::string>& arguments);
+int compress(const std::vector<std::string>& arguments);
+int decompress(const std::vector<std::string>& arguments);
 int suggest(const std::vector<std::string>& arguments);
 int inspect(const std::vector<std::string>& arguments);
 

@@ -1,12 +1,13 @@
-// InputStatistics: what goes into a model's matrices while it reads.
+// CalibrationStage: what goes into the matrices of some layers while texts pass through them.
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
 #include <memory>
+#include <span>
+#include <string>
 #include <vector>
 
-#include "calibrate/input_statistics.h"
-#include "generate/sequence.h"
+#include "calibrate/stage.h"
 #include "python/bindings.h"
 
 namespace py = pybind11;
@@ -14,27 +15,20 @@ namespace py = pybind11;
 namespace gpt2edge::python {
 namespace {
 
-// Statistics of one model, fed with tokens.
-class Calibration {
- public:
-  Calibration(std::shared_ptr<Model> model, bool with_products)
-      : model_(std::move(model)), statistics_(*model_, with_products) {}
+using Residuals = py::array_t<float, py::array::c_style>;
 
-  // Reads tokens from the model's first position on.
-  void read(const std::vector<int32_t>& tokens) {
-    const py::gil_scoped_release unlocked;
-    Sequence sequence(model_, static_cast<int>(tokens.size()), kernels::CacheType::kF32);
-    const Model::Observation observed(*model_, statistics_);
-    const Sequence::Part part{&sequence, tokens, 0};
-    Sequence::append({&part, 1}, check_signals());
-  }
+void read_stage(CalibrationStage& stage, const std::vector<int32_t>& tokens, Residuals& residuals) {
+  const std::span<float> floats(residuals.mutable_data(), static_cast<size_t>(residuals.size()));
+  const py::gil_scoped_release unlocked;
+  stage.read(tokens, floats, check_signals());
+}
 
-  const std::vector<InputStatistics::Inputs>& inputs() const { return statistics_.inputs(); }
-
- private:
-  std::shared_ptr<Model> model_;
-  InputStatistics statistics_;
-};
+std::unique_ptr<CalibrationStage> make_stage(const std::string& path, int n_threads, int first,
+                                             int last, bool with_products) {
+  const py::gil_scoped_release unlocked;
+  return std::make_unique<CalibrationStage>(path, n_threads, LayerRange{first, last},
+                                            with_products);
+}
 
 py::array_t<float> vector_of(const std::vector<float>& values) {
   return py::array_t<float>(static_cast<py::ssize_t>(values.size()), values.data());
@@ -64,11 +58,17 @@ void bind_calibrate(py::module_& m) {
       .def_property_readonly("squares", [](const Inputs& x) { return vector_of(x.squares); })
       .def("products", &products_of);
 
-  py::class_<Calibration>(m, "InputStatistics")
-      .def(py::init<std::shared_ptr<Model>, bool>(), py::arg("model"), py::arg("with_products"))
-      .def("read", &Calibration::read, py::arg("tokens"))
-      .def_property_readonly("inputs", &Calibration::inputs,
-                             py::return_value_policy::reference_internal);
+  py::class_<CalibrationStage>(m, "CalibrationStage")
+      .def(py::init(&make_stage), py::arg("path"), py::arg("n_threads"), py::arg("first_layer"),
+           py::arg("end_layer"), py::arg("with_products"))
+      .def("read", &read_stage, py::arg("tokens"), py::arg("residuals").noconvert())
+      .def_property_readonly(
+          "inputs",
+          [](const CalibrationStage& stage) -> const auto& { return stage.statistics().inputs(); },
+          py::return_value_policy::reference_internal);
+
+  m.def("calibration_memory", &calibration_memory, py::arg("path"), py::arg("n_threads"),
+        py::arg("with_products"));
 }
 
 }  // namespace gpt2edge::python

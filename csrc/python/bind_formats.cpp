@@ -241,22 +241,21 @@ Bytes quantize_with_feedback(const Floats& values, const std::string& type_name,
   });
 }
 
-py::tuple factor_second_moments(const Floats& moments, float damping, int n_threads) {
+Floats factor_second_moments(Floats& moments, float damping, int n_threads) {
   if (moments.ndim() != 2 || moments.shape(0) != moments.shape(1)) {
     throw py::value_error("moments must be a square matrix");
   }
   const auto n = static_cast<size_t>(moments.shape(0));
   const auto n_slices = static_cast<size_t>(slice_count(n_threads));
-  Floats weights(moments.shape(0)), matrix({n, n});
-  std::copy_n(moments.data(), n * n, matrix.mutable_data());
-  float* to = matrix.mutable_data();
+  Floats weights(moments.shape(0));
+  float* to = moments.mutable_data();
   float* diagonal = weights.mutable_data();
   {
     const py::gil_scoped_release unlocked;
     factor_moments(to, n, damping, diagonal,
                    [=](size_t n_items, const auto& part) { in_slices(n_items, n_slices, part); });
   }
-  return py::make_tuple(weights, matrix);
+  return weights;
 }
 
 Floats dequantize(const Bytes& blocks, const std::string& type_name, size_t n_in) {
@@ -317,8 +316,8 @@ void bind_formats(py::module_& m) {
         py::arg("rounding") = "search", py::arg("weights") = std::nullopt);
   m.def("quantize_with_feedback", &quantize_with_feedback, py::arg("values"), py::arg("type"),
         py::arg("weights"), py::arg("matrix"), py::arg("n_threads") = 0);
-  m.def("factor_second_moments", &factor_second_moments, py::arg("moments"), py::arg("damping"),
-        py::arg("n_threads") = 0);
+  m.def("factor_second_moments", &factor_second_moments, py::arg("moments").noconvert(),
+        py::arg("damping"), py::arg("n_threads") = 0);
   m.def("dequantize", &dequantize, py::arg("blocks"), py::arg("type"), py::arg("n_in"));
 }
 

@@ -36,6 +36,7 @@ void require_numpy();
 void bind_formats(pybind11::module_& m);
 void bind_calibrate(pybind11::module_& m);
 void bind_checksum(pybind11::module_& m);
+void bind_compress(pybind11::module_& m);
 void bind_generate(pybind11::module_& m);
 void bind_machine(pybind11::module_& m);
 void bind_model(pybind11::module_& m);

@@ -72,5 +72,6 @@ PYBIND11_MODULE(_core, m) {
   gpt2edge::python::bind_suggest(m);
   gpt2edge::python::bind_text(m);
   gpt2edge::python::bind_tokenizer(m);
+  gpt2edge::python::bind_compress(m);
   gpt2edge::python::bind_unicode(m);
 }

@@ -69,6 +69,22 @@ std::vector<int32_t> Tokenizer::encode(std::string_view utf8, bool allow_special
   return out;
 }
 
+std::optional<std::vector<int32_t>> Tokenizer::encode_bytes(std::string_view bytes) const {
+  if (find_unknown(bytes) != std::string_view::npos) return std::nullopt;
+  std::vector<int32_t> out;
+  while (!bytes.empty()) {
+    const size_t n_text = valid_utf8_length(bytes);
+    const std::vector<int32_t> tokens = encode(bytes.substr(0, n_text));
+    out.insert(out.end(), tokens.begin(), tokens.end());
+    bytes.remove_prefix(n_text);
+    if (bytes.empty()) break;
+    const size_t n_others = first_character(bytes).length;
+    for (const char byte : bytes.substr(0, n_others)) out.push_back(token_of(byte));
+    bytes.remove_prefix(n_others);
+  }
+  return out;
+}
+
 std::string Tokenizer::decode(std::span<const int32_t> tokens) const {
   std::string out;
   for (const int32_t token : tokens) out += token_bytes(*tables_, token);
@@ -77,7 +93,7 @@ std::string Tokenizer::decode(std::span<const int32_t> tokens) const {
 
 void Tokenizer::encode_plain(std::string_view text, PairMerger& merger,
                              std::vector<int32_t>& out) const {
-  if (lacks_bytes_) require_tokens(text);
+  require_tokens(text);
   while (!text.empty()) {
     const size_t length = first_piece(text);
     encode_piece(text.substr(0, length), merger, out);
@@ -99,14 +115,20 @@ void Tokenizer::encode_piece(std::string_view piece, PairMerger& merger,
   out.insert(out.end(), symbols.begin(), symbols.end());
 }
 
+size_t Tokenizer::find_unknown(std::string_view bytes) const {
+  if (!lacks_bytes_) return std::string_view::npos;
+  const auto found = std::find_if(bytes.begin(), bytes.end(),
+                                  [this](char byte) { return token_of(byte) == kNoToken; });
+  return found == bytes.end() ? std::string_view::npos : static_cast<size_t>(found - bytes.begin());
+}
+
 void Tokenizer::require_tokens(std::string_view text) const {
-  for (const char byte : text) {
-    if (token_of(byte) != kNoToken) continue;
-    const std::string_view digits = "0123456789ABCDEF";
-    const auto number = static_cast<unsigned char>(byte);
-    throw std::invalid_argument(message("the model's vocabulary has no token for the byte 0x",
-                                        digits[number / 16], digits[number % 16]));
-  }
+  const size_t at = find_unknown(text);
+  if (at == std::string_view::npos) return;
+  const std::string_view digits = "0123456789ABCDEF";
+  const auto number = static_cast<unsigned char>(text[at]);
+  throw std::invalid_argument(message("the model's vocabulary has no token for the byte 0x",
+                                      digits[number / 16], digits[number % 16]));
 }
 
 }  // namespace gpt2edge

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,6 +35,11 @@ class Tokenizer {
   // were cut down lack any.
   std::vector<int32_t> encode(std::string_view utf8, bool allow_special = false) const;
 
+  // The tokens of any bytes, UTF-8 or not, from which `decode` gives the same bytes: what is not
+  // UTF-8 becomes tokens of single bytes, the rest those of `encode`. Nothing where the vocabulary
+  // lacks a token for one of the bytes.
+  std::optional<std::vector<int32_t>> encode_bytes(std::string_view bytes) const;
+
   // The bytes of tokens, which need not be whole characters. Throws std::invalid_argument for an id
   // that is no token.
   std::string decode(std::span<const int32_t> tokens) const;
@@ -41,6 +47,8 @@ class Tokenizer {
  private:
   void encode_plain(std::string_view text, PairMerger& merger, std::vector<int32_t>& out) const;
   void encode_piece(std::string_view piece, PairMerger& merger, std::vector<int32_t>& out) const;
+  // The first byte that the vocabulary lacks; npos for none.
+  size_t find_unknown(std::string_view bytes) const;
   void require_tokens(std::string_view text) const;
   int32_t token_of(char byte) const { return byte_ids_[static_cast<unsigned char>(byte)]; }
 

@@ -95,22 +95,29 @@ size_t incomplete_utf8_tail(std::string_view text) {
   return last.state == Utf8State::kIncomplete ? last.length : 0;
 }
 
-std::optional<std::string> repaired_utf8(std::string_view text) {
-  std::optional<std::string> repaired;
-  size_t done = 0;  // what `repaired` has of the text
-  for (size_t i = ascii_length(text); i < text.size(); i += ascii_length(text.substr(i))) {
-    const Utf8Character next = first_character(text.substr(i));
-    if (next.state == Utf8State::kWhole) {
-      i += next.length;
-      continue;
-    }
-    if (!repaired) repaired.emplace();
-    repaired->append(text.substr(done, i - done)).append("\xEF\xBF\xBD");
-    i += well_formed_length(text.substr(i));
-    done = i;
+size_t valid_utf8_length(std::string_view text) {
+  size_t n = ascii_length(text);
+  while (n < text.size()) {
+    const Utf8Character next = first_character(text.substr(n));
+    if (next.state != Utf8State::kWhole) break;
+    n += next.length;
+    n += ascii_length(text.substr(n));
   }
-  if (repaired) repaired->append(text.substr(done));
-  return repaired;
+  return n;
+}
+
+std::optional<std::string> repaired_utf8(std::string_view text) {
+  size_t n = valid_utf8_length(text);
+  if (n == text.size()) return std::nullopt;
+  std::string repaired;
+  while (true) {
+    repaired.append(text.substr(0, n));
+    text.remove_prefix(n);
+    if (text.empty()) return repaired;
+    repaired.append("\xEF\xBF\xBD");
+    text.remove_prefix(well_formed_length(text));
+    n = valid_utf8_length(text);
+  }
 }
 
 }  // namespace gpt2edge

@@ -42,6 +42,9 @@ Utf8Character last_character(std::string_view text);
 // complete: 0 to 3. Bytes that cannot become one do not count.
 size_t incomplete_utf8_tail(std::string_view text);
 
+// How many bytes are valid UTF-8, up to the first that are not.
+size_t valid_utf8_length(std::string_view text);
+
 // The text with U+FFFD for each part that is not UTF-8, or nothing where all of it is. A part is as
 // much as could be the beginning of a character, or one byte, as in Python's errors="replace".
 // Source: Unicode standard, section 3.9, "U+FFFD substitution of maximal subparts".

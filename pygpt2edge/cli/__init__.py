@@ -28,6 +28,8 @@ _MODULES = {
     "generate": "generate",
     "serve": "serve",
     "suggest": "suggest",
+    "compress": "compress",
+    "decompress": "decompress",
     "convert": "convert",
     "calibrate": "calibrate",
     "inspect": "inspect",

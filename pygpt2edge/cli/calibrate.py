@@ -29,7 +29,8 @@ def command(
 
     The model is an f32 or f16 file or a checkpoint with --type f32. `convert --calibration` rounds
     its weights by it, so that the outputs change little. The text should be of the kind that the
-    model will see, and not the one that judges it.
+    model will see, and not the one that judges it. A layer at a time is in memory. Interrupted, the
+    same command goes on from the last layer that it finished, by a folder STATS.unfinished.
 
     \b
     Examples:
@@ -39,16 +40,19 @@ def command(
     from pygpt2edge.inspect.calibrating import calibrate
 
     text = read_text(file)
-    model = run.load()
+    path = run.source.path()
     with progress_bar("Reading") as progress:
         n_tokens = calibrate(
-            model,
+            path,
             text,
             out,
             max_tokens=max_tokens,
             products=not no_products,
             sensitivity_tokens=sensitivities,
+            n_threads=run.runtime.n_threads,
+            n_ctx=run.runtime.n_ctx,
             progress=progress,
+            say=lambda line: note(line, run.quiet),
         )
     if run.as_json:
         print_json({"tokens": n_tokens, "out": out})

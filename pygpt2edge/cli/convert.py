@@ -41,6 +41,8 @@ if TYPE_CHECKING:
               help="Scales of the least error, or ggml's for q8_0, q4_0.")  # fmt: skip
 @click.option("--calibration", metavar="STATS", type=click.Path(),
               help="Statistics of `calibrate` or llama.cpp's imatrix to round by.")  # fmt: skip
+@click.option("--equalize", is_flag=True,
+              help="Even out channels between matrices, for models with outliers.")  # fmt: skip
 @click.option("--lora", metavar="FOLDER[:SCALE]", multiple=True,
               help="Merge a LoRA adapter of PEFT, SCALE times as strong.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace OUT if it exists.")
@@ -58,6 +60,7 @@ def command(
     embedding_type: str | None,
     rounding: str,
     calibration: str | None,
+    equalize: bool,
     lora: tuple[str, ...],
     force: bool,
     threads: int | None,
@@ -98,6 +101,7 @@ def command(
             embedding_type=embedding_type,
             rounding=rounding,
             calibration=calibration,
+            equalize=equalize,
             lora=[_adapter(text) for text in lora],
             n_threads=threads,
             progress=progress,

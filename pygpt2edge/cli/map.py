@@ -49,8 +49,9 @@ def command(
     force: bool,
     **given: Any,
 ) -> None:
-    """Generate, score or rank for every record of IN, and write the records with the results to
-    OUT, in their order.
+    """Generate, score or rank for every record of a file.
+
+    The records of IN go to OUT with the results, in their order.
 
     IN and OUT are files of JSON Lines (.jsonl, an object on each line), or of Parquet (.parquet,
     which needs pyarrow). A text becomes the fields "completion" and "finish_reason"; a score

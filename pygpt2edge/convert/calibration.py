@@ -11,6 +11,8 @@ exact model in nats a token, of types that the metadata's pygpt2edge.cost_types 
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,6 +55,7 @@ class Calibration:
         from pygpt2edge import _core
 
         self._path = path
+        self._input_scales: Mapping[str, NDArray[np.float32]] = {}
         self._file = _core.GgufFile(str(path))
         self._shapes = {info.name: tuple(info.shape) for info in self._file.tensors}
         if not any(name.endswith(".in_sum2") for name in self._shapes):
@@ -60,6 +63,23 @@ class Calibration:
                 f"{path}: has no tensor *.in_sum2: not a file of `pygpt2edge calibrate` or "
                 "llama.cpp's imatrix"
             )
+
+    def with_scaled_inputs(self, scales: Mapping[str, NDArray[np.float32]]) -> Calibration:
+        """The same of a model whose matrices' inputs are multiplied by these, by GGUF names."""
+        scaled = copy.copy(self)
+        scaled._input_scales = scales
+        return scaled
+
+    def mean_squares(self, name: str, n_in: int) -> NDArray[np.float32] | None:
+        """Of a matrix's inputs; None when nothing is known of them."""
+        if f"{name}.in_sum2" not in self._shapes:
+            return None
+        count = float(self._read(f"{name}.counts", 1, 1)[0, 0])
+        if not count > 0:
+            return None
+        squares: NDArray[np.float32] = self._read(f"{name}.in_sum2", 1, n_in)[0]
+        squares /= np.float32(count)
+        return squares
 
     def costs(self, name: str) -> dict[str, float] | None:
         """What each type costs the tensor of that GGUF name, if it was measured."""
@@ -79,24 +99,31 @@ class Calibration:
 
         if name == _EMBEDDING and f"{name}.in_sum2" not in self._shapes:
             name = _HEAD  # a tied head
-        if f"{name}.in_sum2" not in self._shapes:
+        squares = self.mean_squares(name, n_in)
+        if squares is None:
             return None
         count = float(self._read(f"{name}.counts", 1, 1)[0, 0])
-        if not count > 0:
-            return None
-        squares = self._read(f"{name}.in_sum2", 1, n_in)[0] / np.float32(count)
+        scales = self._input_scales.get(name)
+        if scales is not None:
+            squares *= np.square(scales)
         mean = None
         if has_bias and f"{name}.in_sum" in self._shapes:
             mean = self._read(f"{name}.in_sum", 1, n_in)[0] / np.float32(count)
+            if scales is not None:
+                mean *= scales
         if f"{name}.in_products" not in self._shapes:
             return RoundingGuide(_normalized(squares), None, mean)
-        moments = self._read(f"{name}.in_products", n_in, n_in) / np.float32(count)
+        # In place: these are the largest arrays of a conversion.
+        moments = self._read(f"{name}.in_products", n_in, n_in)
+        moments /= np.float32(count)
+        if scales is not None:
+            moments *= scales
+            moments *= scales[:, None]
         if mean is not None:  # bias compensation takes the error of the mean input
-            moments -= np.outer(mean, mean)
-        weights, matrix = _core.factor_second_moments(
-            moments, _DAMPING if has_bias else _HEAD_DAMPING
-        )
-        return RoundingGuide(weights, matrix, mean)
+            for i in range(n_in):
+                moments[i] -= mean[i] * mean
+        weights = _core.factor_second_moments(moments, _DAMPING if has_bias else _HEAD_DAMPING)
+        return RoundingGuide(weights, moments, mean)
 
     def _read(self, name: str, n_rows: int, n_in: int) -> NDArray[np.float32]:
         shape = self._shapes.get(name)
@@ -107,6 +134,7 @@ class Calibration:
                 "model"
             )
         values = self._file.read_rows(name, 0, n_rows)
+        self._file.release(name)
         if not np.isfinite(values).all():
             raise FormatError(f"{self._path}: {name} holds NaN or infinity; calibrate again")
         return values

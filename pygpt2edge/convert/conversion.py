@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pygpt2edge.convert.adapters import Adapters, merge_adapters
 from pygpt2edge.convert.calibration import Calibration
 from pygpt2edge.convert.checkpoint import Checkpoint, StoredEntry
+from pygpt2edge.convert.equalizing import equalized
 from pygpt2edge.convert.hub import fetch_checkpoint, hub_name
 from pygpt2edge.convert.mixing import Budget, Mixture, choose_mixture
 from pygpt2edge.convert.model_config import ModelConfig
@@ -88,6 +89,7 @@ def convert(
     embedding_type: str | None = None,
     rounding: str = "search",
     calibration: str | Path | None = None,
+    equalize: bool = False,
     n_threads: int | None = None,
     progress: Progress | None = None,
     revision: str | None = None,
@@ -113,6 +115,9 @@ def convert(
       calibration: a file that `calibrate` or llama.cpp's imatrix wrote for this model. Errors are
         then weighted by what the matrices' inputs were; from ours, every column also makes up for
         the errors of those before it, and biases for what the outputs lose on average.
+      equalize: move powers of two between norms and the matrices behind them, and between values
+        and what follows attention, so that blocks of 32 hold numbers of a size; for models with
+        channels far larger than others. By the calibration where there is one.
       n_threads: default, the CPUs this process may use. The bytes do not depend on it.
       progress: called with (bytes done, bytes in all, tensor's name) after every piece.
       revision: branch, tag or commit, for a hub name.
@@ -150,6 +155,18 @@ def convert(
         plan = plan_conversion(
             checkpoint, mixture.main_type, allow_requantize, rounding, types=mixture.types
         )
+    if equalize:
+        types = {tensor.spec.gguf_name: tensor.type.name for tensor in plan.tensors}
+        checkpoint, input_scales = equalized(checkpoint, types, statistics)
+        plan = replace(
+            plan,
+            tensors=[
+                replace(tensor, source=source)
+                for tensor, (_, source) in zip(plan.tensors, checkpoint.tensors, strict=True)
+            ],
+        )
+        if statistics is not None:
+            statistics = statistics.with_scaled_inputs(input_scales)
     if path.is_file() and out.exists() and out.samefile(path):
         raise ValueError(f"{out}: is the source itself; give the output another name")
     check_target(out, plan.n_bytes)

@@ -7,6 +7,7 @@ hides, since errors that help some tokens and hurt others cancel there but not h
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 
@@ -20,6 +21,9 @@ from pygpt2edge.tokenizer import END_OF_TEXT
 
 _SEPARATOR = re.compile(rf"\n?{re.escape(END_OF_TEXT)}\n?")
 
+
+# (known, first, last), see _chunks.
+Chunk = tuple[int | None, int, int]
 
 PROTOCOLS = ("documents", "llama.cpp")
 
@@ -72,12 +76,18 @@ def evaluate_several(
     n_ctx: int | None = None,
     stride: int | None = None,
     protocol: str = "documents",
+    max_windows: int | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> list[Evaluation]:
-    """As `evaluate`, of several models that are all in memory: the reference runs once."""
+    """As `evaluate`, of several models that are all in memory: the reference runs once.
+
+    Of a long text `max_windows` takes so many full windows, evenly spread over it.
+    """
     compared = [*models, *([reference] if reference is not None else [])]
     n_window = _window(compared, n_ctx)
     tokens, chunks = _text_chunks(compared, text, n_window, stride, protocol)
+    if max_windows is not None:
+        chunks = _spread(list(chunks), max_windows)
     scores = [Scores() for _ in models]
     sessions = [each.session() for each in compared]
     start = 0  # of the window
@@ -101,7 +111,7 @@ def evaluate_several(
 
 def _text_chunks(
     models: list[LoadedModel], text: str, n_window: int, stride: int | None, protocol: str
-) -> tuple[NDArray[np.int32], Iterator[tuple[int | None, int, int]]]:
+) -> tuple[NDArray[np.int32], Iterator[Chunk]]:
     """The tokens, and which of them to score together."""
     if protocol not in PROTOCOLS:
         raise ValueError(
@@ -132,6 +142,18 @@ def _text_chunks(
     return tokens, _second_halves(len(tokens), n_window)
 
 
+def _spread(chunks: list[Chunk], max_windows: int) -> Iterator[Chunk]:
+    """Those of so many windows. The last of the text, which may not be full, is left out where
+    others are."""
+    starts = [i for i, (known, _, _) in enumerate(chunks) if known is not None]
+    ends = [*starts[1:], len(chunks)]
+    windows = [chunks[start:end] for start, end in zip(starts, ends, strict=True)]
+    if len(windows) > max_windows:
+        places = np.linspace(0, len(windows) - 2, max_windows).astype(int)
+        windows = [windows[place] for place in places]
+    return itertools.chain.from_iterable(windows)
+
+
 def _window(models: list[LoadedModel], n_ctx: int | None) -> int:
     largest = min(model.n_ctx for model in models)
     n_window = largest if n_ctx is None else n_ctx
@@ -157,7 +179,7 @@ def _one_text(model: LoadedModel, text: str) -> NDArray[np.int32]:
     return np.array(model.tokenizer.encode(text), np.int32)
 
 
-def _second_halves(n_tokens: int, n_window: int) -> Iterator[tuple[int | None, int, int]]:
+def _second_halves(n_tokens: int, n_window: int) -> Iterator[Chunk]:
     """As _chunks, for full windows, whose first half is only read."""
     for start in range(0, n_tokens - n_window + 1, n_window):
         middle, end = start + n_window // 2, start + n_window - 1
@@ -165,7 +187,7 @@ def _second_halves(n_tokens: int, n_window: int) -> Iterator[tuple[int | None, i
             yield start if first == middle else None, first, min(first + ROWS, end)
 
 
-def _chunks(n_tokens: int, n_window: int, stride: int) -> Iterator[tuple[int | None, int, int]]:
+def _chunks(n_tokens: int, n_window: int, stride: int) -> Iterator[Chunk]:
     """(known, first, last): the tokens first .. last - 1 are to be computed and predict first + 1
     .. last; where a window begins, it does so with the tokens known .. first - 1, which predict
     nothing new. A window's last token predicts none."""

@@ -18,7 +18,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pygpt2edge import _core
 from pygpt2edge.convert.calibration import Calibration
+from pygpt2edge.convert.checkpoint import Checkpoint
 from pygpt2edge.convert.costs import has_costs, possible_types
 from pygpt2edge.convert.opening import open_checkpoint
 from pygpt2edge.convert.plan import TensorPlan, output_type, plan_conversion
@@ -35,47 +37,81 @@ _WINDOW = 512
 
 
 def measure_costs(
-    model: LoadedModel,
+    path: Path,
     tokens: Sequence[int],
     n_tokens: int,
     statistics: Path,
+    costs: dict[str, dict[str, float]],
+    n_threads: int | None,
+    keep: Callable[[], None],
     progress: Callable[[int, int, str], None] | None = None,
-) -> dict[str, dict[str, float]]:
+) -> None:
     """The cost of each type, by the names of tensors.
 
     Args:
-      model: of an f32 or f16 file.
+      path: an f32 or f16 file.
       tokens: of a text.
       n_tokens: to compare predictions for, about so many: windows of them, evenly spread.
       statistics: the file of a calibration.
+      costs: what is known already, and where the rest is put.
+      n_threads: default, one a core.
+      keep: called when `costs` has grown.
       progress: called with (tensors done, tensors in all, the tensor's name).
 
-    Takes the disk space of a copy of the model and of the tokens' logits, for the time.
+    Takes the memory of the model and the disk space of `costs_disk_bytes`, for the time.
     """
     calibration = Calibration(statistics)
-    plans = plan_conversion(open_checkpoint(model.path), "f32", False).tensors
+    plans = plan_conversion(open_checkpoint(path), "f32", False).tensors
     chosen = [plan for plan in plans if has_costs(plan.spec)]
     biases = {plan.spec.gguf_name: plan for plan in plans if plan.spec.name.endswith(".bias")}
-    out = {}
+    if all(plan.spec.gguf_name in costs for plan in chosen):
+        return
     with tempfile.TemporaryDirectory(dir=statistics.parent) as folder:
+        model = LoadedModel(path, n_threads=n_threads)
         windows = _spread(tokens, n_tokens, min(_WINDOW, model.n_ctx))
         exact = _write_logits(model, windows, Path(folder) / "logits")
-        patched = _PatchedModel(model, Path(folder) / "patched.gguf")
+        del model  # before another is loaded
+        patched = _PatchedModel(path, Path(folder) / "patched.gguf", n_threads)
         for i, plan in enumerate(chosen):
             name = plan.spec.gguf_name
-            bias = biases.get(f"{name.removesuffix('.weight')}.bias")
-            kinds = possible_types(plan.spec)
-            kind = next(kind for kind in _MEASURED_TYPES if kind in kinds)
-            found = rounding_errors([_as(plan, k) for k in kinds], calibration, _ERROR_ROWS)
-            errors = dict(zip(kinds, found, strict=True))
-            parts = [_as(plan, kind), *([bias] if bias is not None else [])]
-            with patched.with_rounded(parts, calibration) as rounded:
-                cost = _divergence(rounded, windows, exact)
-            scale = cost / errors[kind] if errors[kind] > 0 else 0.0
-            out[name] = {each: scale * error for each, error in errors.items()}
+            if name not in costs:
+                bias = biases.get(f"{name.removesuffix('.weight')}.bias")
+                costs[name] = _costs_of(plan, bias, calibration, patched, windows, exact)
+                keep()
             if progress is not None:
                 progress(i + 1, len(chosen), name)
-    return out
+
+
+def _costs_of(
+    plan: TensorPlan, bias: TensorPlan | None, calibration: Calibration, patched: _PatchedModel,
+    windows: NDArray[np.int32], exact: Floats,
+) -> dict[str, float]:  # fmt: skip
+    kinds = possible_types(plan.spec)
+    kind = next(kind for kind in _MEASURED_TYPES if kind in kinds)
+    found = rounding_errors([_as(plan, k) for k in kinds], calibration, _ERROR_ROWS)
+    errors = dict(zip(kinds, found, strict=True))
+    parts = [_as(plan, kind), *([bias] if bias is not None else [])]
+    with patched.with_rounded(parts, calibration) as rounded:
+        cost = _divergence(rounded, windows, exact)
+    scale = cost / errors[kind] if errors[kind] > 0 else 0.0
+    return {each: scale * error for each, error in errors.items()}
+
+
+def check_memory_for_costs(path: Path, n_threads: int | None) -> None:
+    """Raises MemoryError where the whole model does not fit, which costs are measured with."""
+    needed = sum(_core.memory_estimate(str(path), n_threads=n_threads or 0).values())
+    available = _core.available_memory()
+    if needed > available:
+        raise MemoryError(
+            f"{path}: sensitivities take the whole model, {needed / 1e6:.0f} MB of memory, and "
+            f"{available / 1e6:.0f} MB are available: calibrate without them, or convert the "
+            "model to f16 first"
+        )
+
+
+def costs_disk_bytes(path: Path, checkpoint: Checkpoint, n_tokens: int) -> int:
+    """Of a copy of the model and of the tokens' logits."""
+    return path.stat().st_size + 4 * checkpoint.config.n_vocab * n_tokens
 
 
 def _as(plan: TensorPlan, kind: str) -> TensorPlan:
@@ -85,13 +121,11 @@ def _as(plan: TensorPlan, kind: str) -> TensorPlan:
 class _PatchedModel:
     """A copy of a model's file, in which a few tensors are replaced for a time."""
 
-    def __init__(self, model: LoadedModel, path: Path) -> None:
-        from pygpt2edge import _core
-
-        shutil.copyfile(model.path, path)
+    def __init__(self, source: Path, path: Path, n_threads: int | None) -> None:
+        shutil.copyfile(source, path)
         path.chmod(0o600)
         self._path = path
-        self._n_threads = model.n_threads
+        self._n_threads = n_threads
         self._tensors = {t.name: t for t in _core.GgufFile(str(path)).tensors}
 
     @contextmanager
@@ -107,8 +141,6 @@ class _PatchedModel:
 
     def _write(self, parts: list[TensorPlan], calibration: Calibration) -> dict[int, bytes]:
         """Writes the parts' rounded numbers. Returns what was there, by offset."""
-        from pygpt2edge import _core
-
         before: dict[int, bytes] = {}
         at: dict[str, int] = {}
         with self._path.open("r+b") as file:

@@ -164,3 +164,21 @@ def test_interrupt(library: Any, python_model: GPT2, tmp_path: Path) -> None:
     assert raised.value.status == library.c.GPT2EDGE_ERROR_INTERRUPTED
     expected = python_model.generate("It is", max_tokens=5, seed=1).text
     assert library.rest(text) == expected  # as if nothing had happened
+
+
+@pytest.mark.parametrize("form", ["FILE", "MESSAGE"])
+def test_compression(library: Any, model: Any, python_model: GPT2, form: str) -> None:
+    number = getattr(library.c, f"GPT2EDGE_COMPRESSED_{form}")
+    data = TEXT.encode() + b"\xff"
+    packed = bytes(library.array("char", "compress", model, data, len(data), number))
+    assert packed == python_model.compress(data, message=form == "MESSAGE")
+    assert library.array("char", "decompress", model, packed, len(packed), number) == data
+    n, small = ffi.new("size_t*"), ffi.new("char[]", 2)
+    with pytest.raises(CError) as raised:
+        library.call("decompress", model, packed, len(packed), number, small, 2, n)
+    assert (raised.value.status, n[0]) == (library.c.GPT2EDGE_ERROR_BUFFER, len(data))
+    with pytest.raises(CError, match="^data: ") as raised:
+        library.array("char", "decompress", model, packed[:-3], len(packed) - 3, number)
+    assert raised.value.status == library.c.GPT2EDGE_ERROR_FORMAT
+    with pytest.raises(CError, match="form is 7"):
+        library.array("char", "compress", model, data, len(data), 7)

@@ -23,6 +23,7 @@ COMMANDS = [
     "calibrate",
     "inspect",
     "rank",
+    "map",
     "tokenize",
     "eval",
     "attention",

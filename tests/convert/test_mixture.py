@@ -28,7 +28,7 @@ def exact(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def stats(exact: Path) -> Path:
     out = exact.with_name("stats.gguf")
-    calibrate(GPT2(exact), TEXT, out, max_tokens=300, sensitivity_tokens=100)
+    calibrate(exact, TEXT, out, max_tokens=300, sensitivity_tokens=100)
     return out
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from checkout_build import SEPARATE_SOURCES, build_checkout
 
+from pygpt2edge import GPT2
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -59,6 +61,16 @@ def test_tokenizing_program_says_how_many_tokens_there_are(build: Path, tmp_path
     (tmp_path / "text").write_bytes(b" the new york city \xff")
     said = run(build / "tests" / "cpp" / "fuzz_tokenizer", tmp_path / "text")
     assert said == f"{tmp_path / 'text'}: 7 tokens\n"
+
+
+def test_program_for_compressed_texts_says_how_many_blocks_there_are(
+    build: Path, tmp_path: Path
+) -> None:
+    sound, damaged = tmp_path / "sound", tmp_path / "damaged"
+    sound.write_bytes(GPT2(n_threads=1).compress("Once upon a time " * 8, block_size=50))
+    damaged.write_bytes(sound.read_bytes()[1:])
+    said = run(build / "tests" / "cpp" / "fuzz_compressed", sound, damaged)
+    assert said == f"{sound}: 3 blocks\n{damaged}: 0 blocks\n"
 
 
 @pytest.mark.parametrize("threads", ["0", "3"])

@@ -15,6 +15,8 @@ import pytest
 import tiny_models
 from checkout_build import JOINED_SOURCES
 
+from pygpt2edge import GPT2
+
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 5
 
@@ -99,6 +101,15 @@ def test_tokenizer_fuzzer_finds_nothing(build: Path, tmp_path: Path) -> None:
         "the new york city we'll\u3000 <|end|> \u00e9".encode() + b"\xe2\x80"
     )
     fuzz(build, "fuzz_tokenizer", tmp_path, 500)
+
+
+def test_fuzzer_of_compressed_texts_finds_nothing(build: Path, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    data = b"Once upon a time " * 8
+    (corpus / "file").write_bytes(GPT2(n_threads=1).compress(data + b"\xff", block_size=50))
+    (corpus / "text").write_bytes(b"the new york city \xff \xe2\x80")
+    fuzz(build, "fuzz_compressed", tmp_path, 500)
 
 
 def test_c_api_fuzzer_finds_nothing(build: Path, tmp_path: Path) -> None:

@@ -317,6 +317,7 @@ void test_matmul(const KernelTable& table, TensorType type, int n_out, int n_in,
       bias.data(),   Epilogue::kResidual, out.data(), columns};
   std::vector<uint8_t> scratch(matmul_scratch(n_in));
   if (n_rows % 2 == 0) args.scratch = scratch.data();
+  args.prefetch_stream = n_rows % 3 == 0;
   table.matmul(args);
   for (int i = 0; i < n_rows; ++i) {
     const std::vector<float> x = a.row(i);
@@ -710,7 +711,9 @@ void test_limits(const KernelTable& table) {
   for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 7);
   double sum = 0;
   for (const float v : x) sum += v;
-  CHECK(table.sum_floats(x.data(), x.size()) == sum);
+  for (const bool prefetch : {false, true}) {
+    CHECK(table.sum_floats(x.data(), x.size(), prefetch) == sum);
+  }
 }
 
 void test_dispatch() {

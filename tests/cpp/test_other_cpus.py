@@ -110,3 +110,20 @@ def test_command_line_program_writes_the_same_text(builds: dict[str, Path], name
     said = run(builds, name, "../../csrc/program/gpt2edge", *arguments)
     expected = model.generate("Once upon a time", max_tokens=8, seed=1).text
     assert said == f"Once upon a time{expected}\n"
+
+
+@pytest.mark.parametrize("name", CPUS)
+def test_texts_are_unpacked_on_other_processors(
+    builds: dict[str, Path], name: str, tmp_path: Path
+) -> None:
+    """Packed here, unpacked there, and packed there to the same bytes."""
+    from pygpt2edge import GPT2
+
+    model, text = GPT2(), "Once upon a time there was a king,\nand he had a daughter.\n"
+    plain, packed, again = (tmp_path / part for part in ("plain", "packed", "again"))
+    plain.write_text(text, encoding="utf-8")
+    packed.write_bytes(model.compress(text))
+    program, given = "../../csrc/program/gpt2edge", ["-m", model.path]
+    assert run(builds, name, program, "decompress", packed, *given) == text
+    run(builds, name, program, "compress", plain, *given, "-o", again)
+    assert again.read_bytes() == packed.read_bytes()

@@ -228,7 +228,7 @@ def test_error_feedback_brings_the_outputs_closer(type: str) -> None:
     mixing = random.standard_normal((256, 256)) / 10 + np.eye(256)
     inputs = (random.standard_normal((2000, 256)) @ mixing).astype(np.float32)
     moments = (inputs.T @ inputs / 2000).astype(np.float32)
-    weights, matrix = _core.factor_second_moments(moments, 0.01, 1)
+    weights, matrix = factored(moments, 0.01, 1)
     plain = _core.dequantize(_core.quantize(values, type), type, 256)
     blocks = _core.quantize_with_feedback(values, type, weights, matrix, 1)
     better = _core.dequantize(blocks, type, 256)
@@ -237,22 +237,28 @@ def test_error_feedback_brings_the_outputs_closer(type: str) -> None:
         plain @ inputs.T, outputs
     )
     assert np.array_equal(_core.quantize_with_feedback(values, type, weights, matrix, 3), blocks)
-    for again, first in zip(
-        _core.factor_second_moments(moments, 0.01, 5), (weights, matrix), strict=True
-    ):
+    for again, first in zip(factored(moments, 0.01, 5), (weights, matrix), strict=True):
         assert np.array_equal(again, first)
+
+
+def factored(
+    moments: np.ndarray, damping: float, n_threads: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """The weights and the matrix, of moments that stay as they are."""
+    matrix = moments.copy()
+    return _core.factor_second_moments(matrix, damping, n_threads), matrix
 
 
 def test_second_moments_are_factored() -> None:
     random = np.random.default_rng(5)
     inputs = random.standard_normal((500, 96)).astype(np.float32)
     moments = (inputs.T @ inputs / 500).astype(np.float32)
-    weights, matrix = _core.factor_second_moments(moments, 0.5)
+    weights, matrix = factored(moments, 0.5)
     mean = np.trace(moments) / 96
     assert np.allclose(np.tril(matrix), np.eye(96))
     product = matrix @ np.diag(weights * mean) @ matrix.T
     assert np.allclose(product, moments + 0.5 * mean * np.eye(96), atol=1e-4)
-    nothing = _core.factor_second_moments(np.zeros((32, 32), np.float32), 0.01)
+    nothing = factored(np.zeros((32, 32), np.float32), 0.01)
     assert np.array_equal(nothing[1], np.eye(32))
 
 

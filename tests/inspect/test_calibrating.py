@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import gguf
@@ -10,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from tiny_models import TinyModel, draw_weights, write_gguf
 
-from pygpt2edge import GPT2, FormatError, _core
+from pygpt2edge import FormatError, _core
 from pygpt2edge.cli import cli
 from pygpt2edge.convert import convert
 from pygpt2edge.inspect.calibrating import calibrate
@@ -28,7 +31,7 @@ def exact(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def stats(exact: Path) -> Path:
     out = exact.with_name("stats.gguf")
-    assert calibrate(GPT2(exact), TEXT, out, max_tokens=500) == 500
+    assert calibrate(exact, TEXT, out, max_tokens=500) == 500
     return out
 
 
@@ -50,11 +53,75 @@ def test_the_file_has_what_llama_cpp_reads_and_more(stats: Path) -> None:
 
 
 def test_threads_change_nothing(exact: Path, stats: Path, tmp_path: Path) -> None:
-    calibrate(GPT2(exact, n_threads=1), TEXT, tmp_path / "again.gguf", max_tokens=500)
+    calibrate(exact, TEXT, tmp_path / "again.gguf", max_tokens=500, n_threads=1)
     assert (tmp_path / "again.gguf").read_bytes() == stats.read_bytes()
     for n in (1, 3):
         convert(exact, tmp_path / f"{n}.gguf", "iq4_nl", calibration=stats, n_threads=n)
     assert (tmp_path / "1.gguf").read_bytes() == (tmp_path / "3.gguf").read_bytes()
+
+
+def interrupt_at(call: int) -> Callable[[int, int, str], None]:
+    calls = 0
+
+    def progress(_done: int, _total: int, _what: str) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+# 500 tokens are 8 windows in each of the two layers; then come the costs of 10 tensors.
+@pytest.mark.parametrize("call", [3, 11, 20])
+def test_an_interrupted_run_goes_on(exact: Path, tmp_path: Path, call: int) -> None:
+    arguments = {"max_tokens": 500, "sensitivity_tokens": 64}
+    whole, out = tmp_path / "whole.gguf", tmp_path / "stats.gguf"
+    calibrate(exact, TEXT, whole, **arguments)
+    said: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        calibrate(exact, TEXT, out, **arguments, progress=interrupt_at(call), say=said.append)
+    assert not out.exists()
+    assert "goes on from there" in said[-1]
+    calibrate(exact, TEXT, out, **arguments, say=said.append)
+    n_done = {3: 0, 11: 1, 20: 2}[call]
+    assert f"{n_done} of 2 layers are done" in said[-1]
+    assert out.read_bytes() == whole.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["stats.gguf", "whole.gguf"]
+
+
+def test_what_another_text_left_is_not_gone_on_with(exact: Path, tmp_path: Path) -> None:
+    out, said = tmp_path / "stats.gguf", []
+    with pytest.raises(KeyboardInterrupt):
+        calibrate(exact, "other " * 300, out, max_tokens=500, progress=interrupt_at(11))
+    calibrate(exact, TEXT, out, max_tokens=500, say=said.append)
+    calibrate(exact, TEXT, tmp_path / "whole.gguf", max_tokens=500)
+    assert said == []
+    assert out.read_bytes() == (tmp_path / "whole.gguf").read_bytes()
+
+
+def test_it_refuses_what_will_not_fit(
+    exact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "stats.gguf"
+    with monkeypatch.context() as patched:
+        patched.setattr(_core, "available_memory", lambda: 100_000)
+        with pytest.raises(MemoryError, match=r"\d MB of memory, a layer at a time, and 0"):
+            calibrate(exact, TEXT, out)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=1000))
+    with pytest.raises(OSError, match="not enough space"):
+        calibrate(exact, TEXT, out)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_more_layers_take_no_more_memory(tmp_path: Path) -> None:
+    needs = []
+    for n_layer in (3, 9):
+        model = TinyModel("deep", n_layer=n_layer, n_head=2, n_embd=64, n_inner=128)
+        path = write_gguf(tmp_path / f"{n_layer}.gguf", model, draw_weights(model))
+        needs.append(_core.calibration_memory(os.fsencode(path), 1, True))
+    assert needs[0] == needs[1]
 
 
 def test_biases_give_back_the_mean(exact: Path, stats: Path, tmp_path: Path) -> None:
@@ -69,7 +136,7 @@ def test_biases_give_back_the_mean(exact: Path, stats: Path, tmp_path: Path) -> 
 
 
 def test_an_imatrix_of_llama_cpp_is_read(exact: Path, tmp_path: Path) -> None:
-    calibrate(GPT2(exact), TEXT, tmp_path / "small.gguf", max_tokens=100, products=False)
+    calibrate(exact, TEXT, tmp_path / "small.gguf", max_tokens=100, products=False)
     convert(exact, tmp_path / "out.gguf", "q4_0", calibration=tmp_path / "small.gguf")
     convert(exact, tmp_path / "plain.gguf", "q4_0")
     assert (tmp_path / "out.gguf").read_bytes() != (tmp_path / "plain.gguf").read_bytes()
@@ -80,7 +147,7 @@ def test_files_that_will_not_do(exact: Path, tmp_path: Path) -> None:
         convert(exact, tmp_path / "out.gguf", "q4_0", calibration=exact)
     convert(exact, tmp_path / "q8_0.gguf", "q8_0")
     with pytest.raises(ValueError, match="is quantized"):
-        calibrate(GPT2(tmp_path / "q8_0.gguf"), TEXT, tmp_path / "stats.gguf")
+        calibrate(tmp_path / "q8_0.gguf", TEXT, tmp_path / "stats.gguf")
 
 
 def test_the_embedding_may_have_a_type_of_its_own(exact: Path, tmp_path: Path) -> None:

@@ -92,7 +92,22 @@ def test_failures_are_one_line(gpt2edge: Run, tmp_path: Path) -> None:
     assert "none.gguf" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["generate", "suggest", "inspect"])
+@pytest.mark.parametrize("options", [[], ["--message"]])
+def test_compression(gpt2edge: Run, model: GPT2, tmp_path: Path, options: list[str]) -> None:
+    data = b"Once upon a time\r\nthere was a king\xff"
+    (tmp_path / "in").write_bytes(data)
+    done = gpt2edge("compress", "in", "-m", model.path, "-o", "packed", *options)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+    assert (tmp_path / "packed").read_bytes() == model.compress(data, message=bool(options))
+    done = gpt2edge("decompress", "packed", "-m", model.path, "-o", "out", *options)
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert (tmp_path / "out").read_bytes() == data
+    refused = gpt2edge("decompress", "in", "-m", model.path, *options)
+    assert (refused.stdout, refused.returncode) == ("", 1)
+    assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["compress", "generate", "suggest", "inspect"])
 def test_help_has_examples_that_are_right(gpt2edge: Run, command: str) -> None:
     done = gpt2edge(command, "--help")
     assert done.returncode == 0

@@ -190,7 +190,8 @@ def test_a_reader_that_takes_nothing_is_cut_off() -> None:
 
 
 def test_queue_full() -> None:
-    body = {"prompt": "x", "max_tokens": 400, "ignore_eos": True, "n": 3}
+    # One runs and two wait, where the engine is quick to take the first: no room for the fourth.
+    body = {"prompt": "x", "max_tokens": 400, "ignore_eos": True, "n": 4}
     with serving("--max-queue", "2", "--max-batch", "1") as server:
         answer = server.post(ROUTE, body)
         assert answer.status_code == 429

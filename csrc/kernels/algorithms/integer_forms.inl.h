@@ -105,16 +105,17 @@ struct Codes3 {
   }
 };
 
-// The low bits of the two halves share bytes; after them, each half has one load of high bits.
+// Each half has three loads for four steps: the top bits of the first three steps' bytes are the
+// codes of the fourth.
 struct Codes6 {
   using Bits = Isa::Bits6;
   static constexpr size_t kBytes = 384;
   static constexpr int kHighStep = 0;
   template <typename Rows, int Part, typename Codes>
   static GPT2EDGE_INLINE void load(const Block& block, size_t at, int s, Codes& low, Codes&) {
-    const uint8_t* codes = block.codes + at;
+    const uint8_t* codes = block.codes + at + 192 * Part;
     low = Rows::gather(s, [&](int step) GPT2EDGE_INLINE_LAMBDA {
-      return Bits::load(codes + 64 * step, 4 * Part, codes + 256 + 64 * Part, 2 * step);
+      return step < 3 ? Bits::load(codes + 64 * step) : Bits::load_fourth(codes);
     });
   }
 };

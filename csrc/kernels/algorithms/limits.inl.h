@@ -57,13 +57,13 @@ int32_t multiply_codes(int rounds) {
 
 // The sum of n floats, a multiple of 64. They are prefetched as far ahead as matmul prefetches
 // weights: the hardware prefetcher stops at the end of a page.
-float sum_floats(const float* x, size_t n) {
+float sum_floats(const float* x, size_t n, bool prefetch) {
   constexpr size_t kDistance = 4096;
   Isa::Floats sum[4];
   for (auto& s : sum) s = Isa::broadcast(0.0f);
   for (size_t i = 0; i < n; i += 64) {
     for (size_t v = 0; v < 4; ++v) {
-      if (i + kDistance < n) GPT2EDGE_PREFETCH_L2(x + i + kDistance + 16 * v);
+      if (prefetch && i + kDistance < n) GPT2EDGE_PREFETCH_L2(x + i + kDistance + 16 * v);
       sum[v] = Isa::add(sum[v], Isa::load(x + i + 16 * v));
     }
   }

@@ -1,7 +1,8 @@
 // Software prefetch of the weights that a matmul reads next.
 //
-// The hardware prefetcher stops at the end of a page, which is too late for memory that takes
-// hundreds of cycles.
+// The hardware prefetcher of some processors stops at the end of a page, which is too late for
+// memory that takes hundreds of cycles; that of others follows a single stream better alone (the
+// caller knows: base/cpu_info.h).
 #pragma once
 
 #include "kernels/kernel_table.h"
@@ -41,7 +42,7 @@ constexpr ptrdiff_t kStreamDistance = 24 << 10;
 constexpr int kPrefetchTiles = 4;
 
 Prefetcher make_prefetcher(const MatmulArgs& args, int panel, TilePlace tile) {
-  if (tile.index >= kPrefetchTiles) return {};
+  if (tile.count == 1 ? !args.prefetch_stream : tile.index >= kPrefetchTiles) return {};
   const auto panel_bytes = static_cast<ptrdiff_t>(args.weights.layout.panel_bytes);
   const ptrdiff_t bytes = tile.count == 1 ? kStreamDistance : kBlockPanels * panel_bytes;
   const int whole = static_cast<int>(bytes / panel_bytes);

@@ -20,19 +20,21 @@ void unpack_codes4(const uint8_t* in, int shift, uint8_t* out) {
   }
 }
 
-// Likewise, with 128 bytes of the codes' high bits behind them.
+// Four steps' codes in three steps' bytes, for each half.
 void unpack_codes6(const uint8_t* in, int shift, uint8_t* out) {
-  for (int step = 0; step < 4; ++step, in += 64, out += 64) {
-    const uint8_t *first = in + 256 - 64 * step, *second = first + 64;  // high bits of the halves
+  for (int half = 0; half < 2; ++half, in += 192, out += 256) {
     for (int i = 0; i < 64; ++i) {
-      const int low = in[i] & 15, high = in[i] >> 4;
-      out[i] = static_cast<uint8_t>((low | (first[i] >> 2 * step & 3) << 4) + shift);
-      out[256 + i] = static_cast<uint8_t>((high | (second[i] >> 2 * step & 3) << 4) + shift);
+      const int first = in[i], second = in[64 + i], third = in[128 + i];
+      out[i] = static_cast<uint8_t>((first & 63) + shift);
+      out[64 + i] = static_cast<uint8_t>((second & 63) + shift);
+      out[128 + i] = static_cast<uint8_t>((third & 63) + shift);
+      out[192 + i] =
+          static_cast<uint8_t>((first >> 6 | second >> 6 << 2 | third >> 6 << 4) + shift);
     }
   }
 }
 
-// Likewise, by a table of the 8-bit codes.
+// Two codes a byte, by a table of the 8-bit codes.
 void unpack_table_codes4(const uint8_t* in, const CodeTable& codes, uint8_t* out) {
   const Isa::Table table = Isa::load_table(codes.code);
   for (int i = 0; i < 256; i += 64) Isa::unpack_codes4(in + i, table, out + i, out + 256 + i);

@@ -83,9 +83,8 @@ struct Isa : Avx2Lanes {
   struct Bits6 {
     using Dot = Ints;
     using Codes = Ints;
-    static Codes load(const uint8_t* low, int low_shift, const uint8_t* high, int high_shift) {
-      return load_codes6(low, low_shift, high, high_shift);
-    }
+    static Codes load(const uint8_t* p) { return load_codes6(p); }
+    static Codes load_fourth(const uint8_t* p) { return load_fourth_codes6(p); }
     static Dot start(int32_t start) { return all(start); }
     static Dot step(Dot dot, const Codes& codes, Inputs x) {
       return {in_order(_mm256_add_epi32(dot.low, widen(_mm256_maddubs_epi16(codes.low, x)))),

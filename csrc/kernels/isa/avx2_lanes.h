@@ -128,21 +128,18 @@ struct Avx2Lanes : X86Lanes {
     high = {_mm256_and_si256(_mm256_srli_epi16(a, 4), mask),
             _mm256_and_si256(_mm256_srli_epi16(b, 4), mask)};
   }
-  static __m256i codes6_half(const uint8_t* low, int low_shift, const uint8_t* high,
-                             int high_shift) {
-    const __m256i four = _mm256_srli_epi16(load_32(low), low_shift);
-    const __m256i two = _mm256_slli_epi16(_mm256_srli_epi16(load_32(high), high_shift), 4);
-    return _mm256_or_si256(_mm256_and_si256(four, _mm256_set1_epi8(15)),
-                           _mm256_and_si256(two, _mm256_set1_epi8(48)));
-  }
-  static Ints load_codes6(const uint8_t* low, int low_shift, const uint8_t* high, int high_shift) {
-    return {codes6_half(low, low_shift, high, high_shift),
-            codes6_half(low + 32, low_shift, high + 32, high_shift)};
-  }
-
   static __m256i bits_of(const uint8_t* p, int shift, char mask) {
     return _mm256_and_si256(_mm256_srli_epi16(load_32(p), shift), _mm256_set1_epi8(mask));
   }
+  static Ints load_codes6(const uint8_t* p) { return {bits_of(p, 0, 63), bits_of(p + 32, 0, 63)}; }
+  static __m256i fourth_code6_half(const uint8_t* p) {
+    return _mm256_or_si256(_mm256_or_si256(bits_of(p, 6, 3), bits_of(p + 64, 4, 12)),
+                           bits_of(p + 128, 2, 48));
+  }
+  static Ints load_fourth_codes6(const uint8_t* p) {
+    return {fourth_code6_half(p), fourth_code6_half(p + 32)};
+  }
+
   static Ints load_codes2(const uint8_t* p, int shift) {
     return {bits_of(p, shift, 3), bits_of(p + 32, shift, 3)};
   }

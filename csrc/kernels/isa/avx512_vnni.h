@@ -100,13 +100,17 @@ struct Isa : X86Lanes {
     }
   };
   struct Bits6 : Bits8 {
-    static Codes load(const uint8_t* low, unsigned low_shift, const uint8_t* high,
-                      unsigned high_shift) {
-      const __m512i four = _mm512_srli_epi16(_mm512_loadu_si512(low), low_shift);
-      const __m512i two =
-          _mm512_slli_epi16(_mm512_srli_epi16(_mm512_loadu_si512(high), high_shift), 4);
-      return _mm512_or_si512(_mm512_and_si512(four, _mm512_set1_epi8(15)),
-                             _mm512_and_si512(two, _mm512_set1_epi8(48)));
+    static Codes load(const uint8_t* p) {
+      return _mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi8(63));
+    }
+    static Codes load_fourth(const uint8_t* p) {
+      constexpr int kSelect = 0xD8;  // the third operand's bits choose: set ones take the second's
+      const __m512i first = _mm512_srli_epi16(_mm512_loadu_si512(p), 6);
+      const __m512i second = _mm512_srli_epi16(_mm512_loadu_si512(p + 64), 4);
+      const __m512i third = _mm512_srli_epi16(_mm512_loadu_si512(p + 128), 2);
+      const __m512i two = _mm512_ternarylogic_epi32(first, second, _mm512_set1_epi8(12), kSelect);
+      const __m512i all = _mm512_ternarylogic_epi32(two, third, _mm512_set1_epi8(48), kSelect);
+      return _mm512_and_si512(all, _mm512_set1_epi8(63));
     }
   };
 

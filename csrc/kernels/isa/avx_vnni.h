@@ -41,9 +41,8 @@ struct Isa : Avx2Lanes {
     static void load(const uint8_t* p, Codes& low, Codes& high) { load_codes4(p, low, high); }
   };
   struct Bits6 : Bits8 {
-    static Codes load(const uint8_t* low, int low_shift, const uint8_t* high, int high_shift) {
-      return load_codes6(low, low_shift, high, high_shift);
-    }
+    static Codes load(const uint8_t* p) { return load_codes6(p); }
+    static Codes load_fourth(const uint8_t* p) { return load_fourth_codes6(p); }
   };
 
   struct Bits2 : Bits8 {

@@ -172,15 +172,19 @@ struct NeonLanes {
       high.part[i] = codes(vshrq_n_u8(both, 4));
     }
   }
-  static Codes load_codes6(const uint8_t* low, int low_shift, const uint8_t* high, int high_shift) {
-    const int8x16_t right_low = vdupq_n_s8(static_cast<int8_t>(-low_shift));
-    const int8x16_t to_16 = vdupq_n_s8(static_cast<int8_t>(4 - high_shift));
+  static Codes load_codes6(const uint8_t* p) {
     Codes r;
     GPT2EDGE_UNROLL
-    for (int i = 0; i < 4; ++i) {
-      const uint8x16_t four = vandq_u8(vshlq_u8(vld1q_u8(low + 16 * i), right_low), vdupq_n_u8(15));
-      const uint8x16_t two = vandq_u8(vshlq_u8(vld1q_u8(high + 16 * i), to_16), vdupq_n_u8(48));
-      r.part[i] = codes(vorrq_u8(four, two));
+    for (int i = 0; i < 4; ++i) r.part[i] = codes(vandq_u8(vld1q_u8(p + 16 * i), vdupq_n_u8(63)));
+    return r;
+  }
+  static Codes load_fourth_codes6(const uint8_t* p) {
+    Codes r;
+    GPT2EDGE_UNROLL
+    for (int i = 0; i < 4; ++i, p += 16) {
+      const uint8x16_t third = vshrq_n_u8(vld1q_u8(p + 128), 2);
+      const uint8x16_t two = vsriq_n_u8(third, vld1q_u8(p + 64), 4);
+      r.part[i] = codes(vsriq_n_u8(two, vld1q_u8(p), 6));
     }
     return r;
   }
@@ -246,9 +250,8 @@ struct NeonLanes {
   };
   template <typename Bits8>
   struct SixBitsOf : Bits8 {
-    static Codes load(const uint8_t* low, int low_shift, const uint8_t* high, int high_shift) {
-      return load_codes6(low, low_shift, high, high_shift);
-    }
+    static Codes load(const uint8_t* p) { return load_codes6(p); }
+    static Codes load_fourth(const uint8_t* p) { return load_fourth_codes6(p); }
     static Ints start(int32_t start) { return from(start); }
   };
   template <typename Bits4>

@@ -206,10 +206,15 @@ struct Isa {
     }
   };
   struct Bits6 : FromStart {
-    static Codes load(const uint8_t* low, int low_shift, const uint8_t* high, int high_shift) {
+    static Codes load(const uint8_t* p) {
+      Codes r;
+      for (int i = 0; i < 64; ++i) r.code[i] = static_cast<int8_t>(p[i] & 63);
+      return r;
+    }
+    static Codes load_fourth(const uint8_t* p) {
       Codes r;
       for (int i = 0; i < 64; ++i) {
-        const int code = (low[i] >> low_shift & 15) | (high[i] >> high_shift & 3) << 4;
+        const int code = p[i] >> 6 | p[64 + i] >> 6 << 2 | p[128 + i] >> 6 << 4;
         r.code[i] = static_cast<int8_t>(code);
       }
       return r;
