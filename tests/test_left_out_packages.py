@@ -11,7 +11,7 @@ import pytest
 
 from pygpt2edge import GPT2, demo_model_path
 
-LEFT_OUT = ("gguf", "huggingface_hub", "matplotlib", "numpy", "safetensors")
+LEFT_OUT = ("gguf", "huggingface_hub", "matplotlib", "numpy", "safetensors", "tiktoken")
 
 
 def run(program: str, *left_out: str) -> subprocess.CompletedProcess[str]:

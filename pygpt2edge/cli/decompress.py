@@ -22,7 +22,7 @@ if TYPE_CHECKING:
                "[default: 16, or as many as fit in half of the free memory]"),
 )  # fmt: skip
 def command(job: CompressionJob, message: bool, parallel: int | None) -> None:
-    """Decompress FILE, which `pygpt2edge compress` made with the same model.
+    """Decompress what `pygpt2edge compress` made of a text.
 
     Writes FILE without its .p2z and keeps FILE; "-", or no FILE, reads stdin and writes to stdout.
     The text is written when its checksum is verified.

@@ -16,7 +16,7 @@ from pygpt2edge.cli.output import explain, print_json, print_table
 if TYPE_CHECKING:
     from pygpt2edge.model import GPT2
 
-_PACKAGES = ("numpy", "gguf", "safetensors", "click", "huggingface_hub")
+_PACKAGES = ("numpy", "tiktoken", "gguf", "safetensors", "click", "huggingface_hub")
 
 
 @click.command("doctor")

@@ -90,7 +90,7 @@ def command(
     run: Run, api_key: str | None, api_key_file: str | None, without_key: bool,
     chat_template: str | None, access_log: bool, **settings: Any,
 ) -> None:  # fmt: skip
-    """Serve texts over OpenAI's HTTP, and a page at / that shows what the model does.
+    """Serve texts over OpenAI's HTTP, and a page to look inside.
 
     Programs that speak to OpenAI's completions speak to it: give them the address that it prints,
     with /v1, as their base URL. It needs `pip install "pygpt2edge[serve]"`, and no network.

@@ -16,7 +16,7 @@ from pygpt2edge.cli.output import note, print_json, print_table
     int_option("-k", "k", low=1, default=5, help="How many words; a search finds some 24 at most.")
 )
 def command(run: Run, text: str, k: int) -> None:
-    """Suggest the most probable next words of TEXT, as for a keyboard.
+    """Suggest the most probable next words, as for a keyboard.
 
     Prints the most probable whole words with their probabilities. A word that TEXT ends in is
     completed; end it with a space for the word after. "-" reads the text from stdin; a newline at

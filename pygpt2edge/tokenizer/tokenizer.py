@@ -1,15 +1,15 @@
 """GPT-2's tokenizer over the vocabulary that a model's file carries.
 
 Text is cut into words, numbers, punctuation and runs of spaces, and the bytes of each piece are
-merged, the most frequent pairs first. Added tokens are found in the text before that. The core does
-it (csrc/tokenize/).
+merged, the most frequent pairs first. Added tokens are found in the text before that. tiktoken does
+it or, where that is not installed, the core.
 Source: Radford et al., "Language Models are Unsupervised Multitask Learners", 2019, section 2.2.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 
@@ -89,7 +89,7 @@ class Tokenizer:
         Raises ValueError for a text with a byte that the vocabulary has no token for; only
         vocabularies that were cut down lack any.
         """
-        return self.core.encode(whole_characters(text), allow_special)
+        return self._encode(whole_characters(text), allow_special)
 
     def is_same_as(self, other: Tokenizer) -> bool:
         """Whether both have the same tokens under the same ids."""
@@ -123,6 +123,15 @@ class Tokenizer:
     def core(self) -> _core.Tokenizer:
         """The core's tokenizer. Made when it is first asked for: it takes a few milliseconds."""
         return _core.Tokenizer(self.tables)
+
+    @cached_property
+    def _encode(self) -> Callable[[str, bool], list[int]]:
+        """By tiktoken or, where that is left out, by the core. Both give the same ids."""
+        try:
+            from pygpt2edge.tokenizer.tiktoken_encoder import TiktokenEncoder
+        except ImportError:
+            return self.core.encode
+        return TiktokenEncoder(self.tables, self._bytes).encode
 
 
 def whole_characters(text: str) -> str:

@@ -19,6 +19,8 @@ COMMANDS = [
     "generate",
     "serve",
     "suggest",
+    "compress",
+    "decompress",
     "convert",
     "calibrate",
     "inspect",

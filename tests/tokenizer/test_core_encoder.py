@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tiktoken_encoder import TiktokenEncoder
 
 import pygpt2edge
 from pygpt2edge import FormatError, Tokenizer, _core
@@ -40,13 +40,8 @@ def official() -> Tokenizer:
 def same(tokenizer: Tokenizer, text: str, allow_special: bool = False) -> list[int]:
     tokens = tokenizer.encode(text, allow_special=allow_special)
     whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    assert by_tiktoken(tokenizer).encode(whole, allow_special) == tokens, ascii(text)
+    assert tokenizer.core.encode(whole, allow_special) == tokens, ascii(text)
     return tokens
-
-
-@functools.cache
-def by_tiktoken(tokenizer: Tokenizer) -> TiktokenEncoder:
-    return TiktokenEncoder(tokenizer.tables, tokenizer.tables.token_bytes)
 
 
 @settings(deadline=None, max_examples=400)
@@ -159,3 +154,16 @@ def test_damaged_tables_make_no_encoder() -> None:
         _core.Tokenizer(_core.TokenizerTables(["a", "b"], [], ["a b"], None, None, "damaged"))
     with pytest.raises(TypeError):
         _core.Tokenizer(None)  # type: ignore[arg-type]
+
+
+def test_without_tiktoken_the_core_encodes() -> None:
+    text = "<|endoftext|>It's a truth \U0001f642 universally"
+    program = (
+        "import sys; sys.modules['tiktoken'] = None\n"
+        "from pygpt2edge import GPT2\n"
+        f"print(GPT2().tokenizer.encode({text!a}, allow_special=True))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == f"{official().encode(text, allow_special=True)}\n", done.stderr

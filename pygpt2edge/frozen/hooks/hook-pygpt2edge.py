@@ -12,6 +12,7 @@ excludedimports = [
     "matplotlib",
     "numpy",
     "safetensors",
+    "tiktoken",
     "typing_extensions",
 ]
 

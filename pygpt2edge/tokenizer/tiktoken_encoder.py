@@ -1,4 +1,4 @@
-"""tiktoken over a model's vocabulary: the ids that the package's tokenizer must give.
+"""tiktoken over a model's vocabulary: the ids that the core's tokenizer gives, too.
 
 Added tokens are found in the text first. tiktoken cuts what is between them into pieces, and merges
 their bytes.
