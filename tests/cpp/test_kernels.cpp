@@ -365,7 +365,7 @@ void test_matmuls(const KernelTable& table) {
       test_matmul(table, type, 40, 96, n_rows);
     }
     test_matmul(table, type, 16, 1600, 3);
-    test_matmul(table, type, 48, 1600, 10);
+    test_matmul(table, type, 48, 1600, 18);
     test_matmul(table, type, 72, 160, 31);
     test_matmul(table, type, 32, 64, 134);
     test_matmul(table, type, 72, 160, 32);

@@ -116,7 +116,7 @@ struct Isa : Avx2Lanes {
   // By pairs of inputs, in 16 bits: the sum of two codes is at most 255. The four inputs of a step
   // are two pairs, of which `even` has the first codes and `odd` the second ones.
   struct Pairs {
-    static constexpr int kRows = 8;
+    static constexpr int kRows = 16;
     using Sums = Bits8::Dot;
     struct Codes {
       __m256i low_even, low_odd, high_even, high_odd;
