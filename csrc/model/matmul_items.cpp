@@ -8,7 +8,6 @@ namespace {
 using kernels::MatmulArgs;
 using kernels::QuantizedRows;
 
-constexpr int kItemsPerThread = 8;
 // Tiles of rows from which on a part of the rows is enough for a panel that is in the cache.
 constexpr int kManyTiles = 16;
 

@@ -5,6 +5,9 @@
 
 namespace gpt2edge {
 
+// Of a loop, for each thread: enough that the ends of threads meet, few enough to be handed out.
+constexpr int kItemsPerThread = 8;
+
 // Items for a ThreadPool: ranges of panels, so few that the overhead of an item is negligible. With
 // many rows the last ranges are shared by rows too, since the threads wait for the last item.
 class MatmulItems {

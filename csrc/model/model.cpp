@@ -18,9 +18,6 @@ namespace {
 using kernels::Epilogue;
 using kernels::PanelLayout;
 
-// Items of a loop over heads, for each thread.
-constexpr int kItemsPerThread = 8;
-
 Config config_that_fits(const GgufFile& file, const Config& config, const CacheOptions& cache,
                         int n_threads) {
   check_fits(file, config, cache, n_threads, available_memory());
