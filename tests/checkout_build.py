@@ -10,7 +10,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 # Many files are compiled as one, as for the wheel (pyproject.toml), whose objects the compiler's
 # cache then has. One build of a run is made with SEPARATE_SOURCES: each file includes what it uses.
-_JOINED_SOURCES = {"CMAKE_UNITY_BUILD": "ON", "CMAKE_UNITY_BUILD_BATCH_SIZE": "8"}
+JOINED_SOURCES = {"CMAKE_UNITY_BUILD": "ON", "CMAKE_UNITY_BUILD_BATCH_SIZE": "8"}
 SEPARATE_SOURCES = {"CMAKE_UNITY_BUILD": "OFF"}
 
 
@@ -19,7 +19,7 @@ def build_checkout(folder: Path, targets: Sequence[str] = (), **options: str) ->
     targets named, without the Python extension and with warnings as errors. Options are CMake's;
     fails with the compiler's words."""
     defines = {"GPT2EDGE_PYTHON": "OFF", "GPT2EDGE_TESTS": "ON", "GPT2EDGE_WERROR": "ON"}
-    defines |= _JOINED_SOURCES | options
+    defines |= JOINED_SOURCES | options
     for command in (
         ["cmake", "-G", "Ninja", "-S", str(_ROOT), "-B", str(folder),
          *(f"-D{name}={value}" for name, value in defines.items())],

@@ -37,6 +37,7 @@ if os.environ.get("CI"):
 _MADE_ONCE = ("native_build", "server")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Shares the tests out among workers (`pytest -n 2 --dist loadgroup`) by what they need, else
     file by file, the C++ builds first: they take longest."""
