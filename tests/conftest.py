@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -33,21 +33,35 @@ if os.environ.get("CI"):
     settings.load_profile("pipeline")
 
 
-# What takes minutes to make is made by one worker, for all tests that need it.
-_MADE_ONCE = ("native_build", "server")
+# What one worker makes once for several files, where the tests are shared among workers.
+_TOGETHER = {
+    "the system's build": (
+        "tests/cpp/test_core.py",
+        "tests/examples/test_examples",
+        "tests/program/",
+    ),
+    "the server": ("tests/page/", "tests/serve/"),
+}
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `pytest -n 2`, shares the tests out file by file."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            for name, places in _TOGETHER.items():
+                if nodeid.startswith(places):
+                    return name
+            return nodeid.split("::", maxsplit=1)[0]
+
+    return ByFile(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Shares the tests out among workers (`pytest -n 2 --dist loadgroup`) by what they need, else
-    file by file, the C++ builds first: they take longest."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        made = [name for name in _MADE_ONCE if name in fixtures]
-        item.add_marker(pytest.mark.xdist_group(made[0] if made else str(item.path)))
-    if config.getoption("numprocesses", None) or hasattr(config, "workerinput"):
+    """The C++ builds first, where there are workers: they take longest."""
+    if hasattr(config, "workerinput"):
         items.sort(key=lambda item: "cpp" not in item.path.parts)
 
 
