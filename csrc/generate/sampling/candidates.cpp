@@ -3,15 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 #include <stdexcept>
 
 #include "base/error.h"
 
 namespace gpt2edge {
 namespace {
-
-constexpr float kBanned = -std::numeric_limits<float>::infinity();
 
 // Logits of one loop: compilers vectorize loops of this fixed length.
 constexpr size_t kBlock = kMaximaBlock;

@@ -22,6 +22,7 @@ struct Logits {
 };
 
 constexpr float kLargestFloat = std::numeric_limits<float>::max();
+constexpr float kBanned = -std::numeric_limits<float>::infinity();
 
 struct Candidate {
   float logit;

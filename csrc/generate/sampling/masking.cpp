@@ -3,14 +3,14 @@
 #include <algorithm>
 #include <bit>
 #include <cstddef>
-#include <limits>
+
+#include "generate/sampling/candidates.h"
 
 namespace gpt2edge {
 
 bool mask_logits(std::span<const float> logits, std::span<const uint32_t> mask,
                  std::vector<float>& out) {
   constexpr size_t kBits = 32;
-  constexpr float kBanned = -std::numeric_limits<float>::infinity();
   out.resize(logits.size());
   const size_t n_whole = std::min(logits.size() / kBits, mask.size());
   bool any = false;
