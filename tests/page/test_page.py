@@ -83,7 +83,7 @@ def test_tokens_are_shaded_and_say_their_probability(visit: Visit, server: Runni
 
 
 def test_stop_ends_the_text(visit: Visit) -> None:
-    seen = visit("seed=7&max_tokens=1000")
+    seen = visit("seed=1&max_tokens=1000")  # a seed whose text does not end by itself
     seen.page.fill("#prompt", "It is a truth")
     seen.page.click("#write")
     expect(seen.page.locator("#text > span").nth(8)).to_be_attached()
