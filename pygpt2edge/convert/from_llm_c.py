@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from pygpt2edge.convert.checkpoint import Checkpoint, bind
-from pygpt2edge.convert.model_config import ModelConfig, read_llm_c_config
+from pygpt2edge.convert.model_config import ModelConfig, config_of_hparams
 from pygpt2edge.convert.official_vocabulary import vocabulary_beside
 from pygpt2edge.convert.stored_tensor import ITEM_SIZES, StoredTensor
 from pygpt2edge.errors import FormatError, UnsupportedError
@@ -21,7 +21,7 @@ from pygpt2edge.errors import FormatError, UnsupportedError
 _MAGIC = 20240326
 _HEADER_BYTES = 256 * 4
 _DTYPES = {3: "f32", 5: "bf16"}
-_FIELDS = ("n_positions", "vocab_size", "n_layer", "n_head", "n_embd", "n_rows")
+_FIELDS = ("n_ctx", "n_vocab", "n_layer", "n_head", "n_embd", "n_rows")
 
 
 def is_llm_c(path: Path) -> bool:
@@ -41,7 +41,7 @@ def open_llm_c(path: Path) -> Checkpoint:
             f"{path}: version {numbers[0]} of llm.c's format, expected 3 (float32) or 5 (bfloat16)"
         )
     header = dict(zip(_FIELDS, numbers[1:], strict=True))
-    config = read_llm_c_config(path, header)
+    config = config_of_hparams(path, header)
     if header["n_rows"] < config.n_vocab:
         raise FormatError(
             f"{path}: {header['n_rows']} rows of the embedding for {config.n_vocab} tokens"

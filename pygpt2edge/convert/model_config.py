@@ -8,6 +8,7 @@ refused here, by name.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,15 +105,26 @@ def read_hugging_face_config(path: Path) -> ModelConfig:
 
 def read_openai_config(path: Path) -> ModelConfig:
     """From OpenAI's hparams.json: n_vocab, n_ctx, n_embd, n_head, n_layer."""
-    raw = read_json(path)
+    return config_of_hparams(path, read_json(path))
+
+
+def config_of_hparams(
+    path: Path,
+    raw: Mapping[str, Any],
+    n_vocab: str = "n_vocab",
+    n_ctx: str = "n_ctx",
+    activation_function: str = "gelu_new",
+) -> ModelConfig:
+    """A GPT-2 that five numbers tell, of which two go by other names with other trainers."""
     n_embd = _dimension(path, raw, "n_embd")
     config = ModelConfig(
-        n_vocab=_dimension(path, raw, "n_vocab"),
-        n_ctx=_dimension(path, raw, "n_ctx"),
+        n_vocab=_dimension(path, raw, n_vocab),
+        n_ctx=_dimension(path, raw, n_ctx),
         n_embd=n_embd,
         n_head=_dimension(path, raw, "n_head"),
         n_layer=_dimension(path, raw, "n_layer"),
         n_inner=4 * n_embd,
+        activation_function=activation_function,
     )
     _check_heads(path, config)
     return config
@@ -128,33 +140,7 @@ def read_nanogpt_config(path: Path, args: dict[str, Any]) -> ModelConfig:
                 f"{path}: model_args has {key!r:.60} = {value!r:.60}, which GPT-2 does not have; "
                 "if the model computes the same without it, save it without"
             )
-    n_embd = _dimension(path, args, "n_embd")
-    config = ModelConfig(
-        n_vocab=_dimension(path, args, "vocab_size"),
-        n_ctx=_dimension(path, args, "block_size"),
-        n_embd=n_embd,
-        n_head=_dimension(path, args, "n_head"),
-        n_layer=_dimension(path, args, "n_layer"),
-        n_inner=4 * n_embd,
-        activation_function="gelu",
-    )
-    _check_heads(path, config)
-    return config
-
-
-def read_llm_c_config(path: Path, header: dict[str, int]) -> ModelConfig:
-    """From the header of an llm.c file, its numbers under GPT2Config's names."""
-    n_embd = _dimension(path, header, "n_embd")
-    config = ModelConfig(
-        n_vocab=_dimension(path, header, "vocab_size"),
-        n_ctx=_dimension(path, header, "n_positions"),
-        n_embd=n_embd,
-        n_head=_dimension(path, header, "n_head"),
-        n_layer=_dimension(path, header, "n_layer"),
-        n_inner=4 * n_embd,
-    )
-    _check_heads(path, config)
-    return config
+    return config_of_hparams(path, args, "vocab_size", "block_size", "gelu")
 
 
 def read_gguf_config(path: Path, metadata: dict[str, Any], n_vocab: int) -> ModelConfig:
@@ -214,7 +200,7 @@ def _activation(path: Path, name: object) -> str:
     )
 
 
-def _dimension(path: Path, raw: dict[str, Any], key: str) -> int:
+def _dimension(path: Path, raw: Mapping[str, Any], key: str) -> int:
     names = (key, *_ALIASES.get(key, ()))
     value = next((raw[name] for name in names if raw.get(name) is not None), _DEFAULTS.get(key))
     if value is None:

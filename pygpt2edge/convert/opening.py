@@ -90,7 +90,7 @@ def _open_file(path: Path) -> Checkpoint:
     kind, read = _HF_WEIGHTS[0][1:]
     if path.suffix in _TORCH_SUFFIXES:
         kind, read = _HF_WEIGHTS[1][1:]
-        # Only a file of torch.save can be what nanoGPT wrote, and only such a file is opened twice.
+        # nanoGPT writes no config.json; who has one knows more of the model.
         if not (folder / "config.json").is_file() and is_nanogpt(file := read_torch_file(path)):
             return open_nanogpt(path, file)
     return replace(open_hugging_face(folder, path.name, kind, read), path=path)

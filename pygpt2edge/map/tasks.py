@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
@@ -112,12 +112,12 @@ class Score:
         self, model: LoadedModel, records: Iterable[Record], first: int
     ) -> Iterator[Result]:
         del first
-        for record in records:
-            try:
-                scores = scores_of(model, _text(record, self.text))
-                yield {"logprob": sum(scores), "n_tokens": len(scores)}
-            except _FAULTS as error:
-                yield _error(error)
+
+        def result(record: Record) -> Result:
+            scores = scores_of(model, _text(record, self.text))
+            return {"logprob": sum(scores), "n_tokens": len(scores)}
+
+        return _each(result, records)
 
 
 @dataclass(frozen=True)
@@ -139,15 +139,24 @@ class Rank:
         self, model: LoadedModel, records: Iterable[Record], first: int
     ) -> Iterator[Result]:
         del first
-        for record in records:
-            try:
-                prompt = _text(record, self.prompt)
-                ranked = rank(model, prompt, _texts(record, self.candidates), allow_special=False)
-                in_order = sorted(ranked, key=lambda each: each.index)
-                logprobs = [each.logprob for each in in_order]
-                yield {"choice": ranked[0].index, "logprobs": logprobs}
-            except _FAULTS as error:
-                yield _error(error)
+
+        def result(record: Record) -> Result:
+            prompt, candidates = _text(record, self.prompt), _texts(record, self.candidates)
+            ranked = rank(model, prompt, candidates, allow_special=False)
+            in_order = sorted(ranked, key=lambda each: each.index)
+            return {"choice": ranked[0].index, "logprobs": [each.logprob for each in in_order]}
+
+        return _each(result, records)
+
+
+def _each(result: Callable[[Record], Result], records: Iterable[Record]) -> Iterator[Result]:
+    """Of one record after the other."""
+    for record in records:
+        try:
+            made = result(record)
+        except _FAULTS as error:
+            made = _error(error)
+        yield made
 
 
 def _error(error: Exception) -> Result:

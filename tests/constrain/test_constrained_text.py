@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from equal_texts import same
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_models import TinyModel, draw_weights, write_gguf
 
-from pygpt2edge import GPT2, Completion, Engine, Generation, _core
+from pygpt2edge import GPT2, Engine, Generation, _core
 from pygpt2edge.constrain.constraint import constraint_for
 from pygpt2edge.constrain.language import Language, matcher_of
 from pygpt2edge.generate.stream import text_options
@@ -52,11 +53,6 @@ LANGUAGES: list[dict[str, Any]] = [
 @pytest.fixture(scope="module")
 def model() -> GPT2:
     return GPT2(n_threads=1)
-
-
-def same(found: Completion, expected: Completion) -> bool:
-    what = ("text", "tokens", "finish_reason", "stop_string", "logprobs")
-    return all(getattr(found, name) == getattr(expected, name) for name in what)
 
 
 def is_of(text: str, language: dict[str, Any]) -> bool:

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from equal_texts import same
 from tiny_models import TinyModel, draw_weights, write_gguf
 
-from pygpt2edge import GPT2, Completion, Engine
+from pygpt2edge import GPT2, Engine
 
 pytest.importorskip("llguidance", reason="needs llguidance, of the constrain extra")
 
@@ -36,11 +37,6 @@ def model() -> GPT2:
 def twin() -> GPT2:
     """The same model on two threads, and a draft model that is always right."""
     return GPT2(n_threads=2)
-
-
-def same(found: Completion, expected: Completion) -> bool:
-    what = ("text", "tokens", "prompt_tokens", "finish_reason", "logprobs")
-    return all(getattr(found, name) == getattr(expected, name) for name in what)
 
 
 def test_a_space_at_the_end_costs_nothing(model: GPT2) -> None:

@@ -127,3 +127,20 @@ def expected_tensors(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
             module, kind = rest.rsplit(".", 1)
             expected[f"blk.{layer}.{names[module]}.{kind}"] = value.T
     return expected
+
+
+@pytest.fixture
+def convert_exactly(tmp_path, read_gguf, expected_tensors):
+    """Converts to f32, and compares every tensor with the fixtures' weights to the bit."""
+    from pygpt2edge.convert import convert
+
+    def convert_exactly(source: Path, **changed: np.ndarray):
+        report = convert(source, tmp_path / "out.gguf", "f32")
+        out = read_gguf(tmp_path / "out.gguf")
+        expected = expected_tensors | changed
+        assert out.blocks.keys() == expected.keys()
+        for name, value in expected.items():
+            np.testing.assert_array_equal(out.blocks[name], value, err_msg=name)
+        return report, out
+
+    return convert_exactly

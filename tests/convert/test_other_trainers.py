@@ -19,22 +19,6 @@ ARGS = {"n_layer": 2, "n_head": 4, "n_embd": 32, "block_size": 16, "bias": True,
 
 
 @pytest.fixture
-def check(tmp_path, read_gguf, expected_tensors):
-    """Converts to f32, and compares every tensor with the fixtures' weights to the bit."""
-
-    def check(source: Path, **changed: np.ndarray):
-        report = convert(source, tmp_path / "out.gguf", "f32")
-        out = read_gguf(tmp_path / "out.gguf")
-        expected = expected_tensors | changed
-        assert out.blocks.keys() == expected.keys()
-        for name, value in expected.items():
-            np.testing.assert_array_equal(out.blocks[name], value, err_msg=name)
-        return report, out
-
-    return check
-
-
-@pytest.fixture
 def linear_weights(weights) -> dict[str, np.ndarray]:
     """As torch's Linear has them: (n_out, n_in)."""
     return {n: v.T.copy() if n.endswith(LINEAR) else v for n, v in weights.items()}
@@ -54,11 +38,13 @@ def tokenizer_folder(tmp_path, data) -> Path:
 
 @pytest.mark.parametrize("head", ["module.", "_orig_mod.", "module._orig_mod.", "model."])
 @pytest.mark.parametrize("trunk", ["", "transformer."])
-def test_a_prefix_is_taken_off_and_said(check, hf_folder, weights, store_safetensors, head, trunk):
+def test_a_prefix_is_taken_off_and_said(
+    convert_exactly, hf_folder, weights, store_safetensors, head, trunk
+):
     stored = {f"{head}{trunk}{name}": value for name, value in weights.items()}
     stored[f"{head}lm_head.weight"] = weights["wte.weight"].copy()
     store_safetensors(hf_folder / "model.safetensors", stored)
-    report, _ = check(hf_folder)
+    report, _ = convert_exactly(hf_folder)
     taken = head + trunk.replace("transformer.", "")
     assert report.warnings == [
         f"the names of the tensors begin with {taken!r}, which was taken off"
@@ -73,27 +59,29 @@ def test_two_prefixes_are_no_prefix(hf_folder, weights, store_safetensors):
         inspect_checkpoint(hf_folder)
 
 
-def test_linear_weights_need_no_transposition(check, hf_folder, linear_weights, store_safetensors):
+def test_linear_weights_need_no_transposition(
+    convert_exactly, hf_folder, linear_weights, store_safetensors
+):
     store_safetensors(hf_folder / "model.safetensors", linear_weights)
-    check(hf_folder)
+    convert_exactly(hf_folder)
 
 
 # ---- nanoGPT, made by torch ----
 
 
-def test_nanogpt_has_the_same_weights(check, tokenizer_folder, data):
+def test_nanogpt_has_the_same_weights(convert_exactly, tokenizer_folder, data):
     shutil.copy(data / "torch" / "nanogpt.pt", tokenizer_folder / "ckpt.pt")
-    report, out = check(tokenizer_folder)
+    report, out = convert_exactly(tokenizer_folder)
     assert report.source_kind == "nanoGPT"
     assert out.metadata["pygpt2edge.activation_function"] == "gelu"  # the exact one
     assert out.metadata["gpt2.context_length"] == 16
     assert any("_orig_mod." in line for line in report.warnings)
-    check(tokenizer_folder / "ckpt.pt")
+    convert_exactly(tokenizer_folder / "ckpt.pt")
 
 
-def test_a_lightning_checkpoint_beside_a_config(check, hf_folder, data):
+def test_a_lightning_checkpoint_beside_a_config(convert_exactly, hf_folder, data):
     path = shutil.copy(data / "torch" / "lightning.ckpt", hf_folder / "epoch=3.ckpt")
-    check(Path(path))
+    convert_exactly(Path(path))
 
 
 def test_a_lightning_checkpoint_alone_asks_for_a_config(tmp_path, data):
@@ -136,12 +124,12 @@ def store_torch(path: Path, tensors: dict[str, np.ndarray], model_args: dict) ->
             archive.writestr(f"ckpt/data/{key}", value.astype("<f4").tobytes())
 
 
-def test_biases_may_be_absent(check, tokenizer_folder, linear_weights, expected_tensors):
+def test_biases_may_be_absent(convert_exactly, tokenizer_folder, linear_weights, expected_tensors):
     path = tokenizer_folder / "ckpt.pt"
     stored = {n: v for n, v in linear_weights.items() if not n.endswith(".bias")}
     store_torch(path, stored, ARGS | {"bias": False, "vocab_size": 296})
     zeros = {n: np.zeros_like(v) for n, v in expected_tensors.items() if n.endswith(".bias")}
-    check(path, **zeros)
+    convert_exactly(path, **zeros)
 
 
 def test_padding_of_the_official_vocabulary_is_left_out(tmp_path, linear_weights):
@@ -195,10 +183,10 @@ def store_llm_c(path: Path, weights: dict[str, np.ndarray], version: int, n_rows
 
 
 @pytest.mark.parametrize("version", [3, 5])
-def test_llm_c_has_the_same_weights(check, tokenizer_folder, linear_weights, version):
+def test_llm_c_has_the_same_weights(convert_exactly, tokenizer_folder, linear_weights, version):
     path = tokenizer_folder / "model.bin"
     store_llm_c(path, linear_weights, version, 384)
-    report, out = check(path)
+    report, out = convert_exactly(path)
     assert report.source_kind == "llm.c"
     assert out.metadata.get("pygpt2edge.activation_function") is None  # GPT-2's own
 

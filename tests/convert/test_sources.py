@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 
 import gguf
 import numpy as np
@@ -15,19 +14,9 @@ from pygpt2edge.errors import FormatError, UnsupportedError
 
 
 @pytest.fixture
-def check(tmp_path, read_gguf, expected_tensors):
-    """Converts to f32, and compares every tensor with the fixtures' weights to the bit."""
-
-    def check(source: Path, **extra: np.ndarray):
-        report = convert(source, tmp_path / "out.gguf", "f32")
-        out = read_gguf(tmp_path / "out.gguf")
-        expected = expected_tensors | extra
-        assert out.blocks.keys() == expected.keys()
-        for name, value in expected.items():
-            np.testing.assert_array_equal(out.blocks[name], value, err_msg=name)
-        return report
-
-    return check
+def check(convert_exactly):
+    """The report of a conversion that gives the fixtures' weights to the bit."""
+    return lambda source, **extra: convert_exactly(source, **extra)[0]
 
 
 def test_transformers_folder(check, data):
