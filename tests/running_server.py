@@ -18,7 +18,7 @@ import pytest
 from pygpt2edge import GPT2
 
 httpx = pytest.importorskip("httpx", reason="needs httpx")
-for package in ("msgspec", "prometheus_client", "starlette", "uvicorn"):
+for package in ("msgspec", "prometheus_client", "sse_starlette", "starlette", "uvicorn"):
     pytest.importorskip(package, reason=f"needs {package}")
 
 

@@ -16,7 +16,7 @@ from pygpt2edge.errors import require
 from pygpt2edge.serve.settings import Settings, limit_of
 
 _PACKAGES = (
-    "jinja2", "msgspec", "prometheus_client", "starlette", "uvicorn",
+    "jinja2", "msgspec", "prometheus_client", "sse_starlette", "starlette", "uvicorn",
 )  # fmt: skip
 _KEY_VARIABLE = "PYGPT2EDGE_API_KEY"
 

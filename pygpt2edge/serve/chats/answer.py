@@ -96,7 +96,7 @@ async def _job(service: Service, fields: ChatFields) -> CompletionJob:
 
 async def _stream(job: CompletionJob) -> Response:
     texts = await job.submit()
-    return EventStream(_chunks(job, texts), texts, job.service.settings.send_timeout)
+    return EventStream(_chunks(job, texts), texts, job.service.settings)
 
 
 async def _whole(job: CompletionJob) -> Response:

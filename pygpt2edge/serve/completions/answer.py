@@ -50,7 +50,7 @@ async def answer_completions(request: Request) -> Response:
 async def _stream(job: CompletionJob) -> Response:
     scored = await job.scored_prompts()
     texts = await job.submit()
-    return EventStream(_chunks(job, texts, scored), texts, job.service.settings.send_timeout)
+    return EventStream(_chunks(job, texts, scored), texts, job.service.settings)
 
 
 async def _whole(job: CompletionJob) -> Response:
