@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from pygpt2edge.cli.options import MAX_THREADS, TYPES, number
-from pygpt2edge.cli.output import megabytes, note, progress_bar, warn
+from pygpt2edge.cli.output import megabytes, note, progress_bar, refuse_existing, warn
 
 if TYPE_CHECKING:
     from pygpt2edge.convert import ConvertReport
@@ -88,8 +87,7 @@ def command(
     """
     from pygpt2edge.convert import convert
 
-    if Path(out).is_file() and not force:
-        raise FileExistsError(errno.EEXIST, "exists; --force replaces it", out)
+    refuse_existing(out, force=force)
     with progress_bar("Converting") as progress:
         report = convert(
             source,

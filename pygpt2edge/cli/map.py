@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +13,7 @@ from pygpt2edge.cli.generate_options import (
     text_params,
 )
 from pygpt2edge.cli.options import Run, run_options
-from pygpt2edge.cli.output import note, plural, print_json, progress_bar
+from pygpt2edge.cli.output import note, plural, print_json, progress_bar, refuse_existing
 
 if TYPE_CHECKING:
     from pygpt2edge.map import Task
@@ -72,8 +70,7 @@ def command(
 
     read_constraint_files(given)
     chosen = _task(task, field, candidates, text_params(given))
-    if Path(out).exists() and not force:
-        raise FileExistsError(errno.EEXIST, "exists; --force replaces it", out)
+    refuse_existing(out, force=force)
     with progress_bar("Records") as progress:
         report = map_file(run.load(), records, out, chosen, progress)
     if run.as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -44,6 +45,12 @@ def exit_status(command: Callable[[], int | None]) -> int:
         if os.environ.get("PYGPT2EDGE_DEBUG", "") not in ("", "0"):
             raise
         return _failed(explain(error))
+
+
+def refuse_existing(out: str, *, force: bool) -> None:
+    """Raises FileExistsError for an output that is there and may not be replaced."""
+    if Path(out).is_file() and not force:
+        raise FileExistsError(errno.EEXIST, "exists; --force replaces it", out)
 
 
 def drop_stdout() -> None:
