@@ -43,8 +43,8 @@ gpt2edge_status gpt2edge_file_close(gpt2edge_file* file) {
 
 gpt2edge_status gpt2edge_file_config(gpt2edge_file* file, gpt2edge_config* config) {
   return guarded([&] {
-    const GgufFile& gguf = Files::get(file)->gguf;
-    write_struct(config, config_of(read_config(gguf), read_tokenizer_tables(gguf)),
+    const auto held = Files::get(file);
+    write_struct(config, config_of(read_config(held->gguf), read_tokenizer_tables(held->gguf)),
                  "gpt2edge_config");
   });
 }

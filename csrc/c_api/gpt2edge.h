@@ -79,12 +79,12 @@ enum {
   GPT2EDGE_ERROR_HANDLE = -2,         /* null, closed, of another kind, or garbage */
   GPT2EDGE_ERROR_BUFFER = -3,         /* too small; the number of elements is written */
   GPT2EDGE_ERROR_FILE = -4,           /* missing, unreadable, disk full */
-  GPT2EDGE_ERROR_FORMAT = -5,         /* a damaged file, or none of this format */
+  GPT2EDGE_ERROR_FORMAT = -5,         /* a damaged file, weights that give no numbers */
   GPT2EDGE_ERROR_UNSUPPORTED = -6,    /* sound, and not for this version */
   GPT2EDGE_ERROR_CONTEXT_LENGTH = -7, /* more tokens than positions */
   GPT2EDGE_ERROR_MEMORY = -8,         /* would not fit, or there was none */
   GPT2EDGE_ERROR_INTERRUPTED = -9,    /* the model's interrupt function asked for it */
-  GPT2EDGE_ERROR_INTERNAL = -10 /* a defect of this library, or weights that give no numbers */
+  GPT2EDGE_ERROR_INTERNAL = -10       /* a defect of this library */
 };
 
 /* The library's own version, such as "0.1.0". */

@@ -23,7 +23,7 @@ struct ScoredPart {
 // row of logits for every token meanwhile. Throws what Sequence::append does, std::invalid_argument
 // where tokens and targets are not as many or n_top is negative and std::out_of_range for a target
 // that is not in the vocabulary; then no sequence has changed. A logit that is no number throws
-// std::runtime_error after the pass.
+// FormatError after the pass.
 std::vector<std::vector<TopLogprobs>> append_and_rank(std::span<const ScoredPart> parts, int n_top,
                                                       const Interrupt& interrupt);
 

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <limits>
@@ -509,7 +510,10 @@ class CallWorld {
     if (bytes.empty()) return;
     bytes[(choices.below(256) * 256 + choices.below(256)) % bytes.size()] ^=
         static_cast<char>(1 + choices.below(255));
-    write_file(saved_.path(), bytes);
+    // A new file in its place: other threads may have the one that is there mapped.
+    const std::string damaged = saved_.path() + ".damaged";
+    write_file(damaged, bytes);
+    std::filesystem::rename(damaged, saved_.path());
   }
 
   void resume_text(Choices& choices) {

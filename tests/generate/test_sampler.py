@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from plain_noise import philox
 
-from pygpt2edge import _core
+from pygpt2edge import FormatError, _core
 from pygpt2edge._core import Sampler, random_uniform, token_noise, top_logprobs
 
 INF = float("inf")
@@ -526,7 +526,7 @@ def test_a_logit_that_is_no_number_is_an_error(
     logits[place] = value
     biased = sampler_that_saw([place], repetition_penalty=1.5, logit_bias={place: 2.0}, **chosen)
     for sampler in (Sampler(**chosen), biased):
-        with pytest.raises(RuntimeError, match=f"the logit of token {place} is .*damaged"):
+        with pytest.raises(FormatError, match=f"the logit of token {place} is .*damaged"):
             sampler.sample(logits)
 
 
@@ -644,5 +644,5 @@ def test_logprobs_refuse_what_makes_no_sense() -> None:
             top_logprobs(logits, token, 1)
     with pytest.raises(ValueError, match="n_top is -1"):
         top_logprobs(logits, 0, -1)
-    with pytest.raises(RuntimeError, match="logit of token 1 is"):
+    with pytest.raises(FormatError, match="logit of token 1 is"):
         top_logprobs(logits_of([0, np.nan, 0]), 0, 1)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from tiny_models import MODELS, draw_weights, some_tokens, write_gguf
 
-from pygpt2edge import ContextLengthError, _core
+from pygpt2edge import ContextLengthError, FormatError, _core
 
 MODEL = MODELS["plain"]
 
@@ -91,7 +91,7 @@ def test_sampling_from_broken_weights(tmp_path: Path) -> None:
     session = _core.Session(_core.Model(str(path)))
     session.append([5])
     for sampler in (_core.Sampler(), _core.Sampler(temperature=0)):
-        with pytest.raises(RuntimeError, match="token 37 is nan.*damaged"):
+        with pytest.raises(FormatError, match="token 37 is nan.*damaged"):
             session.sample(sampler)
 
 

@@ -16,8 +16,8 @@ constexpr size_t kBlock = kMaximaBlock;
 [[noreturn]] void refuse(std::span<const float> logits) {
   const auto bad =
       std::find_if(logits.begin(), logits.end(), [](float x) { return !(x <= kLargestFloat); });
-  throw std::runtime_error(message("the logit of token ", bad - logits.begin(), " is ", *bad,
-                                   ", expected a number: the model's weights are damaged"));
+  throw FormatError(message("the logit of token ", bad - logits.begin(), " is ", *bad,
+                            ", expected a number: the model's weights are damaged"));
 }
 
 // Whether one of the logits from `first` on, a whole block, is above a threshold.

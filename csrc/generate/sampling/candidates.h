@@ -34,7 +34,7 @@ inline bool ranks_before(const Candidate& a, const Candidate& b) {
 }
 
 // The greatest logit. Throws std::invalid_argument when there are no logits or all are banned, and
-// std::runtime_error when one is NaN or +infinity, as broken weights produce.
+// FormatError when one is NaN or +infinity, as broken weights produce.
 float max_logit(const Logits& logits);
 
 // The lowest id whose logit equals `value`, which must be there.

@@ -56,7 +56,7 @@ class Sampler {
   // one, also when greedy. Does not accept() the token. Allocates only when n_vocab grows, or for
   // DRY when the text does. Equal logits go to the lower id. Throws std::invalid_argument when
   // every token is banned, an option or an accepted token is not in the vocabulary, or the
-  // logits_processor gives a NaN or +infinity; std::runtime_error for those in the logits; and what
+  // logits_processor gives a NaN or +infinity; FormatError for those in the logits; and what
   // the logits_processor throws. Then nothing has changed.
   int32_t sample(const Logits& logits);
 
