@@ -124,7 +124,7 @@ class Constraint:
             return mask
         inner = bytearray(mask)  # where nothing may follow, llguidance would allow the end
         inner[self._end // 8] &= ~(1 << self._end % 8) & 0xFF
-        if not any(inner):
+        if inner.count(0) == len(inner):
             raise ValueError(self._no_text())
         return bytes(inner)
 
