@@ -509,12 +509,13 @@ class _Constraint(Protocol):
         """Adds a token to the text, and those that must follow it."""
     def count_allowed(self, draft: list[int]) -> int:
         """How many of the draft tokens may follow the text."""
-    def begin_masks(self, draft: list[int]) -> None:
-        """Begins to compute the masks after the text and after each of the draft tokens, and
-        returns without waiting for them."""
+    def begin_masks(self, draft: list[int], first: int) -> None:
+        """Begins to compute the masks after the first `first` of the draft tokens, after one more
+        of them, and so on, to that after all of them, and returns without waiting for them."""
     def masks(self) -> list[bytes]:
-        """Those masks: a bit for each token, that of token 0 the lowest of the first word of 32
-        bits; the end-of-text token may come where the language may end."""
+        """Those masks, fewer where nothing may follow one of the tokens: a bit for each token, that
+        of token 0 the lowest of the first word of 32 bits; the end-of-text token may come where the
+        language may end."""
 
 class Text:
     """One text in the making. Every call frees the GIL; threads take turns.

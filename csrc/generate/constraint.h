@@ -42,11 +42,12 @@ class Constraint {
   // How many of the draft tokens may follow the text.
   virtual size_t count_allowed(std::span<const int32_t> draft) = 0;
   // Begins to compute the masks after the text and after each of the draft tokens, which are
-  // allowed, and returns without waiting for them.
+  // allowed, and returns without waiting for them. Those that are known since the last token of the
+  // text are not computed again.
   virtual void begin_masks(std::span<const int32_t> draft) = 0;
-  // The mask after the first n of those draft tokens. Throws where the language has no text that
-  // goes on so, or has become too complex to follow.
-  virtual const TokenMask& mask(size_t n) = 0;
+  // The mask after the first n of those draft tokens; null where nothing may follow them. Throws
+  // where the language has no text that goes on so, or has become too complex to follow.
+  virtual const TokenMask* mask(size_t n) = 0;
 };
 
 }  // namespace gpt2edge

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "formats/tokenizer_tables.h"
+#include "generate/allowed_logits.h"
 #include "generate/constraint.h"
 #include "generate/drafting/speculation.h"
 #include "generate/sampling/logprobs.h"
@@ -166,7 +167,6 @@ class Text {
   void start_constraint();
   void drop_disallowed(std::vector<int32_t>& drafted);
   void begin_masks(std::span<const int32_t> draft);
-  bool mask(Logits& logits, size_t n_accepted);
   void add_forced(const Constraint::Forced& forced);
   bool repeats_prompt(int32_t token);
   void add_piece(int32_t token, std::optional<TopLogprobs> logprob);
@@ -186,8 +186,8 @@ class Text {
   std::unique_ptr<Speculation> speculation_;
   std::unique_ptr<Constraint> constraint_;
   bool is_constraint_started_ = false;
-  std::vector<float> masked_;  // logits of what the constraint allows
-  size_t n_repeated_;          // bytes of the prompt that the next tokens write again
+  std::optional<AllowedLogits> allowed_;  // where there is a constraint
+  size_t n_repeated_;                     // bytes of the prompt that the next tokens write again
 
   std::vector<int32_t> text_;  // the prompt, the tokens after it, and the draft of those to come
   size_t n_prompt_;            // grows by tokens that write the prompt's end again

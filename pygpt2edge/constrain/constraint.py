@@ -9,18 +9,15 @@ next of those is allowed, and tokens that go on behind the end into the language
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import accumulate
+from itertools import accumulate, takewhile
 
 from pygpt2edge.constrain.healing import repeated_tokens
 from pygpt2edge.constrain.language import Language, matcher_of
 from pygpt2edge.constrain.vocabulary import end_token, prefixes_of
+from pygpt2edge.constrain.worker import Task, mask_worker
 from pygpt2edge.options import SamplingParams
 from pygpt2edge.tokenizer import Tokenizer
-
-_WORD_BITS = 32
 
 
 def constraint_for(
@@ -59,7 +56,8 @@ class Constraint:
         self._rest = [(token, text[end:]) for token, end in zip(repeated, ends, strict=False)]
         self._prefixes = prefixes_of(tokenizer) if repeated else None
         self._end = end_token(tokenizer)
-        self._masks: Future[list[bytes]] | None = None
+        self._masks: Task[list[bytes]] | None = None
+        self._ahead: list[int] = []  # draft tokens that the matcher has read
 
     def start(self) -> tuple[list[int], bool]:
         """The tokens that the text must begin with, and whether it ends with them."""
@@ -67,6 +65,8 @@ class Constraint:
 
     def accept(self, token: int) -> tuple[list[int], bool]:
         """Adds a token, and those that must follow it."""
+        self._return_to_text()
+        self._check()  # draft tokens may have made it fail
         if not self._matcher.consume_token(token):
             raise ValueError(
                 f"token {token} is not allowed by {self._option}: forced_first_token or "
@@ -77,20 +77,26 @@ class Constraint:
 
     def count_allowed(self, draft: list[int]) -> int:
         """How many of the draft tokens may follow the text, its end not counted."""
+        self._return_to_text()
         n = draft.index(self._end) if self._end in draft else len(draft)
         return self._matcher.validate_tokens(draft[:n])
 
-    def begin_masks(self, draft: list[int]) -> None:
-        """Begins to compute the masks after the text and after each of the draft tokens."""
-        if self._masks is not None:
-            self._masks.exception()  # of a pass that was interrupted
-        self._masks = _worker().submit(self._compute_masks, draft)
+    def begin_masks(self, draft: list[int], first: int) -> None:
+        """Begins to compute the masks after the first `first` of the draft tokens, after one more
+        of them, and so on, to that after all of them."""
+        self._masks = mask_worker().begin(lambda: self._compute_masks(draft, first))
 
     def masks(self) -> list[bytes]:
-        """The masks, when they are computed."""
+        """The masks, when they are computed; fewer where nothing may follow one of the tokens."""
         if self._masks is None:
             raise RuntimeError("masks were not begun")
         return self._masks.result()
+
+    def _return_to_text(self) -> None:
+        """Takes the matcher from draft tokens to the end of the text."""
+        if self._masks is not None:
+            self._masks.wait()  # an interrupt may have left them to the worker
+        self._read_ahead([])
 
     def _forced(self) -> tuple[list[int], bool]:
         tokens = self._matcher.compute_ff_tokens()
@@ -101,19 +107,25 @@ class Constraint:
             raise ValueError(self._no_text())
         return tokens, self._matcher.is_stopped()
 
-    def _compute_masks(self, draft: list[int]) -> list[bytes]:
-        masks = [self._mask()]
-        n_consumed = 0
-        for token in draft:
-            self._matcher.consume_token(token)
-            n_consumed += 1
-            if self._matcher.is_stopped():  # a text that ends here needs no mask
+    def _compute_masks(self, draft: list[int], first: int) -> list[bytes]:
+        masks = []
+        for n in range(first, len(draft) + 1):
+            self._read_ahead(draft[:n])
+            if n > 0 and self._matcher.is_stopped():  # a text that ends here needs no mask
                 break
             masks.append(self._mask())
-        if n_consumed > 0:
-            self._matcher.rollback(n_consumed)
         self._check()
         return masks
+
+    def _read_ahead(self, draft: list[int]) -> None:
+        """Takes the matcher to the place after these draft tokens."""
+        pairs = zip(self._ahead, draft, strict=False)
+        n = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        if n < len(self._ahead):
+            self._matcher.rollback(len(self._ahead) - n)
+        for token in draft[n:]:
+            self._matcher.consume_token(token)
+        self._ahead = draft
 
     def _mask(self) -> bytes:
         mask = self._matcher.compute_bitmask()
@@ -146,17 +158,3 @@ class Constraint:
 
     def _no_text(self) -> str:
         return f"{self._option}: it has no text that begins so"
-
-
-_workers: list[ThreadPoolExecutor] = []
-
-
-def _worker() -> ThreadPoolExecutor:
-    """One thread for all texts: masks are needed in the order in which they are begun."""
-    if not _workers:
-        _workers.append(ThreadPoolExecutor(1, "pygpt2edge-masks"))
-    return _workers[0]
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_workers.clear)
