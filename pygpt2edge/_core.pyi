@@ -512,6 +512,8 @@ class _Constraint(Protocol):
     def begin_masks(self, draft: list[int], first: int) -> None:
         """Begins to compute the masks after the first `first` of the draft tokens, after one more
         of them, and so on, to that after all of them, and returns without waiting for them."""
+    def saved(self) -> str:
+        """What it takes to make another one at the same place."""
     def masks(self) -> list[bytes]:
         """Those masks, fewer where nothing may follow one of the tokens: a bit for each token, that
         of token 0 the lowest of the first word of 32 bits; the end-of-text token may come where the
@@ -533,9 +535,11 @@ class Text:
     def resume(
         path: str | bytes, model: Model, tables: TokenizerTables, contexts: ContextOptions,
         max_tokens: int | None = None, speculation: SpeculationOptions = ...,
+        constraint: Callable[[bytes, list[int], list[int]], _Constraint] | None = None,
     ) -> Text:  # fmt: skip
         """Goes on with what `save` wrote. `max_tokens` is how many to add to what is there; None
-        leaves it to the saved options.
+        leaves it to the saved options. `constraint` makes that of a text that has one, of what its
+        `saved` gave, the prompt, and the tokens after it.
 
         Raises OSError, FormatError for what is damaged or no text, UnsupportedError where it was
         saved with another model, n_ctx or kv_type.
@@ -570,7 +574,7 @@ class Text:
         A view is good for the time of the call.
 
         Raises ValueError for a finished text (but not after "length"), and one with a
-        logits_processor or a constraint.
+        logits_processor.
         """
     def saved_bytes(self) -> int:
         """How many bytes `save` would write now. Raises what it does."""

@@ -7,7 +7,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace gpt2edge {
@@ -48,6 +51,13 @@ class Constraint {
   // The mask after the first n of those draft tokens; null where nothing may follow them. Throws
   // where the language has no text that goes on so, or has become too complex to follow.
   virtual const TokenMask* mask(size_t n) = 0;
+  // What it takes to make another one of the same language and at the same place.
+  virtual std::string saved() const = 0;
 };
+
+// Makes a constraint of what `saved` gave, for a text of these tokens after the prompt. Its
+// n_repeated() is of the first of them, or of those to come where there is none.
+using MakeConstraint = std::function<std::unique_ptr<Constraint>(
+    const std::string& saved, std::span<const int32_t> prompt, std::span<const int32_t> tokens)>;
 
 }  // namespace gpt2edge

@@ -294,15 +294,15 @@ void Text::add_piece(int32_t token, std::optional<TopLogprobs> logprob) {
 }
 
 // Adds the tokens of a saved text.
-void Text::replay(std::span<const int32_t> tokens, std::vector<TopLogprobs> logprobs) {
-  for (const int32_t token : tokens) {
+void Text::replay(const SavedText& saved) {
+  for (const int32_t token : saved.tokens) {
     text_.push_back(token);
     add_piece(token, std::nullopt);
     sampler_.accept(token);
   }
   pieces_.clear();
-  logprobs_ = std::move(logprobs);
-  sampler_.set_draw_index(tokens.size());
+  logprobs_ = saved.logprobs;
+  sampler_.set_draw_index(saved.draw_index);
 }
 
 std::vector<Piece> Text::pieces() {

@@ -101,11 +101,13 @@ class Text {
   void check_error() const;
 
   // The text and all that it takes to go on, as bytes (saved_text.h). Throws std::invalid_argument
-  // for a finished text (but not at max_tokens), and one with a logits_processor or a constraint.
+  // for a finished text (but not at max_tokens), and one with a logits_processor.
   void save(const SavedText::Write& write) const;
   uint64_t saved_bytes() const;
   // Goes on with a text that was saved. `name` is for messages, usually a path. `max_tokens` is how
   // many to add to what is there; none leaves it to the saved options. Drafters are not saved.
+  // `make_constraint` is for a text that has a constraint; without it such a text is an
+  // UnsupportedError, and what it throws gets out.
   // Throws FormatError for bytes that are damaged or no text; UnsupportedError where it was saved
   // with another model, or contexts of another kind; and what the constructor does.
   static std::unique_ptr<Text> resume(const std::string& name, std::span<const std::byte> bytes,
@@ -113,7 +115,8 @@ class Text {
                                       std::shared_ptr<const TokenizerTables> vocabulary,
                                       const ContextOptions& contexts,
                                       std::optional<int64_t> max_tokens,
-                                      const SpeculationOptions& speculation);
+                                      const SpeculationOptions& speculation,
+                                      const MakeConstraint& make_constraint = {});
 
   // Throws what computing the prompt would, except for std::bad_alloc.
   void check() const;
@@ -172,7 +175,7 @@ class Text {
   void add_piece(int32_t token, std::optional<TopLogprobs> logprob);
   SavedText saved() const;
   void restore(const SavedText& saved);
-  void replay(std::span<const int32_t> tokens, std::vector<TopLogprobs> logprobs);
+  void replay(const SavedText& saved);
 
   mutable std::mutex mutex_;
   std::atomic<bool> is_cancelled_{false};

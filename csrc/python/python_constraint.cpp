@@ -78,6 +78,11 @@ class PythonConstraint : public Constraint {
          [&](const py::object& method) { return method(as_list(draft), masks_.size()).is_none(); });
   }
 
+  std::string saved() const override {
+    return call(object_, "saved",
+                [](const py::object& method) { return method().cast<std::string>(); });
+  }
+
   const TokenMask* mask(size_t n) override {
     if (is_computing_) {
       is_computing_ = false;
@@ -103,6 +108,16 @@ class PythonConstraint : public Constraint {
 std::unique_ptr<Constraint> python_constraint(py::object object) {
   if (object.is_none()) return nullptr;
   return std::make_unique<PythonConstraint>(std::move(object));
+}
+
+MakeConstraint python_constraint_maker(py::object make) {
+  if (make.is_none()) return {};
+  return [make = share(std::move(make))](const std::string& saved, std::span<const int32_t> prompt,
+                                         std::span<const int32_t> tokens) {
+    return call(make, "__call__", [&](const py::object& method) {
+      return python_constraint(method(py::bytes(saved), as_list(prompt), as_list(tokens)));
+    });
+  };
 }
 
 }  // namespace gpt2edge::python

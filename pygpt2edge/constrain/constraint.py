@@ -9,6 +9,7 @@ next of those is allowed, and tokens that go on behind the end into the language
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import accumulate, takewhile
 
@@ -41,6 +42,7 @@ class Constraint:
     Attributes:
       repeated: the prompt's last tokens, which the text may write again.
       n_repeated: how many bytes they have.
+      language: of the text.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Constraint:
         self.repeated = tuple(repeated)
         text = tokenizer.decode_bytes(repeated)
         self.n_repeated = len(text)
+        self.language = language
         self._option = language.option
         self._matcher = matcher_of(language, tokenizer, text.decode())
         # The rest of the prompt, with the bytes from each of its tokens on.
@@ -56,11 +59,16 @@ class Constraint:
         self._rest = [(token, text[end:]) for token, end in zip(repeated, ends, strict=False)]
         self._prefixes = prefixes_of(tokenizer) if repeated else None
         self._end = end_token(tokenizer)
+        self._token_bytes = tokenizer.token_bytes
         self._masks: Task[list[bytes]] | None = None
-        self._ahead: list[int] = []  # draft tokens that the matcher has read
+        self._read: list[int] = []  # tokens of the text, and those that must follow it
+        self._ahead: list[int] = []  # draft tokens that the matcher has read behind them
+        self._waiting: list[int] | None = None  # of `_read`, what a text that goes on has not yet
 
     def start(self) -> tuple[list[int], bool]:
         """The tokens that the text must begin with, and whether it ends with them."""
+        if self._waiting is not None:
+            return self._waiting, self._matcher.is_stopped()
         return ([], False) if self._rest else self._forced()
 
     def accept(self, token: int) -> tuple[list[int], bool]:
@@ -72,7 +80,8 @@ class Constraint:
                 f"token {token} is not allowed by {self._option}: forced_first_token or "
                 "logits_processor chose it"
             )
-        self._rest = self._rest[1:] if self._rest and self._rest[0][0] == token else []
+        self._read.append(token)
+        self._write_prompt(token)
         return ([], False) if self._rest else self._forced()
 
     def count_allowed(self, draft: list[int]) -> int:
@@ -92,6 +101,37 @@ class Constraint:
             raise RuntimeError("masks were not begun")
         return self._masks.result()
 
+    def saved(self) -> str:
+        """For saving.py."""
+        option, source = self.language
+        fields = {"option": option, "source": source, "repeated": self.repeated}
+        return json.dumps(fields | {"tokens": self._read})
+
+    def go_on(self, prompt: Sequence[int], tokens: Sequence[int], read: list[int]) -> None:
+        """Takes a new constraint to the end of a text, which had read these tokens. Raises
+        ValueError for others than can be."""
+        n_written = 0  # of the prompt's tokens, again
+        for token in read:
+            is_own = bool(self._rest) and self._rest[0][0] == token
+            n_written += is_own
+            self._write_prompt(token)
+        n_text = n_written + len(tokens)
+        again = list(prompt[len(prompt) - n_written :])
+        if n_written > len(prompt) or read[:n_text] != again + list(tokens):
+            raise ValueError("its tokens are not those of the text")
+        self.n_repeated -= sum(len(self._token_bytes(token)) for token in again)
+        if tokens and len(self._token_bytes(tokens[0])) < self.n_repeated:
+            raise ValueError("its tokens do not write the prompt's end")
+        if not self._matcher.consume_tokens(read):
+            raise ValueError(f"its tokens are not of the {self._option}")
+        self._read = list(read)
+        if read:
+            self._waiting = read[n_text:]
+
+    def _write_prompt(self, token: int) -> None:
+        """The token is the next one, or goes on behind the prompt."""
+        self._rest = self._rest[1:] if self._rest and self._rest[0][0] == token else []
+
     def _return_to_text(self) -> None:
         """Takes the matcher from draft tokens to the end of the text."""
         if self._masks is not None:
@@ -102,6 +142,7 @@ class Constraint:
         tokens = self._matcher.compute_ff_tokens()
         if tokens:
             self._matcher.consume_tokens(tokens)
+            self._read += tokens
         self._check()
         if self._end in tokens:  # a grammar can name it, but a text ends with it
             raise ValueError(self._no_text())

@@ -123,13 +123,6 @@ def test_beams_are_refused(model: GPT2) -> None:
         model.beam_search("A", **misspelt)
 
 
-def test_constrained_texts_are_not_saved(model: GPT2, tmp_path: Any) -> None:
-    generation = model.stream("A", SamplingParams(regex="[a-z]{20}"))
-    next(generation)
-    with pytest.raises(ValueError, match="constrained by a regex, a json_schema or a grammar"):
-        generation.save(tmp_path / "text.p2e")
-
-
 @pytest.mark.parametrize(
     "language",
     [
