@@ -53,13 +53,7 @@ class Cluster:
         return found
 
     def stop(self) -> None:
-        processes = self._processes()
-        for node in self._nodes:
-            node.terminate()
-        for node in self._nodes:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                node.wait(15)
-        for process in processes:
+        for process in self._processes():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         for node in self._nodes:

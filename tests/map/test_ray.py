@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -13,8 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from documents import ROOT, python_block
+from example_folder import environment, fill
 from ray_cluster import Cluster, ray_cluster, wait_for
 from record_files import read_lines, write_lines
+
+from pygpt2edge import GPT2
 
 pytestmark = [
     pytest.mark.slow,
@@ -59,16 +65,21 @@ def has_results(journal: Path) -> bool:
 def test_killed_and_begun_again_it_ends_with_every_record_once(
     tmp_path: Path, cluster: Cluster, source: Path, whole: bytes
 ) -> None:
-    """One worker, then this machine alone goes on."""
-    out, journal = tmp_path / "out.jsonl", tmp_path / "out.jsonl.journal"
-    with subprocess.Popen(map_command(source, out, "--ray", cluster.address)) as running:
+    """One worker; the cluster goes on with it, or this machine alone."""
+    out, other = tmp_path / "out.jsonl", tmp_path / "other.jsonl"
+    journal = tmp_path / "out.jsonl.journal"
+    on_cluster = ("--ray", cluster.address)
+    with subprocess.Popen(map_command(source, out, *on_cluster)) as running:
         wait_for(lambda: has_results(journal) or running.poll() is not None)
         running.send_signal(signal.SIGKILL)
     assert running.returncode == -signal.SIGKILL
     assert not out.exists()
-    done = subprocess.run(map_command(source, out, "--json"), check=True, capture_output=True)
-    assert json.loads(done.stdout)["n_before"] > 0
-    assert out.read_bytes() == whole
+    shutil.copy(journal, tmp_path / "other.jsonl.journal")
+    for path, options in ((out, on_cluster), (other, ())):
+        command = map_command(source, path, "--json", *options)
+        done = subprocess.run(command, check=True, capture_output=True)
+        assert json.loads(done.stdout)["n_before"] > 0
+        assert path.read_bytes() == whole
 
 
 def test_a_worker_that_dies_is_replaced(
@@ -98,9 +109,7 @@ def test_an_input_that_changes_ends_the_run(
 
 CHANGES_ITS_INPUT = """
 import sys
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 from pygpt2edge import GPT2
 from pygpt2edge.map import Score, map_file
 
@@ -113,6 +122,23 @@ def change(done, *_):
 
 map_file(GPT2(), source, out, Score("prompt"), change, ray=address)
 """
+
+
+def test_what_the_page_shows_runs(tmp_path: Path, cluster: Cluster) -> None:
+    page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^\$ (pygpt2edge map .* --ray auto)$", page, re.M)
+    block = python_block("docs/scaling.md", "import ray").replace("concurrency=2", "concurrency=1")
+    fill(tmp_path)
+    for program in (shlex.split(command), [sys.executable, "-c", block]):
+        words = [word.replace("auto", cluster.address) for word in program]
+        words = [word.replace("/data/", f"{tmp_path}/") for word in words]
+        subprocess.run(words, cwd=tmp_path, env=environment(tmp_path), check=True)
+    text = GPT2().generate("Born in the year", max_tokens=16, seed=1).text
+    assert read_lines(tmp_path / "texts.jsonl")[0]["completion"] == text
+    from pyarrow import parquet
+
+    rows = parquet.read_table(tmp_path / "texts").to_pylist()
+    assert [row["completion"] for row in rows] == [text, text]
 
 
 @pytest.mark.parametrize(
