@@ -258,6 +258,21 @@ std::optional<int64_t> optional_id(const GgufFile& file, const char* key) {
   return file.get_u32(key);
 }
 
+TokenizerSource tokenizer_source(const GgufFile& file) {
+  require_text(file, "tokenizer.ggml.model", {"gpt2"}, "\"gpt2\"");
+  if (file.find("tokenizer.ggml.pre") != nullptr) {
+    require_text(file, "tokenizer.ggml.pre", {"gpt-2", "default"}, "\"gpt-2\" or \"default\"");
+  }
+  TokenizerSource source;
+  source.path = file.path();
+  source.tokens = file.get_strings(kTokens);
+  if (file.find(kTypes) != nullptr) source.token_types = file.get_integers(kTypes);
+  if (file.find(kMerges) != nullptr) source.merges = file.get_strings(kMerges);
+  source.bos_token = optional_id(file, "tokenizer.ggml.bos_token_id");
+  source.eos_token = optional_id(file, "tokenizer.ggml.eos_token_id");
+  return source;
+}
+
 }  // namespace
 
 std::string_view token_bytes(const TokenizerTables& tables, int32_t token) {
@@ -294,18 +309,7 @@ TokenizerTables make_tokenizer_tables(const TokenizerSource& source) {
 }
 
 TokenizerTables read_tokenizer_tables(const GgufFile& file) {
-  require_text(file, "tokenizer.ggml.model", {"gpt2"}, "\"gpt2\"");
-  if (file.find("tokenizer.ggml.pre") != nullptr) {
-    require_text(file, "tokenizer.ggml.pre", {"gpt-2", "default"}, "\"gpt-2\" or \"default\"");
-  }
-  TokenizerSource source;
-  source.path = file.path();
-  source.tokens = file.get_strings(kTokens);
-  if (file.find(kTypes) != nullptr) source.token_types = file.get_integers(kTypes);
-  if (file.find(kMerges) != nullptr) source.merges = file.get_strings(kMerges);
-  source.bos_token = optional_id(file, "tokenizer.ggml.bos_token_id");
-  source.eos_token = optional_id(file, "tokenizer.ggml.eos_token_id");
-  return make_tokenizer_tables(source);
+  return file.checked([&file] { return make_tokenizer_tables(tokenizer_source(file)); });
 }
 
 }  // namespace gpt2edge
