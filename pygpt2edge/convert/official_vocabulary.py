@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from pygpt2edge.convert.gguf_reader import read_gguf
-from pygpt2edge.convert.vocabulary import (
-    Vocabulary,
+from pygpt2edge.convert.tokenizer_files import (
     has_hugging_face_vocabulary,
     read_hugging_face_vocabulary,
 )
+from pygpt2edge.convert.vocabulary import Vocabulary
 from pygpt2edge.errors import UnsupportedError
 from pygpt2edge.loaded_model import demo_model_path
 
