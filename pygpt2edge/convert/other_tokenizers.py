@@ -10,6 +10,7 @@ github.com/huggingface/transformers.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -226,10 +227,24 @@ def _vocabulary(
     elif kind in ("t5", "llama"):
         keys["tokenizer.ggml.pre"] = "default"
         keys["tokenizer.ggml.scores"] = _scores(described, tokens)
-    elif not (described.get("normalizer") or {}).get("lowercase"):
-        warnings += ("llama.cpp makes small letters of capitals, which this tokenizer does not",)
+    warnings += tuple(_differences(described, kind, types))
     keys[HUGGING_FACE_KEY] = json.dumps(described, ensure_ascii=False)
     return Vocabulary(tokens, types, merges, warnings, model=kind, keys=keys)
+
+
+def _differences(described: Json, kind: str, types: list[int]) -> Iterator[str]:
+    """What llama.cpp does to a text otherwise."""
+    normalizer = described.get("normalizer") or {}
+    parts = normalizer.get("normalizers", [normalizer])
+    makes_small = any(
+        part.get("type") == "Lowercase" or part.get("lowercase") is True for part in parts
+    )
+    if kind == "bert" and not makes_small:
+        yield "llama.cpp makes small letters of capitals, which this tokenizer does not"
+    if kind in ("t5", "llama") and makes_small:
+        yield "llama.cpp keeps capitals, of which this tokenizer makes small letters"
+    if kind == "t5" and BYTE in types:
+        yield "llama.cpp takes one unknown token where this tokenizer takes tokens of bytes"
 
 
 def _kind(described: Json, source: Path) -> str:

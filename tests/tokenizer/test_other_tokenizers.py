@@ -197,6 +197,36 @@ def test_tables_that_contradict_themselves(
         without_description(tmp_path / "model.gguf", tmp_path / "alone.gguf", **changes)
 
 
+@pytest.mark.parametrize("name", ["small_letters", "t5", "pairs", "digits", "llama3"])
+def test_llama_cpp_reads_the_file_and_gives_the_same_ids(name: str, tmp_path: Path) -> None:
+    llama_cpp = pytest.importorskip("llama_cpp")
+    makers.ALL[name](tmp_path)
+    report = convert(tmp_path, tmp_path / "model.gguf", "f32")
+    assert report.warnings == []
+    tokenizer = tokenizer_of(report.out)
+    theirs = llama_cpp.Llama(str(report.out), vocab_only=True, verbose=False)
+    for text in makers.CORPUS:
+        ids = theirs.tokenize(text.encode(), add_bos=True, special=False)
+        assert ids == tokenizer.encode(text), text
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("chinese", "small letters of capitals, which this tokenizer does not"),
+        ("japanese", "keeps capitals"),
+        ("unigram", "tokens of bytes"),
+        ("gpt_neox", "does not normalize"),
+        ("prefix_space", "no space before a text"),
+    ],
+)
+def test_what_llama_cpp_does_otherwise_is_said(name: str, words: str, tmp_path: Path) -> None:
+    makers.ALL[name](tmp_path)
+    [warning] = convert(tmp_path, tmp_path / "model.gguf", "f32").warnings
+    assert warning.startswith("llama.cpp ")
+    assert words in warning
+
+
 # ---- what does not go ----
 
 
