@@ -321,6 +321,18 @@ std::optional<int64_t> optional_id(const GgufFile& file, const char* key) {
   return file.get_u32(key);
 }
 
+TokenizerSource tokenizer_source(const GgufFile& file) {
+  TokenizerSource source;
+  source.path = file.path();
+  read_rule(file, source);
+  source.tokens = file.get_strings(kTokens);
+  if (file.find(kTypes) != nullptr) source.token_types = file.get_integers(kTypes);
+  if (file.find(kMerges) != nullptr) source.merges = file.get_strings(kMerges);
+  source.bos_token = optional_id(file, "tokenizer.ggml.bos_token_id");
+  source.eos_token = optional_id(file, "tokenizer.ggml.eos_token_id");
+  return source;
+}
+
 }  // namespace
 
 void require_gpt2_rule(const TokenizerTables& tables, const char* what, const char* advice) {
@@ -363,15 +375,7 @@ TokenizerTables make_tokenizer_tables(const TokenizerSource& source) {
 }
 
 TokenizerTables read_tokenizer_tables(const GgufFile& file) {
-  TokenizerSource source;
-  source.path = file.path();
-  read_rule(file, source);
-  source.tokens = file.get_strings(kTokens);
-  if (file.find(kTypes) != nullptr) source.token_types = file.get_integers(kTypes);
-  if (file.find(kMerges) != nullptr) source.merges = file.get_strings(kMerges);
-  source.bos_token = optional_id(file, "tokenizer.ggml.bos_token_id");
-  source.eos_token = optional_id(file, "tokenizer.ggml.eos_token_id");
-  return make_tokenizer_tables(source);
+  return file.checked([&file] { return make_tokenizer_tables(tokenizer_source(file)); });
 }
 
 }  // namespace gpt2edge
