@@ -4,7 +4,7 @@
 // before each token that begins a word, "##" before the others is left out, and names in brackets
 // ("[SEP]") stand as they are. SentencePiece's tokens have it wherever a space is, and those of
 // single bytes, "<0x0A>", have a type of their own.
-// Sources: convert_hf_to_gguf.py and src/llama-vocab.cpp of github.com/ggml-org/llama.cpp.
+// Source: llama.cpp (its converter, and its code of vocabularies), MIT.
 #pragma once
 
 #include <cstdint>

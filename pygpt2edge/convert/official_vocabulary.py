@@ -33,7 +33,7 @@ def vocabulary_beside(path: Path, n_vocab: int) -> Vocabulary:
     if n_vocab != N_TOKENS:
         raise UnsupportedError(
             f"{path}: a vocabulary of {n_vocab} tokens, and GPT-2's has {N_TOKENS}; put the files "
-            "of its byte-level BPE tokenizer (vocab.json and merges.txt, or tokenizer.json) beside "
-            "it. Other kinds of tokenizers, such as single characters, are not supported"
+            "of its tokenizer (vocab.json and merges.txt, tokenizer.json, vocab.txt or a "
+            "SentencePiece model) beside it. Single characters are no tokenizer that is known"
         )
     return read_gguf(demo_model_path()).vocabulary  # which is the official one

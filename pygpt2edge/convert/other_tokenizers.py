@@ -3,8 +3,7 @@
 Each becomes one description, a tokenizer.json, which the tokenizers package encodes by: the
 checkpoint's own, or one made of a vocab.txt or of a SentencePiece model. The file carries it
 whole. Beside it stand the keys that llama.cpp's converter writes for such a tokenizer.
-Sources: convert_hf_to_gguf.py of github.com/ggml-org/llama.cpp; the classes of
-github.com/huggingface/transformers.
+Sources: the converter of llama.cpp; the classes of github.com/huggingface/transformers.
 """
 
 from __future__ import annotations
@@ -228,7 +227,7 @@ def _vocabulary(
         keys["tokenizer.ggml.pre"] = "default"
         keys["tokenizer.ggml.scores"] = _scores(described, tokens)
     warnings += tuple(_differences(described, kind, types))
-    keys[HUGGING_FACE_KEY] = json.dumps(described, ensure_ascii=False)
+    keys[HUGGING_FACE_KEY] = json.dumps(described, ensure_ascii=False, separators=(",", ":"))
     return Vocabulary(tokens, types, merges, warnings, model=kind, keys=keys)
 
 

@@ -1,7 +1,6 @@
 """What llama.cpp calls the ways in which byte-level BPE cuts a text before it merges bytes.
 
-A GGUF names one, and llama.cpp has the patterns. Source: src/llama-vocab.cpp of
-github.com/ggml-org/llama.cpp.
+A GGUF names one, and llama.cpp has the patterns. Source: its code of vocabularies.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ What that package is told is the text of a tokenizer.json, which a converted fil
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,8 @@ class LibraryEncoder:
     def encode(self, text: str, allow_special: bool, add_special_tokens: bool) -> list[int]:
         """The token ids of a text in whole characters."""
         library = self._with_special if allow_special else self._plain
-        ids: list[int] = library.encode(text, add_special_tokens=add_special_tokens).ids
+        with _of_the_file(self._path):
+            ids: list[int] = library.encode(text, add_special_tokens=add_special_tokens).ids
         if ids and max(ids) >= self._n_vocab:
             raise FormatError(
                 f"{self._path}: tokenizer.huggingface.json has a token {max(ids)}, the vocabulary "
@@ -49,7 +51,8 @@ class LibraryEncoder:
         """To which the text of a special token is a text like any other."""
         description = self._description
         if '"Unigram"' in description:
-            description = without_special_pieces(description)
+            with _of_the_file(self._path):
+                description = without_special_pieces(description)
         library = library_tokenizer(description, self._path)
         library.encode_special_tokens = True
         return library
@@ -68,14 +71,8 @@ def library_tokenizer(description: str, path: str) -> LibraryTokenizer:
             f"{path}: its text is not cut by GPT-2's rule, which takes the tokenizers package: "
             'pip install "pygpt2edge[tokenizers]"'
         ) from error
-    try:
+    with _of_the_file(path):
         return LibraryTokenizer.from_str(description)
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # a panic of the library is no Exception
-        raise FormatError(
-            f"{path}: no tokenizer that the tokenizers package reads: {error}"
-        ) from None
 
 
 def without_special_pieces(description: str) -> str:
@@ -84,6 +81,8 @@ def without_special_pieces(description: str) -> str:
     A Unigram model finds all of its pieces in a text, those of special tokens too, even where the
     library was told that special tokens are plain text.
     """
+    import json  # so late: most models need none of this
+
     described: dict[str, Any] = json.loads(description)
     added = described.get("added_tokens") or []
     special = {token["content"] for token in added if token.get("special")}
@@ -94,3 +93,16 @@ def without_special_pieces(description: str) -> str:
         for piece, score in vocabulary
     ]
     return json.dumps(described, ensure_ascii=False)
+
+
+@contextmanager
+def _of_the_file(path: str) -> Iterator[None]:
+    """What the library makes of a description that is not sound is an error of its file."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:  # a panic of the library is no Exception
+        raise FormatError(
+            f"{path}: no tokenizer that the tokenizers package reads: {error!s:.200}"
+        ) from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pygpt2edge import _core
-from pygpt2edge.tokenizer.described import description_of
 from pygpt2edge.tokenizer.tokenizer import Tokenizer
 
 HUGGING_FACE_KEY = "tokenizer.huggingface.json"
@@ -16,4 +15,8 @@ def read_tokenizer(file: _core.GgufFile) -> Tokenizer:
     if not tables.other_rule:
         return Tokenizer(tables)
     described = file.value(HUGGING_FACE_KEY)
-    return Tokenizer(tables, described if isinstance(described, str) else description_of(file))
+    if not isinstance(described, str):
+        from pygpt2edge.tokenizer.described import description_of  # so late: few files need it
+
+        described = description_of(file)
+    return Tokenizer(tables, described)

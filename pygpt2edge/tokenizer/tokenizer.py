@@ -154,7 +154,10 @@ class Tokenizer:
 
     @cached_property
     def _encode(self) -> Callable[[str, bool], list[int]]:
-        """By tiktoken or, where that is left out, by the core. Both give the same ids."""
+        """By tiktoken or, where that is left out, by the core. Both give the same ids. The core
+        refuses a vocabulary that GPT-2's rule does not cut."""
+        if self.tables.other_rule:
+            return self.core.encode
         try:
             from pygpt2edge.tokenizer.tiktoken_encoder import TiktokenEncoder
         except ImportError:

@@ -296,3 +296,25 @@ def test_damaged_files(tmp_path: Path, name: str, content: bytes, words: str) ->
     (tmp_path / name).write_bytes(content)
     with pytest.raises((FormatError, UnsupportedError), match=words):
         convert(tmp_path, tmp_path / "out.gguf")
+
+
+def test_descriptions_are_not_trusted(tmp_path: Path) -> None:
+    """A file's tokenizer.json may be anything: that is an error of the file, when it is used."""
+    makers.unigram(tmp_path)
+    convert(tmp_path, tmp_path / "model.gguf", "f32")
+    tables = tokenizer_of(tmp_path / "model.gguf").tables
+    sound = _core.GgufFile(tmp_path / "model.gguf").value(HUGGING_FACE_KEY)
+    damaged = [
+        "", "{}", "[]", "null", '{"model": {"type": "Unigram"}}', "[" * 100_000,
+        sound[: len(sound) // 2], sound.replace('"unk_id":0', '"unk_id":9999'),
+        sound.replace("[", "{", 3), sound.replace('"precompiled_charsmap":"', '"_":"'),
+        sound.replace('"precompiled_charsmap":"', '"precompiled_charsmap":"AAAA'),
+        sound.replace('"vocab":[', '"vocab":[' + '["x",0.5],' * 999),
+    ]  # fmt: skip
+    for description in damaged:
+        tokenizer = Tokenizer(tables, description)
+        for allow_special in (False, True):
+            with pytest.raises(FormatError, match=r"model\.gguf: "):
+                tokenizer.encode("日本 x", allow_special=allow_special)
+    with pytest.raises(UnsupportedError, match="to encode text takes GPT-2"):
+        Tokenizer(tables).encode("text")
