@@ -153,8 +153,10 @@ std::unique_ptr<Text> resume_text(const std::string& path, std::shared_ptr<Model
   const MakeConstraint make_constraint = python_constraint_maker(std::move(constraint));
   const py::gil_scoped_release unlocked;
   const MappedFile file(path);
-  return Text::resume(path, file.bytes(), std::move(model), std::move(tables), contexts, max_tokens,
-                      speculation, make_constraint);
+  return file.checked(path, [&] {
+    return Text::resume(path, file.bytes(), std::move(model), std::move(tables), contexts,
+                        max_tokens, speculation, make_constraint);
+  });
 }
 
 py::tuple next_piece(Text& text) {
