@@ -91,7 +91,7 @@ class AnyDrafter : public Drafter {
  public:
   AnyDrafter(std::vector<int32_t> coming, uint32_t seed)
       : coming_(std::move(coming)), random_(seed) {}
-  std::vector<int32_t> draft(std::span<const int32_t> text, int n, const Sampler&,
+  std::vector<int32_t> draft(std::span<const int32_t> text, int n, const Sampler&, AllowedLogits*,
                              const Interrupt&) override {
     std::vector<int32_t> drafted;
     const int n_right = random_.between(0, n), n_all = random_.between(n_right, n);
