@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -122,6 +123,26 @@ def test_suggestions_are_words_that_go_on_with_the_text(case: Case) -> None:
         for each in found:
             assert each.word.lower().startswith(shown.lower()), (text, each)
             assert (shown + each.completion).strip().lower() == each.word.lower(), (text, each)
+
+
+def test_constrained_texts_are_of_their_language(case: Case) -> None:
+    pytest.importorskip("llguidance")
+    model = case.model
+    words, end = "( (the|times|of)){3}", "(st|sts) of( [a-z]){2}"
+    for seed in range(3):
+        text = model.generate(PROMPT, regex=words, seed=seed, max_tokens=40, token_healing=False)
+        assert re.fullmatch(words, text.text)
+        healed = model.generate(
+            "It was the be", regex=end, seed=seed, max_tokens=40, add_special_tokens=False
+        )
+        whole = model.tokenizer.decode([*healed.prompt_tokens, *healed.tokens])
+        assert re.fullmatch(f" ?it was the be{end}", whole.lower())
+
+
+def test_a_language_without_tokens_has_no_text(chinese: Case) -> None:
+    pytest.importorskip("llguidance")
+    with pytest.raises(ValueError, match="regex: it has no text that begins so"):
+        chinese.model.generate(PROMPT, regex="\u2603+")
 
 
 def test_a_batch_a_search_and_a_file_that_is_converted_again(case: Case, tmp_path: Path) -> None:
