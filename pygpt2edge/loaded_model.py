@@ -113,6 +113,11 @@ class LoadedModel:
         return self.core_model.n_threads
 
     @property
+    def given_threads(self) -> int | None:
+        """The number that it was opened with; None where the machine's was taken."""
+        return self._given.n_threads
+
+    @property
     def memory(self) -> dict[str, int]:
         """Bytes of the weights, of one session's cache, and of the workspace of all sessions."""
         return {
