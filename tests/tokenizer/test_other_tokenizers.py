@@ -172,7 +172,7 @@ def without_description(source: Path, target: Path, **changes: Any) -> Tokenizer
     writer = gguf.GGUFWriter(target, "gpt2")
     values = {k: v for k, v in file.metadata.items() if k.startswith("tokenizer.")} | {
         f"tokenizer.ggml.{name}": file.value(f"tokenizer.ggml.{name}")
-        for name in ("tokens", "scores", "token_type", "precompiled_charsmap")
+        for name in ("tokens", "scores", "token_type", "precompiled_charsmap", "merges")
     }
     for key, value in (values | changes).items():
         if value is None or key == HUGGING_FACE_KEY:
@@ -188,7 +188,7 @@ def without_description(source: Path, target: Path, **changes: Any) -> Tokenizer
     return read_tokenizer(_core.GgufFile(target))
 
 
-@pytest.mark.parametrize("name", ["small_letters", "unigram", "pairs"])
+@pytest.mark.parametrize("name", ["small_letters", "unigram", "pairs", "digits", "llama3"])
 def test_the_tables_alone_give_the_same_ids(name: str, tmp_path: Path) -> None:
     makers.ALL[name](tmp_path)
     convert(tmp_path, tmp_path / "model.gguf", "f32")
@@ -198,6 +198,15 @@ def test_the_tables_alone_give_the_same_ids(name: str, tmp_path: Path) -> None:
         assert alone.encode(text) == described.encode(text), text
         assert alone.encode(text, allow_special=True) == described.encode(text, allow_special=True)
         assert alone.decode(alone.encode(text)) == described.decode(described.encode(text))
+
+
+def test_a_pattern_without_a_name_here_is_refused(tmp_path: Path) -> None:
+    makers.digits(tmp_path)
+    convert(tmp_path, tmp_path / "model.gguf", "f32")
+    with pytest.raises(UnsupportedError, match=r"alone\.gguf: .*pre is 'tekken', expected one of"):
+        without_description(
+            tmp_path / "model.gguf", tmp_path / "alone.gguf", **{"tokenizer.ggml.pre": "tekken"}
+        )
 
 
 @pytest.mark.parametrize(
