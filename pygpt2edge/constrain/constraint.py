@@ -15,7 +15,7 @@ from itertools import accumulate, takewhile
 
 from pygpt2edge.constrain.healing import repeated_tokens
 from pygpt2edge.constrain.language import Language, matcher_of
-from pygpt2edge.constrain.vocabulary import end_token, prefixes_of
+from pygpt2edge.constrain.vocabulary import end_token, n_tokens, prefixes_of
 from pygpt2edge.constrain.worker import Task, mask_worker
 from pygpt2edge.options import SamplingParams
 from pygpt2edge.tokenizer import Tokenizer
@@ -60,6 +60,7 @@ class Constraint:
         self._prefixes = prefixes_of(tokenizer) if repeated else None
         self._end = end_token(tokenizer)
         self._token_bytes = tokenizer.token_bytes
+        self._n_tokens = n_tokens(tokenizer)
         self._masks: Task[list[bytes]] | None = None
         self._read: list[int] = []  # tokens of the text, and those that must follow it
         self._ahead: list[int] = []  # draft tokens that the matcher has read behind them
@@ -144,7 +145,8 @@ class Constraint:
             self._matcher.consume_tokens(tokens)
             self._read += tokens
         self._check()
-        if self._end in tokens:  # a grammar can name it, but a text ends with it
+        # A grammar can name the end, but a text ends with it.
+        if any(token == self._end or token >= self._n_tokens for token in tokens):
             raise ValueError(self._no_text())
         return tokens, self._matcher.is_stopped()
 
@@ -169,7 +171,7 @@ class Constraint:
         self._ahead = draft
 
     def _mask(self) -> bytes:
-        mask = self._matcher.compute_bitmask()
+        mask = self._of_tokens(self._matcher.compute_bitmask())
         self._check()
         if self._rest:
             return self._within_prompt(mask)
@@ -180,6 +182,14 @@ class Constraint:
         if inner.count(0) == len(inner):
             raise ValueError(self._no_text())
         return bytes(inner)
+
+    def _of_tokens(self, mask: bytes) -> bytes:
+        """The mask without tokens that are llguidance's only."""
+        n = self._n_tokens
+        if 8 * len(mask) < n + 32:  # it has none: this is what fills the last word
+            return mask
+        kept = int.from_bytes(mask[: n // 8 + 1], "little") & ((1 << n) - 1)
+        return kept.to_bytes(-(-n // 32) * 4, "little")
 
     def _within_prompt(self, mask: bytes) -> bytes:
         """Of the tokens that the matcher allows, those that end behind the prompt; and the next of
