@@ -160,7 +160,7 @@ py::dict config_dict(const Model& model) {
   out["n_ctx"] = c.n_ctx;
   out["n_vocab"] = c.n_vocab;
   out["layer_norm_epsilon"] = c.layer_norm_epsilon;
-  out["activation_function"] = c.activation == kernels::Epilogue::kGeluErf ? "gelu" : "gelu_new";
+  out["activation_function"] = activation_name(c.activation);
   return out;
 }
 

@@ -16,9 +16,16 @@ from typing import Any
 from pygpt2edge.errors import FormatError, UnsupportedError
 from pygpt2edge.json_file import read_json
 
-# Hugging Face's names of one function: 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
-_TANH_GELU = ("gelu_new", "gelu_pytorch_tanh", "gelu_fast", "gelu_accurate")
-_ERF_GELU = ("gelu", "gelu_python")
+# The functions that the core computes, each with Hugging Face's other names of it.
+_ACTIVATIONS = {
+    # 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
+    "gelu_new": ("gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast", "gelu_accurate"),
+    "gelu": ("gelu_python",),  # by erf
+    "quick_gelu": (),  # x sigmoid(1.702 x)
+    "silu": ("swish",),  # x sigmoid(x)
+    "relu": (),
+    "tanh": (),
+}
 
 # GPT2Config's names, each with what other tools write for it, and its default where there is one.
 _ALIASES = {
@@ -45,7 +52,8 @@ class ModelConfig:
       n_layer: layers.
       n_inner: width of the MLP's hidden layer.
       layer_norm_epsilon: added to the variance.
-      activation_function: "gelu_new" (tanh) or "gelu" (erf).
+      activation_function: "gelu_new" (by tanh), "gelu" (by erf), "quick_gelu", "silu", "relu" or
+        "tanh".
       scale_attn_weights: divide scores by sqrt(d_head).
       scale_attn_by_inverse_layer_idx: and by the layer's number, from 1.
       tie_word_embeddings: the head has the embedding's weights.
@@ -190,13 +198,12 @@ def _refuse_other_models(path: Path, raw: dict[str, Any]) -> None:
 
 
 def _activation(path: Path, name: object) -> str:
-    if name in _TANH_GELU:
-        return "gelu_new"
-    if name in _ERF_GELU:
-        return "gelu"
+    for activation, others in _ACTIVATIONS.items():
+        if name == activation or name in others:
+            return activation
+    names = [name for known, others in _ACTIVATIONS.items() for name in (known, *others)]
     raise UnsupportedError(
-        f"{path}: activation_function is {name!r:.60}, expected one of "
-        f"{', '.join(_TANH_GELU + _ERF_GELU)}"
+        f"{path}: activation_function is {name!r:.60}, expected one of {', '.join(names)}"
     )
 
 

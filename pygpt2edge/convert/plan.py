@@ -136,12 +136,21 @@ def plan_conversion(
             )
         n_scaled, scale = _query_scale(checkpoint, spec)
         tensors.append(TensorPlan(spec, source, tensor_type, n_scaled, scale, rounding))
-    if checkpoint.config.activation_function == "gelu":
-        warnings.append(
+    if checkpoint.config.activation_function != "gelu_new":
+        warnings.append(_activation_warning(checkpoint.config.activation_function))
+    return ConversionPlan(kind, tensors, warnings)
+
+
+def _activation_warning(activation: str) -> str:
+    if activation == "gelu":
+        return (
             "the model uses the exact GELU (erf), and the file says so; llama.cpp does not look "
             "and computes the tanh form, which gives slightly different logits there"
         )
-    return ConversionPlan(kind, tensors, warnings)
+    return (
+        f"the model's activation function is {activation}, and the file says so; llama.cpp does "
+        "not look and computes GELU, which makes another model of it"
+    )
 
 
 def _query_scale(checkpoint: Checkpoint, spec: TensorSpec) -> tuple[int, float]:
