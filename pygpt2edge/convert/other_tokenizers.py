@@ -32,7 +32,7 @@ from pygpt2edge.tokenizer.json_parts import (
     around_text,
     word_pieces,
 )
-from pygpt2edge.tokenizer.library_encoder import library_tokenizer
+from pygpt2edge.tokenizer.library_encoder import library_tokenizer, of_the_file
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as LibraryTokenizer
@@ -96,11 +96,13 @@ def read_other_tokenizer(path: Path, n_vocab: int) -> Vocabulary:
         described, keys = read_sentencepiece(source, folder.tokenizer_class, folder.settings)
     described |= {"version": "1.0", "truncation": None, "padding": None}
     library = library_tokenizer(json.dumps(described), str(source))
-    _add_tokens(library, folder)
-    described = json.loads(library.to_str())
+    with of_the_file(str(source)):
+        _add_tokens(library, folder)
+        described = json.loads(library.to_str())
     warnings = _cut(described, source, n_vocab)
     kind = _kind(described, source)
-    keys = _special_ids(described, folder) | _around(library, kind) | keys
+    with of_the_file(str(source)):
+        keys = _special_ids(described, folder) | _around(library, kind) | keys
     return _vocabulary(described, kind, keys, n_vocab, warnings)
 
 
