@@ -321,7 +321,8 @@ typedef struct gpt2edge_piece {
 
 /* The next piece, which is computed if need be, or GPT2EDGE_END. What it points to is valid until
  * the next call that takes a piece of this text, or until it is closed. After
- * GPT2EDGE_ERROR_INTERRUPTED and GPT2EDGE_ERROR_MEMORY the text is as it was before. */
+ * GPT2EDGE_ERROR_INTERRUPTED the text is as it was before; after GPT2EDGE_ERROR_MEMORY too, or it
+ * has ended with that error, as gpt2edge_text_get_state says. */
 GPT2EDGE_API gpt2edge_status gpt2edge_text_next(gpt2edge_text* text, gpt2edge_piece* piece);
 
 /* Goes on to the end of the text, and gives each piece to a function (or none, if that is null).

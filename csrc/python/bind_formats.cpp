@@ -86,6 +86,11 @@ py::dict metadata(const GgufFile& file) {
   return out;
 }
 
+py::object value_of(const GgufFile& file, const std::string& key) {
+  const GgufValue* value = file.find(key);
+  return value == nullptr ? py::none() : metadata_value(*value);
+}
+
 uint64_t array_length(const GgufFile& file, const std::string& key) {
   const GgufValue* value = file.find(key);
   const auto* array = value == nullptr ? nullptr : std::get_if<GgufArray>(value);
@@ -308,6 +313,7 @@ void bind_formats(py::module_& m) {
       .def_property_readonly("path", [](const GgufFile& file) { return to_text(file.path()); })
       .def_property_readonly("version", &GgufFile::version)
       .def_property_readonly("metadata", &checked<metadata>)
+      .def("value", &checked<value_of, std::string>, py::arg("key"))
       .def_property_readonly("tensors", &GgufFile::tensors)
       .def(
           "has",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -212,6 +213,19 @@ def test_bit_flips_raise_or_convert_but_never_crash(tmp_path, data, hf_folder, s
             convert(folder, tmp_path / "out.gguf", "q8_0")
         except (FormatError, UnsupportedError) as error:
             assert "\n" not in str(error)
+
+
+def test_a_changed_bit_in_a_weight_of_torch_save(refused, torch_folder):
+    """Each member of the archive has a checksum, of numbers too that would make sense."""
+    path = torch_folder("zip.bin") / "pytorch_model.bin"
+    with zipfile.ZipFile(path) as archive:
+        largest = max(archive.infolist(), key=lambda member: member.file_size)
+    content = bytearray(path.read_bytes())
+    content[largest.header_offset + largest.file_size // 2] ^= 1
+    path.write_bytes(content)
+    refused(
+        path.parent, FormatError, "pytorch_model.bin: tensor .*: checksum 0x.*download it again"
+    )
 
 
 def test_weight_map_that_lies(refused, hf_folder, weights):
