@@ -185,6 +185,16 @@ def pairs(folder: Path) -> None:
     write_model(folder, n, eos_token_id=2, bos_token_id=1)
 
 
+def swedish(folder: Path) -> None:
+    """As AI-Sweden-Models/gpt-sw3-126m is given away."""
+    n = sentence_pieces(
+        folder, "spiece.model", model_type="bpe", byte_fallback=True, vocab_size=560,
+        eos_piece="<|endoftext|>", pad_id=3, normalization_rule_name="identity",
+    )  # fmt: skip
+    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "GPTSw3Tokenizer"})
+    write_model(folder, n, eos_token_id=2, bos_token_id=1)
+
+
 # ---- byte-level BPE, cut by other patterns ----
 
 
@@ -256,7 +266,7 @@ def prefix_space(folder: Path) -> None:
 ALL: dict[str, Callable[[Path], None]] = {
     make.__name__: make
     for make in (
-        chinese, small_letters, saved_by_transformers, t5, japanese, unigram, pairs, gpt_neox,
-        digits, llama3, prefix_space,
+        chinese, small_letters, saved_by_transformers, t5, japanese, unigram, pairs, swedish,
+        gpt_neox, digits, llama3, prefix_space,
     )
 }  # fmt: skip

@@ -1,13 +1,15 @@
-"""Builds the fuzzers of tests/cpp by Clang, with its sanitizers, and runs them.
+"""Builds the fuzzers of the core by Clang, with its sanitizers, and runs them and the readers'.
 
     python tools/fuzz.py [TARGET ...] [--seconds N] [--build FOLDER] [--corpus FOLDER]
 
-A target is a fuzz_*.cpp without its end; all by default. Each runs for N seconds, from the inputs
-of tests/cpp/corpus/TARGET on, and what is new is kept in FOLDER/TARGET, where the next campaign
-goes on from it. Prints a JSON object for each: executions, coverage (edges), and how it ended.
-Inputs that crash it, leak or take too long are in FOLDER too. Exits with 1 where there are any.
+A target is a fuzz_*.cpp of tests/cpp without its end, or one of tools/fuzz_readers.py; all by
+default. Each runs for N seconds, from the inputs of tests/cpp/corpus/TARGET on, or those of the
+tests' checkpoints; what is new is kept in FOLDER/TARGET, where the next campaign goes on from it.
+Prints a JSON object for each: executions, coverage (edges), and how it ended. Inputs that crash it,
+leak or take too long are in FOLDER too. Exits with 1 where there are any.
 
-Needs Clang and its runtime libraries (Debian: clang and libclang-rt-dev).
+The core's need Clang and its runtime libraries (Debian: clang and libclang-rt-dev), the readers'
+`pip install atheris`.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,9 +28,19 @@ SOURCES = ROOT / "tests" / "cpp"
 # Bytes of an input at most.
 LONGEST = {"fuzz_gguf": 20_000, "fuzz_saved_text": 40_000, "fuzz_c_api": 2000}
 OTHERWISE_LONGEST = 500
+# Sound files for the readers, within tests/data/convert.
+READERS = {
+    "read_safetensors": ["hugging_face/model.safetensors"],
+    "read_torch": ["torch/zip.bin", "torch/legacy.bin", "torch/nanogpt.pt"],
+    "read_tensorflow": ["openai/model.ckpt.index"],
+    "read_llm_c": [],
+    "read_config": ["hugging_face/config.json", "openai/hparams.json"],
+    "read_tokenizer": ["hugging_face/tokenizer.json"],
+}
+MOST_MEMORY = 500  # MB, of a reader of files of at most 200 kB, the interpreter's own included
 
 
-def targets() -> list[str]:
+def core_targets() -> list[str]:
     return sorted(path.stem for path in SOURCES.glob("fuzz_*.cpp"))
 
 
@@ -50,26 +63,34 @@ def run(command: list[str]) -> None:
         raise SystemExit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
 
 
+def program(target: str, build: Path, seeds: Path) -> list[object]:
+    """The command that runs it from its first inputs on; what is new goes to `seeds`."""
+    dictionary = SOURCES / "corpus" / f"{target}.dict"
+    words = [f"-dict={dictionary}"] if dictionary.exists() else []
+    if target not in READERS:
+        longest = LONGEST.get(target, OTHERWISE_LONGEST)
+        inputs = SOURCES / "corpus" / target
+        return [build / "tests" / "cpp" / target, f"-max_len={longest}", *words, seeds, inputs]
+    for path in READERS[target]:
+        shutil.copy(ROOT / "tests" / "data" / "convert" / path, seeds)
+    tool = ROOT / "tools" / "fuzz_readers.py"
+    limits = [f"-rss_limit_mb={MOST_MEMORY}", "-max_len=200000"]
+    return [sys.executable, tool, target, *limits, *words, seeds]
+
+
 def fuzz(target: str, build: Path, corpus: Path, seconds: int) -> dict[str, object]:
     folder = corpus / target
     folder.mkdir(parents=True, exist_ok=True)
-    longest = LONGEST.get(target, OTHERWISE_LONGEST)
     command = [
-        build / "tests" / "cpp" / target, f"-max_total_time={seconds}", f"-max_len={longest}",
-        "-seed=1", "-timeout=20", "-print_final_stats=1", f"-artifact_prefix={folder}-",
+        *program(target, build, folder), f"-max_total_time={seconds}", "-seed=1", "-timeout=20",
+        "-print_final_stats=1", f"-artifact_prefix={folder}-",
     ]  # fmt: skip
-    dictionary = SOURCES / "corpus" / f"{target}.dict"
-    if dictionary.exists():
-        command.append(f"-dict={dictionary}")
-    environment = os.environ | {"TMPDIR": str(folder.parent)}
-    done = subprocess.run(
-        [*command, folder, SOURCES / "corpus" / target],
-        capture_output=True, text=True, check=False, env=environment,
-    )  # fmt: skip
+    environment = os.environ | {"TMPDIR": str(corpus)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     covered = re.findall(r"^#\d+\s.* cov: (\d+) ", done.stderr, re.M)
     ran = re.search(r"^stat::number_of_executed_units: (\d+)$", done.stderr, re.M)
     if done.returncode != 0:
-        sys.stderr.write(done.stderr[-5000:])
+        sys.stderr.write(done.stdout[-5000:] + done.stderr[-5000:])
     return {
         "target": target,
         "executions": int(ran[1]) if ran else 0,
@@ -88,12 +109,14 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, default=ROOT / "build" / "corpus")
     parser.add_argument("--compiler", default="clang++")
     given = parser.parse_args()
-    unknown = set(given.targets) - set(targets())
+    known = [*core_targets(), *READERS]
+    unknown = set(given.targets) - set(known)
     if unknown:
-        parser.error(f"no fuzzer is named {', '.join(sorted(unknown))}: {', '.join(targets())}")
-    chosen = given.targets or targets()
-    configure(given.build, given.compiler)
-    run(["cmake", "--build", str(given.build), "--target", *chosen])
+        parser.error(f"no fuzzer is named {', '.join(sorted(unknown))}: {', '.join(known)}")
+    chosen = given.targets or known
+    if built := [target for target in chosen if target not in READERS]:
+        configure(given.build, given.compiler)
+        run(["cmake", "--build", str(given.build), "--target", *built])
     all_sound = True
     for target in chosen:
         found = fuzz(target, given.build, given.corpus, given.seconds)

@@ -198,7 +198,9 @@ GPT2EDGE_API gpt2edge_status gpt2edge_model_config(gpt2edge_model* model, gpt2ed
 /* ---- tokens -------------------------------------------------------------------------------- */
 
 /* The token ids of a text; none for an empty one. With allow_special 0, the text of special tokens
- * such as "<|endoftext|>" is plain text: so text from strangers cannot end a document. */
+ * such as "<|endoftext|>" is plain text: so text from strangers cannot end a document.
+ * GPT2EDGE_ERROR_UNSUPPORTED for a model whose tokenizer is not GPT-2's (docs/converting.md), here
+ * and wherever a text is given: it takes tokens. */
 GPT2EDGE_API gpt2edge_status gpt2edge_encode(gpt2edge_model* model, const char* text, size_t n_text,
                                              int32_t allow_special, int32_t* tokens,
                                              size_t capacity, size_t* n_tokens);

@@ -271,11 +271,6 @@ std::string shown(std::string_view text) {
   return part;
 }
 
-[[noreturn]] void fail_kind(const GgufFile& file, const char* key, const char* expected) {
-  throw UnsupportedError(message(file.path(), ": ", key, " is \"", shown(file.get_string(key)),
-                                 "\", expected ", expected));
-}
-
 bool flag(const GgufFile& file, const char* key, bool otherwise) {
   const GgufValue* value = file.find(key);
   const bool* found = value == nullptr ? nullptr : std::get_if<bool>(value);
@@ -294,14 +289,8 @@ void read_rule(const GgufFile& file, TokenizerSource& source) {
   const bool is_described = file.find(kHuggingFace) != nullptr;
   if (model == "gpt2") {
     const std::string_view pre = file.find(kPre) == nullptr ? "default" : file.get_string(kPre);
-    const bool is_known = pre == "gpt-2" || pre == "default";
-    if (!is_known && !is_described) {
-      fail_kind(
-          file, kPre,
-          "\"gpt-2\" or \"default\", or a file with a tokenizer.huggingface.json: convert the "
-          "original checkpoint");
-    }
-    if (is_described) source.other_rule = message(kPre, " is \"", shown(pre), '"');
+    const bool is_gpt2s = pre == "gpt-2" || pre == "default";
+    if (!is_gpt2s || is_described) source.other_rule = message(kPre, " is \"", shown(pre), '"');
     return;
   }
   source.other_rule = message(kModel, " is \"", shown(model), '"');
@@ -312,7 +301,8 @@ void read_rule(const GgufFile& file, TokenizerSource& source) {
     source.spelling = Spelling::kSentencePieces;
     source.hidden_spaces = hidden_spaces(file, model == "t5");
   } else {
-    fail_kind(file, kModel, "\"gpt2\", \"bert\", \"t5\" or \"llama\"");
+    throw UnsupportedError(message(file.path(), ": ", source.other_rule,
+                                   ", expected \"gpt2\", \"bert\", \"t5\" or \"llama\""));
   }
 }
 

@@ -1,6 +1,6 @@
 """What llama.cpp calls the ways in which byte-level BPE cuts a text before it merges bytes.
 
-A GGUF names one, and llama.cpp has the patterns. Source: its code of vocabularies.
+A GGUF names one, and llama.cpp has the patterns.
 """
 
 from __future__ import annotations
@@ -8,19 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pygpt2edge.tokenizer.json_parts import Json
-
-_CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-_OTHERS = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-_WORDS = r"[^\r\n\p{L}\p{N}]?\p{L}+"
-_GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
-
-# A part: what is cut, and whether GPT-2's pattern cuts what is left.
-_NAMES = {
-    ("gpt-2",): "gpt-2",
-    ("digit", "gpt-2"): "starcoder",
-    (rf"{_CONTRACTIONS}|{_WORDS}|\p{{N}}{{1,3}}|{_OTHERS}",): "llama-bpe",
-    (rf"{_CONTRACTIONS}|{_WORDS}|\p{{N}}|{_OTHERS}",): "qwen2",
-}
+from pygpt2edge.tokenizer.patterns import DIGIT, GPT2, PATTERNS
 
 
 def llama_cpp_name(described: Json) -> tuple[str, tuple[str, ...]]:
@@ -31,7 +19,8 @@ def llama_cpp_name(described: Json) -> tuple[str, tuple[str, ...]]:
     parts = tuple(_parts(described.get("pre_tokenizer")))
     if any(part == "space" for part in parts):
         warnings.append("llama.cpp puts no space before a text, as this tokenizer does")
-    name = _NAMES.get(tuple(part for part in parts if part != "space"))
+    cutters = tuple(part for part in parts if part != "space")
+    name = next((name for name, pattern in PATTERNS.items() if pattern == cutters), None)
     if name is None:
         warnings.append(
             "llama.cpp has no name for how this tokenizer cuts text, and cuts another way"
@@ -41,7 +30,7 @@ def llama_cpp_name(described: Json) -> tuple[str, tuple[str, ...]]:
 
 def is_gpt2s(cutter: object) -> bool:
     """Whether a pre_tokenizer cuts as GPT-2's does."""
-    return list(_parts(cutter)) == ["gpt-2"]
+    return list(_parts(cutter)) == [GPT2]
 
 
 def _parts(cutter: object) -> Iterator[str]:
@@ -56,12 +45,12 @@ def _parts(cutter: object) -> Iterator[str]:
             if cutter.get("add_prefix_space"):
                 yield "space"
             if cutter.get("use_regex", True):
-                yield "gpt-2"
+                yield GPT2
         case "Digits" if cutter.get("individual_digits"):
-            yield "digit"
+            yield DIGIT
         case "Split" if isinstance(cutter.get("pattern"), dict):
             pattern = next(iter(cutter["pattern"].values()), None)
             is_plain = cutter.get("behavior") == "Isolated" and not cutter.get("invert")
-            yield "gpt-2" if pattern == _GPT2 and is_plain else str(pattern)
+            yield str(pattern) if is_plain else "another"
         case other:
             yield str(other)

@@ -21,6 +21,7 @@ from pygpt2edge.tokenizer.json_parts import (
     added_token,
     around_text,
     pair_model,
+    replaced,
     sentence_pieces,
     unigram_model,
 )
@@ -30,6 +31,10 @@ _T5 = "T5Tokenizer"
 # Classes that do nothing to a text but what the model's file says.
 _PLAIN = ("", "LlamaTokenizer", "ReformerTokenizer", "PreTrainedTokenizer", "TokenizersBackend",
           "SentencePieceBackend")  # fmt: skip
+_SWEDISH = "GPTSw3Tokenizer"
+# What that class takes out of a text, and what it takes for a space; then it composes characters.
+_NOT_PRINTED = "[\x01-\x08\x0b-\x1f\x7f-\x9f\xa0\xad\u200b]|\x00"
+_BLANKS = "[\u2002\u2003\u2005\u2008\u2009\u200a\u202f\u3000\ufffc]"
 _EXTRA_IDS = 100  # T5Tokenizer's default
 
 
@@ -41,11 +46,11 @@ def read_sentencepiece(
     Raises MissingDependencyError where sentencepiece is not installed, UnsupportedError for a class
     of transformers that does more than the file says, FormatError for a damaged file.
     """
-    if tokenizer_class not in (_T5, *_PLAIN):
+    if tokenizer_class not in (_T5, _SWEDISH, *_PLAIN):
         raise UnsupportedError(
             f"{path}: tokenizer_class is {tokenizer_class!r:.60}, expected one of {_T5}, "
-            f"{', '.join(_PLAIN[1:])}; save the tokenizer with a tokenizer.json, if transformers "
-            "can"
+            f"{_SWEDISH}, {', '.join(_PLAIN[1:])}; save the tokenizer with a tokenizer.json, if "
+            "transformers can"
         )
     file = _read(path)
     pieces = [piece.piece for piece in file.pieces]
@@ -70,8 +75,14 @@ def read_sentencepiece(
     described["post_processor"] = None
     if tokenizer_class == _T5:
         _as_t5(path, described, pieces)
-    if settings.get("do_lower_case") is True:
-        described["normalizer"]["normalizers"].insert(0, {"type": "Lowercase"})
+    before: list[Json] = []
+    if tokenizer_class == _SWEDISH:
+        before = [replaced(_NOT_PRINTED, ""), replaced(_BLANKS, " "), {"type": "NFC"}]
+        if normalizing.remove_extra_whitespaces:  # SentencePiece itself takes its sign for a space
+            before.append(replaced(rf"[ {SPACE}]+\z", ""))
+    elif settings.get("do_lower_case") is True:
+        before = [{"type": "Lowercase"}]
+    described["normalizer"]["normalizers"][:0] = before
     keys: Json = {
         "tokenizer.ggml.add_space_prefix": bool(normalizing.add_dummy_prefix),
         "tokenizer.ggml.remove_extra_whitespaces": bool(normalizing.remove_extra_whitespaces),

@@ -1,7 +1,7 @@
 """A tokenizer.json of what a GGUF says of its tokenizer, for files that carry none.
 
-llama.cpp's converter writes such files. They name the kind of tokenizer, the tokens and their
-scores, and what SentencePiece does to a text before it looks for tokens; of BERT's tokenizers
+llama.cpp's converter writes such files. They name the kind of tokenizer, the tokens, their merges
+or scores, and what SentencePiece does to a text before it looks for tokens; of BERT's tokenizers
 llama.cpp knows those that make small letters of capitals.
 """
 
@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 
 from pygpt2edge import _core
-from pygpt2edge.errors import FormatError
+from pygpt2edge.errors import FormatError, UnsupportedError
 from pygpt2edge.tokenizer.json_parts import (
     BYTE,
     CONTROL,
@@ -26,10 +26,12 @@ from pygpt2edge.tokenizer.json_parts import (
     unigram_model,
     word_pieces,
 )
+from pygpt2edge.tokenizer.patterns import PATTERNS, byte_level, pre_tokenizer
 
 
 def description_of(file: _core.GgufFile) -> str:
-    """Raises FormatError where the file lacks what its tokenizer needs."""
+    """Raises FormatError where the file lacks what its tokenizer needs, UnsupportedError for a way
+    of cutting text that is not known."""
     model = file.value("tokenizer.ggml.model")
     tokens = file.strings("tokenizer.ggml.tokens")
     types = _core.tokenizer_tables(file).token_types
@@ -43,11 +45,32 @@ def description_of(file: _core.GgufFile) -> str:
         for token in added:
             token["content"] = pieces[token["id"]]
         parts = word_pieces(pieces, pieces[_id(file, "unknown", 100)])
+    elif model == "gpt2":
+        parts = _byte_level(file, tokens)
     else:
         parts = _sentence_pieces(file, tokens, types, is_unigram=model == "t5")
     parts["added_tokens"] = added
     parts["post_processor"] = _around(file, tokens)
     return json.dumps({"version": "1.0"} | parts, ensure_ascii=False)
+
+
+def _byte_level(file: _core.GgufFile, tokens: list[str]) -> Json:
+    name = file.value("tokenizer.ggml.pre")
+    if name not in PATTERNS:
+        raise UnsupportedError(
+            f"{file.path}: tokenizer.ggml.pre is {name!r:.40}, expected one of "
+            f"{', '.join(PATTERNS)}: convert the original checkpoint"
+        )
+    merges = file.strings("tokenizer.ggml.merges")
+    return {
+        "normalizer": None,
+        "pre_tokenizer": pre_tokenizer(name),
+        "decoder": byte_level(is_cut=True),
+        "model": {
+            "type": "BPE", "vocab": {token: i for i, token in enumerate(tokens)},
+            "merges": [merge.split(" ") for merge in merges], "ignore_merges": name == "llama-bpe",
+        },
+    }  # fmt: skip
 
 
 def _word_piece(token: str) -> str:
@@ -98,9 +121,11 @@ def _charsmap(file: _core.GgufFile) -> bytes:
 def _around(file: _core.GgufFile, tokens: Sequence[str]) -> Json | None:
     """What llama.cpp puts around a text of this kind, unless the file says otherwise."""
     model = file.value("tokenizer.ggml.model")
+    kind = file.value("tokenizer.ggml.pre") if model == "gpt2" else model
+    usual = {"bos": ("bert", "llama", "llama-bpe"), "sep": ("bert",), "eos": ("t5",)}
     adds = {
-        name: _flag(file, f"tokenizer.ggml.add_{name}_token", model in kinds)
-        for name, kinds in {"bos": ("bert", "llama"), "sep": ("bert",), "eos": ("t5",)}.items()
+        name: _flag(file, f"tokenizer.ggml.add_{name}_token", kind in kinds)
+        for name, kinds in usual.items()
     }
     defaults = {"bos": 101 if model == "bert" else 1, "sep": 102, "eos": 1}
     keys = {"bos": "bos", "sep": "seperator", "eos": "eos"}

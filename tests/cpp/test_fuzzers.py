@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ import pytest
 SOURCES = Path(__file__).parent
 TOOL = SOURCES.parents[1] / "tools" / "fuzz.py"
 SECONDS = 5
+READERS = ["read_safetensors", "read_torch", "read_tensorflow", "read_llm_c", "read_config",
+           "read_tokenizer"]  # fmt: skip
 
 pytestmark = pytest.mark.slow
 
@@ -48,6 +51,16 @@ def test_nothing_is_found(build: Path, tmp_path: Path, target: str) -> None:
     assert found["is_sound"]
     assert found["executions"] > 50
     assert found["coverage"] > 200
+
+
+@pytest.mark.skipif(find_spec("atheris") is None, reason="needs atheris")
+@pytest.mark.parametrize("target", READERS)
+def test_nothing_is_found_in_readers(tmp_path: Path, target: str) -> None:
+    done = run(sys.executable, TOOL, target, "--seconds", "3", "--corpus", tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["is_sound"]
+    assert found["executions"] > 50
 
 
 def test_an_unknown_target_is_told() -> None:
