@@ -16,27 +16,34 @@
 namespace gpt2edge {
 namespace {
 
-// ---- the message form: a bit that says whether the text is stored, 15 bits of a checksum of the
-// model's fingerprint and the text, high byte first, then the code or the text. The text ends where
-// its code does and has that checksum ----
+// ---- the message form: 16 bits of a checksum of the model's fingerprint and the text, high byte
+// first, then the text's code, or 0xFF and the text itself. A text ends where its code does and has
+// that checksum ----
 
 constexpr size_t kMessageHead = 2;
-constexpr uint32_t kStoredMessage = 0x8000;
+constexpr char kStored = '\xFF';
 
 uint32_t message_checksum(uint64_t fingerprint, std::string_view text) {
   static_assert(std::endian::native == std::endian::little);
   const auto bytes = std::bit_cast<std::array<char, sizeof fingerprint>>(fingerprint);
-  return text_checksum(text, text_checksum({bytes.data(), bytes.size()})) & (kStoredMessage - 1);
+  return text_checksum(text, text_checksum({bytes.data(), bytes.size()})) & 0xFFFF;
+}
+
+using IsWhole = TextDecoder::IsWhole;
+
+// Whether what follows the head reads as a text that is stored.
+bool is_stored(std::string_view rest, const IsWhole& is_whole) {
+  return rest.starts_with(kStored) && is_whole(rest.substr(1));
 }
 
 // Whether the code could end after fewer of its tokens, with a text that passes for the whole: one
-// of the same checksum, which is there once in some 100,000 messages.
+// of the same checksum.
 bool ends_early(const CodedTokens& coded, std::span<const int32_t> tokens,
-                const TokenizerTables& tables, const std::function<bool(size_t)>& is_whole) {
+                const TokenizerTables& tables, std::string_view text, const IsWhole& is_whole) {
   RangeDecoder decoder(std::as_bytes(std::span(coded.code)));
   size_t n_bytes = 0;
   for (size_t i = 0; i < tokens.size(); ++i) {
-    if (decoder.is_at_end() && is_whole(n_bytes)) return true;
+    if (decoder.is_at_end() && is_whole(text.substr(0, n_bytes))) return true;
     decoder.accept(coded.intervals[i]);
     n_bytes += token_bytes(tables, tokens[i]).size();
   }
@@ -168,21 +175,21 @@ std::string Compressor::compress_message(std::string_view text, const Interrupt&
     throw std::invalid_argument(message("a message has at most ", kMostMessage, " bytes, and this ",
                                         text.size(), ": compress it as a file"));
   }
-  const uint32_t checksum = message_checksum(model_->fingerprint(), text);
+  const uint32_t head = message_checksum(model_->fingerprint(), text);
+  const auto is_whole = [&](std::string_view other) {
+    return message_checksum(model_->fingerprint(), other) == head;
+  };
   const auto tokens = tokenizer_->encode_bytes(text);
   CodedTokens coded;
   if (tokens) {
     coded =
         encode_tokens(with_context(model_->config().n_ctx), *tokens, text.size(), interrupt, {});
   }
-  const auto is_whole = [&](size_t n_bytes) {
-    return message_checksum(model_->fingerprint(), text.substr(0, n_bytes)) == checksum;
-  };
-  const bool is_stored = !tokens || coded.code.size() >= text.size() ||
-                         ends_early(coded, *tokens, *tokenizer_->tables(), is_whole);
-  const uint32_t head = checksum | (is_stored ? kStoredMessage : 0);
-  std::string out{static_cast<char>(head >> 8), static_cast<char>(head & 0xFF)};
-  return out.append(is_stored ? text : coded.code);
+  const bool has_code = tokens && coded.code.size() <= text.size() &&
+                        !is_stored(coded.code, is_whole) &&
+                        !ends_early(coded, *tokens, *tokenizer_->tables(), text, is_whole);
+  const std::string out{static_cast<char>(head >> 8), static_cast<char>(head & 0xFF)};
+  return has_code ? out + coded.code : (out + kStored).append(text);
 }
 
 std::string Compressor::decompress_message(const std::string& name,
@@ -193,18 +200,15 @@ std::string Compressor::decompress_message(const std::string& name,
                               kMessageHead, " or more"));
   }
   const auto head = std::to_integer<uint32_t>(bytes[0]) << 8 | std::to_integer<uint32_t>(bytes[1]);
-  const auto code = bytes.subspan(kMessageHead);
   const auto is_whole = [&](std::string_view text) {
-    return message_checksum(model_->fingerprint(), text) == (head & (kStoredMessage - 1));
+    return message_checksum(model_->fingerprint(), text) == head;
   };
-  if ((head & kStoredMessage) == 0) {
-    TextDecoder decoder =
-        TextDecoder::until_whole(name, *tokenizer_->tables(), code, kMostMessage, is_whole);
-    decode_texts(with_context(model_->config().n_ctx), {&decoder, 1}, 1, interrupt, {});
-    return decoder.text();
-  }
-  if (!is_whole(as_text(code))) throw FormatError(message(name, ": ", kDamaged));
-  return std::string(as_text(code));
+  const auto rest = bytes.subspan(kMessageHead);
+  if (is_stored(as_text(rest), is_whole)) return std::string(as_text(rest.subspan(1)));
+  TextDecoder decoder =
+      TextDecoder::until_whole(name, *tokenizer_->tables(), rest, kMostMessage, is_whole);
+  decode_texts(with_context(model_->config().n_ctx), {&decoder, 1}, 1, interrupt, {});
+  return decoder.text();
 }
 
 }  // namespace gpt2edge
