@@ -2,9 +2,10 @@
 
     python tools/fuzz_readers.py TARGET [OPTION ...]
 
-tools/fuzz.py runs these as it runs the fuzzers of the core; the options are libFuzzer's. What a reader accepts is read to its
-end. What it refuses, it refuses by an error of this package that names the file; anything else, and
-more memory than libFuzzer's -rss_limit_mb, is a finding. Needs `pip install atheris`.
+tools/fuzz.py runs these as it runs the fuzzers of the core; the options are libFuzzer's. What a
+reader accepts is read to its end. What it refuses, it refuses by an error of this package that
+names the file; anything else, and more memory than -rss_limit_mb, is a finding. Needs
+`pip install atheris`.
 """
 
 from __future__ import annotations
