@@ -41,6 +41,8 @@ class GgufFile:
     @property
     def tensors(self) -> list[TensorInfo]:
         """In the file's order."""
+    def value(self, key: str) -> Any:
+        """What metadata has under the key, the tokenizer's arrays too; None where there is none."""
     def has(self, key: str) -> bool: ...
     def n_array(self, key: str) -> int:
         """The length of an array; 0 when there is none."""
@@ -160,6 +162,15 @@ class TokenizerTables:
     @property
     def is_ranked_by_id(self) -> bool:
         """Whether merges_ranks is the beginning of token_bytes, as in the official vocabulary."""
+    @property
+    def path(self) -> str:
+        """For messages."""
+    @property
+    def other_rule(self) -> str:
+        """By which text is cut, if not by GPT-2's; else empty."""
+    @property
+    def hidden_spaces(self) -> int:
+        """So many spaces that a text's first token begins with are not of the text, at most."""
     def start_token(self) -> int:
         """What stands before an empty text. Raises UnsupportedError, naming `path`."""
     @property
@@ -172,15 +183,22 @@ class TokenizerTables:
     def eos_token(self) -> int | None: ...
 
 def tokenizer_tables(gguf: GgufFile) -> TokenizerTables:
-    """Raises FormatError, and UnsupportedError for a tokenizer that is not GPT-2's."""
+    """Raises FormatError, and UnsupportedError for a kind of tokenizer that is not known."""
 
 class Tokenizer:
-    """GPT-2's tokenizer; see pygpt2edge.Tokenizer. Several threads may use one."""
+    """GPT-2's tokenizer; see pygpt2edge.Tokenizer. Several threads may use one.
 
-    def __init__(self, tables: TokenizerTables) -> None: ...
+    rule: what encodes a text, given whether special tokens are allowed, where the tables have
+    another rule than GPT-2's.
+    """
+
+    def __init__(
+        self, tables: TokenizerTables, rule: Callable[[str, bool], list[int]] | None = None
+    ) -> None: ...
     def encode(self, text: str | bytes, allow_special: bool = False) -> list[int]:
         """The token ids of a text. What is not UTF-8 in bytes counts as U+FFFD, as decoding with
-        errors="replace" has it. Raises ValueError for a byte that there is no token for.
+        errors="replace" has it. Raises ValueError for a byte that there is no token for, and
+        UnsupportedError for another rule than GPT-2's that was not given.
         """
 
 _LogitsProcessor: TypeAlias = Callable[[NDArray[np.float32], NDArray[np.int32]], None]

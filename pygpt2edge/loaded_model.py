@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 
 from pygpt2edge import _core
 from pygpt2edge.errors import FormatError, UnsupportedError
-from pygpt2edge.tokenizer import Tokenizer
+from pygpt2edge.tokenizer import Tokenizer, read_tokenizer
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
@@ -71,7 +71,7 @@ class LoadedModel:
             )
         finally:
             vocabulary.join()
-        self.tokenizer = Tokenizer(vocabulary.tables())
+        self.tokenizer = vocabulary.tokenizer()
         self.config: dict[str, Any] = self.core_model.config
         self.n_ctx: int = self.config["n_ctx"] if n_ctx is None else n_ctx
         self.kv_type: str = self.core_model.kv_type
@@ -113,6 +113,11 @@ class LoadedModel:
         return self.core_model.n_threads
 
     @property
+    def given_threads(self) -> int | None:
+        """The number that it was opened with; None where the machine's was taken."""
+        return self._given.n_threads
+
+    @property
     def memory(self) -> dict[str, int]:
         """Bytes of the weights, of one session's cache, and of the workspace of all sessions."""
         return {
@@ -145,21 +150,30 @@ class LoadedModel:
         return functools.partial(_core.Session, self.core_model, self.n_ctx, self.kv_type)
 
     def tokens_of(
-        self, text: str | Sequence[int], *, allow_special: bool = False, name: str = "prompt"
+        self,
+        text: str | Sequence[int],
+        *,
+        allow_special: bool = False,
+        add_special_tokens: bool = True,
+        name: str = "prompt",
     ) -> list[int]:
-        """The tokens of a text, or the start token for an empty one.
+        """The tokens of a text, or the start token where it has none.
 
-        `allow_special` reads "<|endoftext|>" as the token, not as plain text; `name` is what a
-        message calls the text. Raises TypeError for what is neither a text nor token ids.
+        `allow_special` and `add_special_tokens` are what `pygpt2edge.Tokenizer.encode` says; `name`
+        is what a message calls the text. Raises TypeError for what is neither a text nor token ids.
         """
-        return self.encoded(text, allow_special=allow_special, name=name) or [self.start_token]
-
-    def encoded(
-        self, text: str | Sequence[int], *, allow_special: bool = False, name: str = "text"
-    ) -> list[int]:
-        """The same, with no tokens for an empty text."""
         if isinstance(text, str):
-            return self.tokenizer.encode(text, allow_special=allow_special)
+            tokens = self.tokenizer.encode(
+                text, allow_special=allow_special, add_special_tokens=add_special_tokens
+            )
+        else:
+            tokens = token_ids(text, name)
+        return tokens or [self.start_token]
+
+    def encoded(self, text: str | Sequence[int], *, name: str = "text") -> list[int]:
+        """The tokens of a text alone: none for an empty one, and none around it."""
+        if isinstance(text, str):
+            return self.tokenizer.encode(text, add_special_tokens=False)
         return token_ids(text, name)
 
     def __repr__(self) -> str:
@@ -210,11 +224,7 @@ def _refuse_what_is_not_a_file(path: Path) -> None:
 def tokenizer_of(path: Path) -> Tokenizer:
     """The tokenizer of a GGUF file, without its weights."""
     _refuse_what_is_not_a_file(path)
-    return Tokenizer(_read_tables(path))
-
-
-def _read_tables(path: Path) -> _core.TokenizerTables:
-    return _core.tokenizer_tables(_core.GgufFile(path))
+    return read_tokenizer(_core.GgufFile(path))
 
 
 class _VocabularyReader(threading.Thread):
@@ -224,22 +234,22 @@ class _VocabularyReader(threading.Thread):
     def __init__(self, path: Path) -> None:
         super().__init__(name="pygpt2edge-vocabulary")
         self._path = path
-        self._tables: _core.TokenizerTables | None = None
+        self._tokenizer: Tokenizer | None = None
         self._error: Exception | None = None
         self.start()
 
     def run(self) -> None:
         try:
-            self._tables = _read_tables(self._path)
-        except Exception as error:  # of any kind: `tables` raises it
+            self._tokenizer = read_tokenizer(_core.GgufFile(self._path))
+        except Exception as error:  # of any kind: `tokenizer` raises it
             self._error = error
 
-    def tables(self) -> _core.TokenizerTables:
+    def tokenizer(self) -> Tokenizer:
         """What was read. Raises what reading it raised."""
         self.join()
-        if self._tables is None:
+        if self._tokenizer is None:
             raise self._error or RuntimeError("the vocabulary was not read")
-        return self._tables
+        return self._tokenizer
 
 
 # The models of this process that came by pickle. A worker is often sent its model with every task.

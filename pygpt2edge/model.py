@@ -226,6 +226,7 @@ class GPT2(LoadedModel):
         stop: str | Sequence[str] = (),
         ignore_eos: bool = False,
         allow_special: bool = False,
+        add_special_tokens: bool = True,
         **others: Never,
     ) -> list[Completion]:
         """The n best texts of a beam search, best first.
@@ -249,6 +250,8 @@ class GPT2(LoadedModel):
           stop: strings that end a text, which does not include them.
           ignore_eos: go on after an end-of-text token.
           allow_special: read "<|endoftext|>" in the prompt as the token, not as plain text.
+          add_special_tokens: put the tokens around the prompt that the model's tokenizer puts
+            around a text.
 
         Raises:
           ContextLengthError: the prompt does not fit the context.
@@ -274,6 +277,7 @@ class GPT2(LoadedModel):
             stop=stop,
             ignore_eos=ignore_eos,
             allow_special=allow_special,
+            add_special_tokens=add_special_tokens,
         )
 
     def rank(

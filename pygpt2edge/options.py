@@ -365,6 +365,12 @@ class SamplingParams:
         False, _flag, 'Read "<|endoftext|>" in the prompt as the token, not as plain text.',
         group=_LENGTH, flags=("--allow-special",),
     )  # fmt: skip
+    add_special_tokens: bool = _option(
+        True, _flag,
+        "Put the tokens around the prompt that the model's tokenizer puts around a text; GPT-2's "
+        'has none, BERT\'s "[CLS]" and "[SEP]".',
+        group=_LENGTH, flags=("--add-special-tokens",),
+    )  # fmt: skip
     context_overflow: ContextOverflow = _option(
         "stop", _choice,
         'What happens when the context is full: "stop" ends the text, "error" is an error, "slide" '
@@ -412,6 +418,12 @@ class SamplingParams:
     def language(self) -> tuple[str, str] | None:
         """Which of regex, json_schema and grammar is given, and what it is."""
         return next(iter(self._languages()), None)
+
+    def tokens_of(self, model: LoadedModel, prompt: str | Sequence[int]) -> list[int]:
+        """A prompt's tokens, by `allow_special` and `add_special_tokens`."""
+        return model.tokens_of(
+            prompt, allow_special=self.allow_special, add_special_tokens=self.add_special_tokens
+        )
 
     def for_prompt(self, prompt: object) -> SamplingParams:
         """With what depends on whether the prompt is text or token ids, for its tokens."""
@@ -461,6 +473,7 @@ class SamplingOptions(TypedDict, total=False):
     grammar: str | None
     token_healing: bool | None
     allow_special: bool
+    add_special_tokens: bool
     context_overflow: ContextOverflow
     keep: int
     discard: int | None

@@ -101,3 +101,10 @@ def console_blocks(text: str) -> Iterator[list[str]]:
 
 def python_blocks(text: str) -> Iterator[str]:
     yield from re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+
+
+def python_block(page: str, word: str) -> str:
+    """The one of a page that has this word in it."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    (found,) = (block for block in python_blocks(text) if word in block)
+    return found

@@ -31,6 +31,7 @@ TIMES = "It was the best of times, it was the worst of times.\n"
 IN_COMMANDS = {
     "openai-community/gpt2-xl": "gpt2-f32.gguf",
     "openai-community/gpt2": "gpt2-f32.gguf",
+    "uer/gpt2-chinese-cluecorpussmall": "gpt2-f32.gguf",
     "CHECKPOINT": "gpt2-f32.gguf",
     "--endless": "--endless -n 40",
     "pygpt2edge convert": "pygpt2edge convert --force --allow-requantize",

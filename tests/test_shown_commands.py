@@ -37,9 +37,11 @@ NOT_RUN = {
     "ct2-transformers-converter": "of another project",
     "curl": "tests/serve sends the requests of docs/serving.md",
     "cxfreeze": "of another project",
+    "dask": "tests/map starts such clusters",
     "dist/app/app": "as pyinstaller",
     "gpt2edge": "tests/program runs the program's commands",
     "go": "as ./generate",
+    "nginx": "tests/serve starts one",
     "mkdocs": "tests/test_site.py builds the site",
     "node": "as ./generate",
     "npm": "as ./generate",
@@ -51,15 +53,22 @@ NOT_RUN = {
     "python": "tools take minutes: they are run until they have read their arguments",
     "python3": "as python",
     "qemu-aarch64": "tests/cpp runs programs under emulation",
+    "ray": "as dask",
+    "sbatch": "tests/map has a stand-in",
+    "split": "tests/map runs it",
     "target/release/generate": "as ./generate",
+    "taskset": "servers run until they are stopped: as nginx",
     "xcodebuild": "of another project",
 }
 # Of other projects or the shell.
-OTHERS = ["ct2-transformers-converter", "curl", "cxfreeze", "optimum-cli", "xcodebuild"]
+OTHERS = ["ct2-transformers-converter", "curl", "cxfreeze", "nginx", "optimum-cli", "sbatch",
+          "split", "taskset", "xcodebuild"]  # fmt: skip
 SHELL = ["<", ">", "cat", "cmp", "echo", "export", "printf"]
 # In other languages, built in the tests.
 COMPILED = ["./app", "./generate", "cargo", "cc", "dist/app/app", "go", "node", "npm",
             "target/release/generate"]  # fmt: skip
+# Where commands need a cluster, which tests/map starts to run them.
+OF_CLUSTERS = "docs/scaling.md"
 # Modules that a tool may need and a test run does not have.
 HEAVY = ["tensorflow", "tokenizers", "torch", "transformers", "unicodedata2"]
 
@@ -234,6 +243,8 @@ CHECKS: dict[str, Callable[[list[str]], None]] = {
     "bash": check_bash,
     **{name: check_tool("dev", name) for name in ("ruff", "mypy", "pre-commit")},
     "mkdocs": check_tool("docs", "mkdocs"),
+    "dask": check_tool("test", "distributed"),
+    "ray": check_tool("ray", "ray"),
     **dict.fromkeys([*OTHERS, *SHELL, *COMPILED], fine),
 }
 
@@ -267,7 +278,9 @@ def names_of(example: Example) -> set[str]:
 def runs_here(example: Example) -> bool:
     # A server runs until it is stopped: tests/serve does both.
     serves = any(words[:2] == ["pygpt2edge", "serve"] for words in split(example.text))
-    return not example.is_mention and not serves and names_of(example) <= {"pygpt2edge"}
+    if example.is_mention or serves or example.where == OF_CLUSTERS:
+        return False
+    return names_of(example) <= {"pygpt2edge"}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=label)

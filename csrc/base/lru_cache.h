@@ -22,11 +22,13 @@ class LruCache {
     return &found->second.value;
   }
 
-  // Sets the value of a key, as the most recently used.
+  // Sets the value of a key, as the most recently used. Without memory nothing changes.
   Value& put(const Key& key, Value value) {
     if (Value* known = find(key)) return *known = std::move(value);
-    const auto entry = entries_.emplace(key, Entry{std::move(value), {}}).first;
-    entry->second.place = order_.insert(order_.end(), &entry->first);
+    Order place(1);
+    const auto entry = entries_.emplace(key, Entry{std::move(value), place.begin()}).first;
+    place.front() = &entry->first;
+    order_.splice(order_.end(), place);
     return entry->second.value;
   }
 

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <stdexcept>
 #include <system_error>
-#include <utility>
 
 #include "base/error.h"
 #include "base/wide_path.h"
@@ -73,9 +72,9 @@ std::span<const std::byte> map(HANDLE file, const std::string& name) {
   return {static_cast<const std::byte*>(data), static_cast<size_t>(size.QuadPart)};
 }
 
-void unmap(std::span<const std::byte> bytes) { UnmapViewOfFile(bytes.data()); }
-
 }  // namespace
+
+MappedFile::Mapping::Pages::~Pages() { UnmapViewOfFile(bytes.data()); }
 
 MappedFile::MappedFile(const std::string& path) {
   check_path(path);
@@ -123,11 +122,9 @@ std::span<const std::byte> map(int file, const std::string& name) {
   return {static_cast<const std::byte*>(data), size};
 }
 
-void unmap(std::span<const std::byte> bytes) {
-  munmap(const_cast<std::byte*>(bytes.data()), bytes.size());
-}
-
 }  // namespace
+
+MappedFile::Mapping::Pages::~Pages() { munmap(const_cast<std::byte*>(bytes.data()), bytes.size()); }
 
 MappedFile::MappedFile(const std::string& path) {
   check_path(path);
@@ -142,33 +139,23 @@ MappedFile::MappedFile(int descriptor, const std::string& name) { take(map(descr
 void MappedFile::release(size_t offset, size_t size) const {
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   const size_t first = (offset + page - 1) / page * page, last = (offset + size) / page * page;
-  if (is_borrowed_ || last <= first || last > size_) return;
+  if (mapping_ == nullptr || last <= first || last > bytes_.size()) return;
   // Only a hint: a system that refuses it keeps the pages a little longer.
-  (void)madvise(static_cast<std::byte*>(const_cast<void*>(data_)) + first, last - first,
-                MADV_DONTNEED);
+  (void)madvise(const_cast<std::byte*>(bytes_.data()) + first, last - first, MADV_DONTNEED);
 }
 
 #endif
 
-MappedFile::MappedFile(MappedFile&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)),
-      size_(std::exchange(other.size_, 0)),
-      is_borrowed_(other.is_borrowed_) {}
-
-MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
-  std::swap(data_, other.data_);
-  std::swap(size_, other.size_);
-  std::swap(is_borrowed_, other.is_borrowed_);
-  return *this;
-}
-
-MappedFile::~MappedFile() {
-  if (data_ != nullptr && !is_borrowed_) unmap(bytes());
-}
-
 void MappedFile::take(std::span<const std::byte> mapped) {
-  data_ = mapped.data();
-  size_ = mapped.size();
+  if (!mapped.empty()) mapping_ = std::make_unique<Mapping>(mapped);
+  bytes_ = mapped;
+}
+
+void MappedFile::check_read(const std::string& name) const {
+  if (mapping_ == nullptr || !mapping_->has_lost_pages()) return;
+  fail(name, EIO,
+       "it was shortened while it was being read, or its disk fails: leave the file as it is "
+       "while it is opened, or copy it anew");
 }
 
 }  // namespace gpt2edge

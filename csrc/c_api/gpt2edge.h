@@ -198,7 +198,9 @@ GPT2EDGE_API gpt2edge_status gpt2edge_model_config(gpt2edge_model* model, gpt2ed
 /* ---- tokens -------------------------------------------------------------------------------- */
 
 /* The token ids of a text; none for an empty one. With allow_special 0, the text of special tokens
- * such as "<|endoftext|>" is plain text: so text from strangers cannot end a document. */
+ * such as "<|endoftext|>" is plain text: so text from strangers cannot end a document.
+ * GPT2EDGE_ERROR_UNSUPPORTED for a model whose tokenizer is not GPT-2's (docs/converting.md), here
+ * and wherever a text is given: it takes tokens. */
 GPT2EDGE_API gpt2edge_status gpt2edge_encode(gpt2edge_model* model, const char* text, size_t n_text,
                                              int32_t allow_special, int32_t* tokens,
                                              size_t capacity, size_t* n_tokens);
@@ -321,7 +323,8 @@ typedef struct gpt2edge_piece {
 
 /* The next piece, which is computed if need be, or GPT2EDGE_END. What it points to is valid until
  * the next call that takes a piece of this text, or until it is closed. After
- * GPT2EDGE_ERROR_INTERRUPTED and GPT2EDGE_ERROR_MEMORY the text is as it was before. */
+ * GPT2EDGE_ERROR_INTERRUPTED the text is as it was before; after GPT2EDGE_ERROR_MEMORY too, or it
+ * has ended with that error, as gpt2edge_text_get_state says. */
 GPT2EDGE_API gpt2edge_status gpt2edge_text_next(gpt2edge_text* text, gpt2edge_piece* piece);
 
 /* Goes on to the end of the text, and gives each piece to a function (or none, if that is null).

@@ -219,8 +219,11 @@ gpt2edge_status gpt2edge_text_resume(gpt2edge_model* model, const char* path, in
     const std::string name = &required(path, "the path");
     const MappedFile file(name);
     const auto more = max_tokens < 0 ? std::nullopt : std::optional(max_tokens);
-    out = kept(Text::resume(name, file.bytes(), loaded->model, loaded->vocabulary, loaded->contexts,
-                            more, {}),
+    out = kept(file.checked(name,
+                            [&] {
+                              return Text::resume(name, file.bytes(), loaded->model,
+                                                  loaded->vocabulary, loaded->contexts, more, {});
+                            }),
                *loaded);
   });
 }

@@ -57,6 +57,10 @@ std::optional<int64_t> as_integer(const GgufValue& value) {
 
 GgufFile::GgufFile(std::string path, MappedFile file)
     : path_(std::move(path)), file_(std::move(file)) {
+  checked([this] { read_header(); });
+}
+
+void GgufFile::read_header() {
   Cursor in(path_, file_.bytes());
   version_ = read_version(in);
   const auto n_tensors = in.read<uint64_t>("the tensor count");

@@ -50,6 +50,13 @@ class GgufFile {
   std::vector<std::string_view> get_strings(const std::string& key) const;
   std::vector<int64_t> get_integers(const std::string& key) const;
 
+  // Calls read(), which reads metadata or tensors, and gives what it does. Throws FileError instead
+  // when some of the file could not be read.
+  template <typename Read>
+  auto checked(const Read& read) const {
+    return file_.checked(path_, read);
+  }
+
   // The tensor's bytes, or the first n_bytes of them, will not be needed again soon.
   void release(const TensorInfo& tensor) const { release(tensor, tensor.n_bytes); }
   void release(const TensorInfo& tensor, uint64_t n_bytes) const {
@@ -58,6 +65,7 @@ class GgufFile {
 
  private:
   GgufFile(std::string path, MappedFile file);
+  void read_header();
   void read_metadata(Cursor& in, uint64_t n_keys);
   uint64_t alignment(const Cursor& in) const;
   const GgufValue& value(const std::string& key) const;

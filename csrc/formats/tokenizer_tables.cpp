@@ -17,6 +17,9 @@ constexpr unsigned kNoCode = 0;  // U+0000, which is not in the alphabet
 constexpr const char* kTokens = "tokenizer.ggml.tokens";
 constexpr const char* kTypes = "tokenizer.ggml.token_type";
 constexpr const char* kMerges = "tokenizer.ggml.merges";
+constexpr const char* kModel = "tokenizer.ggml.model";
+constexpr const char* kPre = "tokenizer.ggml.pre";
+constexpr const char* kHuggingFace = "tokenizer.huggingface.json";
 
 // GPT-2's characters for bytes. Printable Latin-1 characters stand for themselves and come first;
 // the other bytes follow in order, as the characters from U+0100 on.
@@ -92,10 +95,18 @@ class Builder {
 
   TokenizerTables build() {
     tables_.path = source_.path;
+    tables_.other_rule = source_.other_rule;
+    tables_.hidden_spaces = source_.hidden_spaces;
     read_types();
-    read_tokens();
-    read_alphabet();
-    read_merges();
+    if (source_.spelling != Spelling::kByteAlphabet) {
+      read_pieces();
+    } else {
+      read_tokens();
+    }
+    if (source_.other_rule.empty()) {
+      read_alphabet();
+      read_merges();
+    }
     tables_.bos_token = checked_id("tokenizer.ggml.bos_token_id", source_.bos_token);
     tables_.eos_token = checked_id("tokenizer.ggml.eos_token_id", source_.eos_token);
     return std::move(tables_);
@@ -138,6 +149,16 @@ class Builder {
       const bool is_merged = is_spelled_[i] != 0 && tables_.token_types[i] == kNormalToken;
       tables_.token_bytes.push_back(is_merged ? spelled_ : text);
       has_long_tokens_ |= is_merged && spelled_.size() > 1;
+    }
+  }
+
+  // No look-up needs them, so that two may be the same.
+  void read_pieces() {
+    for (size_t i = 0; i < source_.tokens.size(); ++i) {
+      const std::string_view token = source_.tokens[i];
+      tables_.token_bytes.push_back(source_.spelling == Spelling::kWordPieces
+                                        ? text_of_word_piece(token)
+                                        : bytes_of_sentence_piece(token, tables_.token_types[i]));
     }
   }
 
@@ -243,14 +264,46 @@ class Builder {
   bool has_long_tokens_ = false;
 };
 
-void require_text(const GgufFile& file, const char* key, std::initializer_list<const char*> known,
-                  const char* expected) {
-  const std::string_view found = file.get_string(key);
-  if (std::find(known.begin(), known.end(), found) != known.end()) return;
-  std::string shown(found.substr(0, 40));
-  for (char& c : shown) c = c < 0x20 || c > 0x7E ? '?' : c;
-  throw UnsupportedError(message(file.path(), ": ", key, " is \"", shown, "\", expected ", expected,
-                                 ": only GPT-2's pre-tokenizer is supported"));
+// A text of the file's, as a message may show it.
+std::string shown(std::string_view text) {
+  std::string part(text.substr(0, 40));
+  for (char& c : part) c = c < 0x20 || c > 0x7E ? '?' : c;
+  return part;
+}
+
+bool flag(const GgufFile& file, const char* key, bool otherwise) {
+  const GgufValue* value = file.find(key);
+  const bool* found = value == nullptr ? nullptr : std::get_if<bool>(value);
+  return found == nullptr ? otherwise : *found;
+}
+
+// What a text of SentencePiece's begins with and is not its own.
+size_t hidden_spaces(const GgufFile& file, bool is_unigram) {
+  if (!flag(file, "tokenizer.ggml.add_space_prefix", true)) return 0;
+  const bool is_stripped = flag(file, "tokenizer.ggml.remove_extra_whitespaces", is_unigram);
+  return is_stripped ? std::numeric_limits<size_t>::max() : 1;
+}
+
+void read_rule(const GgufFile& file, TokenizerSource& source) {
+  const std::string_view model = file.get_string(kModel);
+  const bool is_described = file.find(kHuggingFace) != nullptr;
+  if (model == "gpt2") {
+    const std::string_view pre = file.find(kPre) == nullptr ? "default" : file.get_string(kPre);
+    const bool is_gpt2s = pre == "gpt-2" || pre == "default";
+    if (!is_gpt2s || is_described) source.other_rule = message(kPre, " is \"", shown(pre), '"');
+    return;
+  }
+  source.other_rule = message(kModel, " is \"", shown(model), '"');
+  if (model == "bert") {
+    source.spelling = Spelling::kWordPieces;
+    source.hidden_spaces = 1;
+  } else if (model == "t5" || model == "llama") {
+    source.spelling = Spelling::kSentencePieces;
+    source.hidden_spaces = hidden_spaces(file, model == "t5");
+  } else {
+    throw UnsupportedError(message(file.path(), ": ", source.other_rule,
+                                   ", expected \"gpt2\", \"bert\", \"t5\" or \"llama\""));
+  }
 }
 
 std::optional<int64_t> optional_id(const GgufFile& file, const char* key) {
@@ -258,7 +311,25 @@ std::optional<int64_t> optional_id(const GgufFile& file, const char* key) {
   return file.get_u32(key);
 }
 
+TokenizerSource tokenizer_source(const GgufFile& file) {
+  TokenizerSource source;
+  source.path = file.path();
+  read_rule(file, source);
+  source.tokens = file.get_strings(kTokens);
+  if (file.find(kTypes) != nullptr) source.token_types = file.get_integers(kTypes);
+  if (file.find(kMerges) != nullptr) source.merges = file.get_strings(kMerges);
+  source.bos_token = optional_id(file, "tokenizer.ggml.bos_token_id");
+  source.eos_token = optional_id(file, "tokenizer.ggml.eos_token_id");
+  return source;
+}
+
 }  // namespace
+
+void require_gpt2_rule(const TokenizerTables& tables, const char* what, const char* advice) {
+  if (tables.other_rule.empty()) return;
+  throw UnsupportedError(message(tables.path, ": ", tables.other_rule, ", and to ", what,
+                                 " takes GPT-2's own tokenizer: ", advice));
+}
 
 std::string_view token_bytes(const TokenizerTables& tables, int32_t token) {
   const auto& all = tables.token_bytes;
@@ -294,18 +365,7 @@ TokenizerTables make_tokenizer_tables(const TokenizerSource& source) {
 }
 
 TokenizerTables read_tokenizer_tables(const GgufFile& file) {
-  require_text(file, "tokenizer.ggml.model", {"gpt2"}, "\"gpt2\"");
-  if (file.find("tokenizer.ggml.pre") != nullptr) {
-    require_text(file, "tokenizer.ggml.pre", {"gpt-2", "default"}, "\"gpt-2\" or \"default\"");
-  }
-  TokenizerSource source;
-  source.path = file.path();
-  source.tokens = file.get_strings(kTokens);
-  if (file.find(kTypes) != nullptr) source.token_types = file.get_integers(kTypes);
-  if (file.find(kMerges) != nullptr) source.merges = file.get_strings(kMerges);
-  source.bos_token = optional_id(file, "tokenizer.ggml.bos_token_id");
-  source.eos_token = optional_id(file, "tokenizer.ggml.eos_token_id");
-  return make_tokenizer_tables(source);
+  return file.checked([&file] { return make_tokenizer_tables(tokenizer_source(file)); });
 }
 
 }  // namespace gpt2edge

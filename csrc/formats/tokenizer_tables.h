@@ -2,7 +2,8 @@
 //
 // GPT-2 spells its tokens in a printable alphabet, one character for each of the 256 bytes (a space
 // is "Ġ"). Added tokens, special ones among them, are plain text. Everything that comes from a file
-// is checked here, so that later no lookup can fail.
+// is checked here, so that later no lookup can fail. Of vocabularies that are cut by another rule
+// than GPT-2's, only the tokens' bytes are read (token_spelling.h).
 // Source: Radford et al., "Language Models are Unsupervised Multitask Learners", 2019, section 2.2.
 #pragma once
 
@@ -14,6 +15,7 @@
 
 #include "formats/gguf.h"
 #include "formats/merge_table.h"
+#include "formats/token_spelling.h"
 #include "formats/token_texts.h"
 
 namespace gpt2edge {
@@ -29,10 +31,15 @@ struct TokenizerSource {
   std::vector<std::string_view> merges;  // "left right", in order of priority
   std::optional<int64_t> bos_token;
   std::optional<int64_t> eos_token;
+  // Text is cut by another rule than GPT-2's: which one, for messages.
+  std::string other_rule;
+  Spelling spelling = Spelling::kByteAlphabet;
+  size_t hidden_spaces = 0;
 };
 
 struct TokenizerTables {
   std::string path;                  // for messages
+  std::string other_rule;            // by which text is cut; empty for GPT-2's
   TokenTexts token_bytes;            // by token id
   std::vector<int32_t> token_types;  // by token id
 
@@ -42,9 +49,16 @@ struct TokenizerTables {
   // n-th is n.
   std::vector<int32_t> ranked_ids;
 
+  // So many spaces that a text's first token begins with are not part of the text, at most.
+  size_t hidden_spaces = 0;
+
   std::optional<int32_t> bos_token;
   std::optional<int32_t> eos_token;
 };
+
+// Throws UnsupportedError, naming the file, for a rule other than GPT-2's. `what` ("encode text")
+// takes that one, and `advice` is what to do.
+void require_gpt2_rule(const TokenizerTables& tables, const char* what, const char* advice);
 
 // The bytes of a token. Throws std::invalid_argument for an id that is none.
 std::string_view token_bytes(const TokenizerTables& tables, int32_t token);
@@ -61,7 +75,7 @@ int32_t start_token(const TokenizerTables& tables);
 
 // Throw FormatError, naming the file, the key and the index, for tables that contradict themselves.
 TokenizerTables make_tokenizer_tables(const TokenizerSource& source);
-// Also throws UnsupportedError for a tokenizer other than GPT-2's.
+// Also throws UnsupportedError for a kind of tokenizer that is not known.
 TokenizerTables read_tokenizer_tables(const GgufFile& file);
 
 }  // namespace gpt2edge

@@ -1,6 +1,7 @@
 #include "generate/text.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <stdexcept>
 #include <utility>
@@ -180,10 +181,12 @@ bool Text::has_all_tokens() const {
 void Text::advance() {
   const auto start = Clock::now();
   const auto n_draft = static_cast<int>(n_draft_);
-  const std::vector<int32_t> drafted(text_.end() - n_draft, text_.end());
+  // No vector: what fails for want of memory from here on would leave the text half changed.
+  std::array<int32_t, kMaxDraft> drafted{};
+  std::copy(text_.end() - n_draft, text_.end(), drafted.begin());
   text_.resize(text_.size() - n_draft_);
   n_draft_ = 0;
-  drop_rejected(n_draft, sample_tokens(drafted));
+  drop_rejected(n_draft, sample_tokens(std::span(drafted).first(static_cast<size_t>(n_draft))));
   sampling_s_ = seconds_since(start);
 }
 

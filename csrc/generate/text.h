@@ -77,8 +77,8 @@ class Text {
   // The next piece, which is computed if need be; none when the text has ended. Throws
   // ContextLengthError where the text does not fit its context, or is to go on and the options make
   // a full context an error; std::invalid_argument for a token that is not in the vocabulary;
-  // FormatError for weights that give no numbers; std::bad_alloc. After an interrupt, or
-  // without memory, the text is as it was before.
+  // FormatError for weights that give no numbers; std::bad_alloc. After an interrupt the text is as
+  // it was before; without memory too, or it has ended with that error.
   std::optional<Piece> next(const Interrupt& interrupt);
 
   // Goes on to the text's end. Throws what `next` does.

@@ -83,6 +83,8 @@ std::unique_ptr<Text> Text::resume(const std::string& name, std::span<const std:
     return FormatError(message(name, ": its header makes no sense: ", error.what()));
   };
   try {
+    check_tokens(saved.prompt, model->config());
+    check_tokens(saved.tokens, model->config());
     auto text = std::make_unique<Text>(std::move(model), std::move(vocabulary), contexts,
                                        saved.prompt, saved.options, std::move(drafters));
     text->restore(saved);

@@ -19,9 +19,7 @@ uint32_t extended(uint32_t crc, const T& value) {
   return extended(crc, std::as_bytes(std::span(&value, 1)));
 }
 
-}  // namespace
-
-uint64_t fingerprint(const GgufFile& file) {
+uint64_t fingerprint_of_tensors(const GgufFile& file) {
   uint32_t first = 0, last = 0;
   for (const TensorInfo& tensor : file.tensors()) {
     uint32_t head = extended(0, std::as_bytes(std::span(tensor.name)));
@@ -33,6 +31,12 @@ uint64_t fingerprint(const GgufFile& file) {
     last = extended(extended(last, head), data.last(n));
   }
   return uint64_t{first} << 32 | last;
+}
+
+}  // namespace
+
+uint64_t fingerprint(const GgufFile& file) {
+  return file.checked([&file] { return fingerprint_of_tensors(file); });
 }
 
 }  // namespace gpt2edge

@@ -164,12 +164,12 @@ Weights::Needs Weights::needs(const GgufFile& file, const Config& config) {
 Weights::Weights(const GgufFile& file, const Config& config, int code_bias, ThreadPool& pool) {
   const Plan plan(file, config);
   arena_ = AlignedBuffer(plan.bytes());
-  {
+  file.checked([&] {
     const ThreadPool::Lease lease(pool);
     for (const auto& [name, place] : plan.placements()) {
       pack(file, place, code_bias, pool, arena_.data());
     }
-  }
+  });
 
   const auto floats = [&](const std::string& name) {
     return reinterpret_cast<const float*>(arena_.data() + plan.placements().at(name).offset);

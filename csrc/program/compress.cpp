@@ -20,8 +20,10 @@ struct CompressOptions {
 std::string read_all(const std::string& path) {
   if (path == "-") return text_or_stdin(path);
   const MappedFile file(path);
-  const auto bytes = file.bytes();
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  return file.checked(path, [&file] {
+    const auto bytes = file.bytes();
+    return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  });
 }
 
 void write_all(const std::string& path, const std::string& bytes) {

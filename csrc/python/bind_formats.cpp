@@ -86,6 +86,11 @@ py::dict metadata(const GgufFile& file) {
   return out;
 }
 
+py::object value_of(const GgufFile& file, const std::string& key) {
+  const GgufValue* value = file.find(key);
+  return value == nullptr ? py::none() : metadata_value(*value);
+}
+
 uint64_t array_length(const GgufFile& file, const std::string& key) {
   const GgufValue* value = file.find(key);
   const auto* array = value == nullptr ? nullptr : std::get_if<GgufArray>(value);
@@ -150,6 +155,17 @@ Bytes raw_rows(const GgufFile& file, const std::string& name, int64_t first_row,
   const py::gil_scoped_release unlocked;
   std::copy_n(rows.data, rows.n * rows.bytes, to);
   return out;
+}
+
+// A function that reads a file's metadata or tensors, with an error where some of it could not be
+// read.
+template <auto function, typename... Arguments>
+auto checked(const GgufFile& file, const Arguments&... arguments) {
+  return file.checked([&] { return function(file, arguments...); });
+}
+
+std::vector<int64_t> integers(const GgufFile& file, const std::string& key) {
+  return file.get_integers(key);
 }
 
 // Calls body(first, last) for n_threads slices of [0, n). Of several errors the first slice's comes
@@ -296,17 +312,20 @@ void bind_formats(py::module_& m) {
       .def(py::init(&open_file), py::arg("path"))
       .def_property_readonly("path", [](const GgufFile& file) { return to_text(file.path()); })
       .def_property_readonly("version", &GgufFile::version)
-      .def_property_readonly("metadata", &metadata)
+      .def_property_readonly("metadata", &checked<metadata>)
+      .def("value", &checked<value_of, std::string>, py::arg("key"))
       .def_property_readonly("tensors", &GgufFile::tensors)
       .def(
           "has",
           [](const GgufFile& file, const std::string& key) { return file.find(key) != nullptr; },
           py::arg("key"))
       .def("n_array", &array_length, py::arg("key"))
-      .def("strings", &strings, py::arg("key"))
-      .def("integers", &GgufFile::get_integers, py::arg("key"))
-      .def("read_rows", &read_rows, py::arg("name"), py::arg("first_row"), py::arg("n_rows"))
-      .def("raw_rows", &raw_rows, py::arg("name"), py::arg("first_row"), py::arg("n_rows"))
+      .def("strings", &checked<strings, std::string>, py::arg("key"))
+      .def("integers", &checked<integers, std::string>, py::arg("key"))
+      .def("read_rows", &checked<read_rows, std::string, int64_t, int64_t>, py::arg("name"),
+           py::arg("first_row"), py::arg("n_rows"))
+      .def("raw_rows", &checked<raw_rows, std::string, int64_t, int64_t>, py::arg("name"),
+           py::arg("first_row"), py::arg("n_rows"))
       .def(
           "release",
           [](const GgufFile& file, const std::string& name) { file.release(file.tensor(name)); },

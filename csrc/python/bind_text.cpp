@@ -152,8 +152,10 @@ std::unique_ptr<Text> resume_text(const std::string& path, std::shared_ptr<Model
                                   const SpeculationOptions& speculation) {
   const py::gil_scoped_release unlocked;
   const MappedFile file(path);
-  return Text::resume(path, file.bytes(), std::move(model), std::move(tables), contexts, max_tokens,
-                      speculation);
+  return file.checked(path, [&] {
+    return Text::resume(path, file.bytes(), std::move(model), std::move(tables), contexts,
+                        max_tokens, speculation);
+  });
 }
 
 py::tuple next_piece(Text& text) {

@@ -10,6 +10,7 @@
 
 #include "formats/tokenizer_tables.h"
 #include "python/bindings.h"
+#include "python/logits_processor.h"
 #include "tokenize/tokenizer.h"
 
 namespace py = pybind11;
@@ -75,6 +76,20 @@ std::vector<int32_t> encode(const Tokenizer& tokenizer, std::string_view text, b
   return tokenizer.encode(text, allow_special);
 }
 
+// Text to tokens by a Python function; None gives no rule.
+Tokenizer::OtherRule python_rule(const py::object& function) {
+  if (function.is_none()) return {};
+  return [function = share(function)](std::string_view utf8, bool allow_special) {
+    const py::gil_scoped_acquire gil;
+    try {
+      const py::str text(utf8.data(), utf8.size());
+      return (*function)(text, allow_special).cast<std::vector<int32_t>>();
+    } catch (const py::error_already_set& error) {
+      throw PythonError(error);
+    }
+  };
+}
+
 void bind_tokenizer_tables(py::module_& m) {
   py::class_<TokenizerTables, std::shared_ptr<TokenizerTables>>(m, "TokenizerTables")
       .def(py::init(&tables_from_lists), py::arg("tokens"), py::arg("token_types"),
@@ -86,6 +101,9 @@ void bind_tokenizer_tables(py::module_& m) {
       .def_property_readonly("n_ranked",
                              [](const TokenizerTables& t) { return t.ranked_ids.size(); })
       .def_property_readonly("is_ranked_by_id", &is_ranked_by_id)
+      .def_readonly("path", &TokenizerTables::path)
+      .def_readonly("other_rule", &TokenizerTables::other_rule)
+      .def_readonly("hidden_spaces", &TokenizerTables::hidden_spaces)
       .def("start_token", &start_token)
       .def_property_readonly("special_tokens", &special_tokens)
       .def("tokens_of_type", &tokens_of_type, py::arg("type"))
@@ -101,8 +119,12 @@ void bind_tokenizer_tables(py::module_& m) {
 void bind_tokenizer(py::module_& m) {
   bind_tokenizer_tables(m);
   py::class_<Tokenizer, std::shared_ptr<Tokenizer>>(m, "Tokenizer")
-      .def(py::init<std::shared_ptr<TokenizerTables>>(), py::arg("tables").none(false),
-           py::call_guard<py::gil_scoped_release>())
+      .def(py::init([](std::shared_ptr<TokenizerTables> tables, const py::object& rule) {
+             Tokenizer::OtherRule other = python_rule(rule);
+             const py::gil_scoped_release unlocked;
+             return std::make_shared<Tokenizer>(std::move(tables), std::move(other));
+           }),
+           py::arg("tables").none(false), py::arg("rule") = py::none())
       .def("encode", &encode, py::arg("text"), py::arg("allow_special") = false);
 }
 

@@ -40,8 +40,9 @@ AddedTokens added_tokens(const TokenizerTables& tables, bool special) {
 
 }  // namespace
 
-Tokenizer::Tokenizer(std::shared_ptr<const TokenizerTables> tables)
+Tokenizer::Tokenizer(std::shared_ptr<const TokenizerTables> tables, OtherRule rule)
     : tables_(std::move(tables)),
+      other_rule_(std::move(rule)),
       byte_ids_(ids_of_bytes(*tables_)),
       lacks_bytes_(std::find(byte_ids_.begin(), byte_ids_.end(), kNoToken) != byte_ids_.end()),
       whole_pieces_(tables_->token_bytes),
@@ -55,6 +56,9 @@ Tokenizer::Tokenizer(std::shared_ptr<const TokenizerTables> tables)
 std::vector<int32_t> Tokenizer::encode(std::string_view utf8, bool allow_special) const {
   const std::optional<std::string> repaired = repaired_utf8(utf8);
   const std::string_view text = repaired ? *repaired : utf8;
+  if (other_rule_ && !tables_->other_rule.empty()) return other_rule_(text, allow_special);
+  require_gpt2_rule(*tables_, "encode text",
+                    "give token ids, or use the Python package with its \"tokenizers\" extra");
   std::vector<int32_t> out;
   out.reserve(text.size() / kUsualPiece);
   PairMerger merger(tables_->merges);
@@ -70,6 +74,7 @@ std::vector<int32_t> Tokenizer::encode(std::string_view utf8, bool allow_special
 }
 
 std::optional<std::vector<int32_t>> Tokenizer::encode_bytes(std::string_view bytes) const {
+  require_gpt2_rule(*tables_, "compress", "use a model with that tokenizer");
   if (find_unknown(bytes) != std::string_view::npos) return std::nullopt;
   std::vector<int32_t> out;
   while (!bytes.empty()) {
@@ -88,6 +93,9 @@ std::optional<std::vector<int32_t>> Tokenizer::encode_bytes(std::string_view byt
 std::string Tokenizer::decode(std::span<const int32_t> tokens) const {
   std::string out;
   for (const int32_t token : tokens) out += token_bytes(*tables_, token);
+  const std::string_view first = tokens.empty() ? "" : token_bytes(*tables_, tokens[0]);
+  const size_t n_spaces = std::min(first.find_first_not_of(' '), first.size());
+  out.erase(0, std::min(n_spaces, tables_->hidden_spaces));
   return out;
 }
 

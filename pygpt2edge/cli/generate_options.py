@@ -60,9 +60,9 @@ def _option(each: Field[Any], option: Option) -> Decorator:
     if option.kind == "float":
         return float_option(*names, low=option.low, high=option.high, default=default,
                             help=option.help)  # fmt: skip
-    if option.kind == "flag" and option.none is not None:
+    if option.kind == "flag" and default is not False:  # it is on, or the prompt decides
         both = (f"{flag}/--no-{flag.removeprefix('--')}" for flag in option.flags)
-        return click.option(*both, each.name, default=None, help=option.help)
+        return click.option(*both, each.name, default=default, help=option.help)
     if option.kind == "flag":
         return click.option(*names, is_flag=True, help=option.help)
     if option.kind == "choice":

@@ -31,6 +31,9 @@ _TASKS = ("generate", "score", "rank")
                  help="The field with the text.  [default: prompt; text for score]"),
     click.option("--candidates", metavar="NAME", default="candidates", show_default=True,
                  help="The field with the candidates of rank, a list of texts."),
+    click.option("--ray", metavar="ADDRESS",
+                 help="Do the task on a Ray cluster: HOST:PORT, or auto for the one that this "
+                 "machine belongs to."),
     click.option("--force", is_flag=True, help="Replace OUT if it exists."),
     text_options("length", "sampling"),
     text_options("constrained output"),
@@ -44,6 +47,7 @@ def command(
     task: str,
     field: str | None,
     candidates: str,
+    ray: str | None,
     force: bool,
     **given: Any,
 ) -> None:
@@ -60,6 +64,9 @@ def command(
     Until OUT is whole, its results are in OUT.journal. A run that was interrupted or killed goes on
     where it stopped when the same command is given again; the bytes of OUT are the same.
 
+    With --ray each node of the cluster computes with all its processors, or several times with
+    --threads of them. The nodes read IN and the model by the same paths as this machine.
+
     \b
     Examples:
       pygpt2edge map prompts.jsonl texts.jsonl -n 64 --seed 1
@@ -72,7 +79,7 @@ def command(
     chosen = _task(task, field, candidates, text_params(given))
     refuse_existing(out, force=force)
     with progress_bar("Records") as progress:
-        report = map_file(run.load(), records, out, chosen, progress)
+        report = map_file(run.load(), records, out, chosen, progress, ray=ray)
     if run.as_json:
         print_json({"out": str(report.out), "n_records": report.n_records,
                     "n_before": report.n_before, "n_errors": report.n_errors})  # fmt: skip

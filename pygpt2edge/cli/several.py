@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pygpt2edge.model import GPT2
 
 # Options that beam search has too. The others are of sampling.
-_OF_BEAMS = ("max_tokens", "stop", "ignore_eos", "allow_special")
+_OF_BEAMS = ("max_tokens", "stop", "ignore_eos", "allow_special", "add_special_tokens")
 # Parameters of the command that are no options of the text.
 _NEUTRAL = {
     "model", "type_", "revision", "threads", "ctx_size", "kv_type", "prompt", "prompt_option",

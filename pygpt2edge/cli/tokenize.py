@@ -48,8 +48,7 @@ def command(
       pygpt2edge tokenize --count -f novel.txt
       pygpt2edge tokenize "Hello, world" --ids | pygpt2edge tokenize --decode
     """
-    from pygpt2edge import _core
-    from pygpt2edge.tokenizer import Tokenizer
+    from pygpt2edge.loaded_model import tokenizer_of
 
     if text is not None and file is not None:
         raise click.UsageError("give one of TEXT and --file")
@@ -58,7 +57,7 @@ def command(
     if file is not None or text in (None, "-"):
         text = read_text(file or "-")
     assert text is not None
-    tokenizer = Tokenizer(_core.tokenizer_tables(_core.GgufFile(str(source.path()))))
+    tokenizer = tokenizer_of(source.path())
     tokens = _ids(text) if decode else tokenizer.encode(text, allow_special=allow_special)
     if decode:
         text = tokenizer.decode(tokens)

@@ -16,7 +16,7 @@ from itertools import accumulate
 
 from pygpt2edge.constrain.healing import repeated_tokens
 from pygpt2edge.constrain.language import Language, matcher_of
-from pygpt2edge.constrain.vocabulary import end_token, prefixes_of
+from pygpt2edge.constrain.vocabulary import end_token, n_tokens, prefixes_of
 from pygpt2edge.options import SamplingParams
 from pygpt2edge.tokenizer import Tokenizer
 
@@ -59,6 +59,7 @@ class Constraint:
         self._rest = [(token, text[end:]) for token, end in zip(repeated, ends, strict=False)]
         self._prefixes = prefixes_of(tokenizer) if repeated else None
         self._end = end_token(tokenizer)
+        self._n_tokens = n_tokens(tokenizer)
         self._masks: Future[list[bytes]] | None = None
 
     def start(self) -> tuple[list[int], bool]:
@@ -97,7 +98,8 @@ class Constraint:
         if tokens:
             self._matcher.consume_tokens(tokens)
         self._check()
-        if self._end in tokens:  # a grammar can name it, but a text ends with it
+        # A grammar can name the end, but a text ends with it.
+        if any(token == self._end or token >= self._n_tokens for token in tokens):
             raise ValueError(self._no_text())
         return tokens, self._matcher.is_stopped()
 
@@ -116,7 +118,7 @@ class Constraint:
         return masks
 
     def _mask(self) -> bytes:
-        mask = self._matcher.compute_bitmask()
+        mask = self._of_tokens(self._matcher.compute_bitmask())
         self._check()
         if self._rest:
             return self._within_prompt(mask)
@@ -127,6 +129,14 @@ class Constraint:
         if not any(inner):
             raise ValueError(self._no_text())
         return bytes(inner)
+
+    def _of_tokens(self, mask: bytes) -> bytes:
+        """The mask without tokens that are llguidance's only."""
+        n = self._n_tokens
+        if 8 * len(mask) < n + 32:  # it has none: this is what fills the last word
+            return mask
+        kept = int.from_bytes(mask[: n // 8 + 1], "little") & ((1 << n) - 1)
+        return kept.to_bytes(-(-n // 32) * 4, "little")
 
     def _within_prompt(self, mask: bytes) -> bytes:
         """Of the tokens that the matcher allows, those that end behind the prompt; and the next of

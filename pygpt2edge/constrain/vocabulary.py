@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _known: WeakKeyDictionary[Tokenizer, LLTokenizer] = WeakKeyDictionary()
 _lock = threading.Lock()
+_ALL_BYTES = frozenset(bytes([byte]) for byte in range(256))
 
 
 def vocabulary_of(tokenizer: Tokenizer) -> LLTokenizer:
@@ -79,6 +81,12 @@ def prefixes_of(tokenizer: Tokenizer) -> TokenPrefixes:
         return _prefixes[tokenizer]
 
 
+def n_tokens(tokenizer: Tokenizer) -> int:
+    """How many tokens a text may have here. llguidance knows more where the vocabulary lacks single
+    bytes: it wants a token for each."""
+    return max(tokenizer.n_vocab, end_token(tokenizer) + 1)
+
+
 def end_token(tokenizer: Tokenizer) -> int:
     """The id that ends a text for llguidance."""
     return tokenizer.n_vocab if tokenizer.eos_token is None else tokenizer.eos_token
@@ -94,7 +102,41 @@ class _Wrapped:
         if self.eos_token_id == tokenizer.n_vocab:
             self.tokens.append(b"<end>")
         self.special_token_ids = sorted(tokenizer.special_tokens | {self.eos_token_id})
+        if tokenizer.tables.other_rule:
+            self.tokens += sorted(_ALL_BYTES - set(self.tokens))
         self._encode = tokenizer.core.encode  # not the tokenizer's: that would keep it alive
+        self._exact = (
+            _ExactEncoder(self.tokens, self.special_token_ids)
+            if tokenizer.tables.other_rule
+            else None
+        )
 
     def __call__(self, text: bytes | str) -> list[int]:
-        return self._encode(text.decode() if isinstance(text, bytes) else text, False)
+        if isinstance(text, bytes):
+            text = text.decode()
+        tokens = self._encode(text, False)
+        return tokens if self._exact is None else self._exact.checked(text.encode(), tokens)
+
+
+class _ExactEncoder:
+    """Tokens of some bytes, and of no others. A tokenizer that changes a text, as by a space before
+    it, is not asked again: the longest token comes first then."""
+
+    def __init__(self, tokens: Sequence[bytes], special: Sequence[int]) -> None:
+        ids = set(range(len(tokens))) - set(special)
+        self._bytes = tokens
+        self._ids = {tokens[token]: token for token in sorted(ids, reverse=True)}
+        self._longest = max(map(len, self._ids))
+
+    def checked(self, data: bytes, tokens: list[int]) -> list[int]:
+        """These tokens where they are the bytes, else others."""
+        if b"".join(self._bytes[token] for token in tokens) == data:
+            return tokens
+        found: list[int] = []
+        start = 0
+        while start < len(data):
+            ends = range(min(len(data), start + self._longest), start, -1)
+            end = next(end for end in ends if data[start:end] in self._ids)
+            found.append(self._ids[data[start:end]])
+            start = end
+        return found

@@ -10,7 +10,7 @@ from pygpt2edge.convert.checkpoint import Checkpoint, bind, without_prefixes
 from pygpt2edge.convert.model_config import read_hugging_face_config
 from pygpt2edge.convert.other_files import refuse_other_contents, refuse_quantized
 from pygpt2edge.convert.stored_tensor import StoredTensor
-from pygpt2edge.convert.vocabulary import read_hugging_face_vocabulary
+from pygpt2edge.convert.tokenizer_files import read_hugging_face_vocabulary
 from pygpt2edge.errors import FormatError
 from pygpt2edge.json_file import read_json
 

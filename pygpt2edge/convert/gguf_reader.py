@@ -15,6 +15,8 @@ from pygpt2edge.convert.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from pygpt2edge import _core
+
 _PLAIN_TYPES = {"F32": "f32", "F16": "f16", "BF16": "bf16"}
 # Written anew for the output; everything else is carried over.
 _OWN_KEYS = (
@@ -25,6 +27,7 @@ _OWN_KEYS = (
     "general.size_label",
     "pygpt2edge.activation_function",
 )
+_WRITTEN_KEYS = ("tokenizer.ggml.model", "tokenizer.chat_template")
 _OWN_PREFIXES = ("gpt2.", "tokenizer.", "GGUF.", "split.")
 
 
@@ -98,10 +101,26 @@ def read_gguf(path: Path) -> GgufContents:
     }
     template = metadata.get("tokenizer.chat_template")
     merges_key = "tokenizer.ggml.merges"
+    tables = _core.tokenizer_tables(file)
     vocabulary = Vocabulary(
         file.strings("tokenizer.ggml.tokens"),
-        list(_core.tokenizer_tables(file).token_types),
+        list(tables.token_types),
         file.strings(merges_key) if file.has(merges_key) else [],
         chat_template=template if isinstance(template, str) else None,
+        model=file.value("tokenizer.ggml.model"),
+        keys=_other_keys(file) if tables.other_rule else {},
     )
     return GgufContents(tensors, metadata, carried, vocabulary)
+
+
+def _other_keys(file: _core.GgufFile) -> dict[str, Any]:
+    """What says how a tokenizer of another kind than GPT-2's cuts text."""
+    arrays = ("tokenizer.ggml.scores", "tokenizer.ggml.precompiled_charsmap")
+    found = {
+        key: value
+        for key, value in file.metadata.items()
+        if key.startswith("tokenizer.") and key not in _WRITTEN_KEYS
+    } | {key: file.value(key) for key in arrays if file.has(key)}
+    if (charsmap := found.get(arrays[1])) is not None:
+        found[arrays[1]] = bytes(charsmap)
+    return found

@@ -94,32 +94,40 @@ def _add_model(writer: GGUFWriter, plan: ConversionPlan, config: ModelConfig, na
 
 
 def _add_tokenizer(writer: GGUFWriter, config: ModelConfig, vocabulary: Vocabulary) -> None:
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("gpt-2")
+    keys: dict[str, Any] = {
+        "tokenizer.ggml.pre": "gpt-2",
+        "tokenizer.ggml.add_bos_token": False,
+    } | vocabulary.keys
+    writer.add_tokenizer_model(vocabulary.model)
+    writer.add_tokenizer_pre(keys.pop("tokenizer.ggml.pre"))
     writer.add_token_list(vocabulary.tokens)
     writer.add_token_types(vocabulary.types)
-    writer.add_token_merges(vocabulary.merges)
+    if vocabulary.model == "gpt2":
+        writer.add_token_merges(vocabulary.merges)
     end_of_text = vocabulary.id_of(END_OF_TEXT)
     n_vocab = len(vocabulary.tokens)
     ids = (
-        (writer.add_bos_token_id, config.bos_token_id, end_of_text),
-        (writer.add_eos_token_id, config.eos_token_id, end_of_text),
-        (writer.add_pad_token_id, config.pad_token_id, None),
+        (writer.add_bos_token_id, config.bos_token_id, "bos", end_of_text),
+        (writer.add_eos_token_id, config.eos_token_id, "eos", end_of_text),
+        (writer.add_pad_token_id, config.pad_token_id, "padding", None),
     )
-    for add, token_id, default in ids:
+    for add, token_id, name, otherwise in ids:
+        default = keys.pop(f"tokenizer.ggml.{name}_token_id", otherwise)
         # Configurations of small vocabularies often keep the default, 50256, which is no token.
         is_token = token_id is not None and 0 <= token_id < n_vocab
         chosen = token_id if is_token else default
         if chosen is not None:
             add(chosen)
-    writer.add_add_bos_token(False)
+    for key, value in keys.items():
+        _add_carried(writer, key, value)
     if vocabulary.chat_template is not None:
         writer.add_chat_template(vocabulary.chat_template)
 
 
 def _add_carried(writer: GGUFWriter, key: str, value: Any) -> None:
     """A key of a source GGUF. The reader gives Python values, so a whole number gets the type most
-    keys have, if it fits. Of lists only texts are carried: nothing else is known to be one."""
+    keys have, if it fits. Of lists only texts, bytes and numbers with a point are carried: nothing
+    else is known to be one."""
     from gguf import GGUFValueType
 
     if isinstance(value, bool):
@@ -133,5 +141,7 @@ def _add_carried(writer: GGUFWriter, key: str, value: Any) -> None:
         (writer.add_float32 if is_single else writer.add_float64)(key, value)
     elif isinstance(value, str):
         writer.add_string(key, value)
-    elif isinstance(value, list) and all(isinstance(item, str) for item in value):
+    elif isinstance(value, bytes) or (
+        isinstance(value, list) and any(all(isinstance(x, t) for x in value) for t in (str, float))
+    ):
         writer.add_array(key, value)

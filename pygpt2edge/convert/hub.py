@@ -30,7 +30,8 @@ _FILE_SUFFIXES = (".gguf", ".safetensors", ".bin", ".json", ".pt", ".pth", ".ind
 _SINGLE_FILES = ("model.safetensors", "pytorch_model.bin")  # the first that a model has
 TOKENIZER_FILES = (
     "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json",
-    "special_tokens_map.json", "added_tokens.json", "chat_template.jinja",
+    "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "vocab.txt",
+    "spiece.model", "tokenizer.model", "sentencepiece.bpe.model",
 )  # fmt: skip
 
 # Of this machine's disk, not of the network.

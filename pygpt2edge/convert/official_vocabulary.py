@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from pygpt2edge.convert.gguf_reader import read_gguf
-from pygpt2edge.convert.vocabulary import (
-    Vocabulary,
+from pygpt2edge.convert.tokenizer_files import (
     has_hugging_face_vocabulary,
     read_hugging_face_vocabulary,
 )
+from pygpt2edge.convert.vocabulary import Vocabulary
 from pygpt2edge.errors import UnsupportedError
 from pygpt2edge.loaded_model import demo_model_path
 
@@ -33,7 +33,7 @@ def vocabulary_beside(path: Path, n_vocab: int) -> Vocabulary:
     if n_vocab != N_TOKENS:
         raise UnsupportedError(
             f"{path}: a vocabulary of {n_vocab} tokens, and GPT-2's has {N_TOKENS}; put the files "
-            "of its byte-level BPE tokenizer (vocab.json and merges.txt, or tokenizer.json) beside "
-            "it. Other kinds of tokenizers, such as single characters, are not supported"
+            "of its tokenizer (vocab.json and merges.txt, tokenizer.json, vocab.txt or a "
+            "SentencePiece model) beside it. Single characters are no tokenizer that is known"
         )
     return read_gguf(demo_model_path()).vocabulary  # which is the official one

@@ -12,7 +12,11 @@ from pygpt2edge.convert.from_hugging_face import Read, open_hugging_face
 from pygpt2edge.convert.from_llm_c import is_llm_c, open_llm_c
 from pygpt2edge.convert.from_nanogpt import is_nanogpt, open_nanogpt
 from pygpt2edge.convert.from_openai import open_openai
-from pygpt2edge.convert.other_files import OTHER_WEIGHTS, refuse_other_contents, refuse_other_name
+from pygpt2edge.convert.other_files import (
+    refuse_other_contents,
+    refuse_other_folder,
+    refuse_other_name,
+)
 from pygpt2edge.convert.safetensors_reader import read_safetensors
 from pygpt2edge.convert.tf_reader import checkpoint_prefix
 from pygpt2edge.convert.torch_reader import read_torch, read_torch_file
@@ -53,11 +57,9 @@ def open_checkpoint(source: Path) -> Checkpoint:
         return open_openai(source, prefix)
     if (source / _NANOGPT_FILE).is_file():
         return _open_file(source / _NANOGPT_FILE)
-    for name in OTHER_WEIGHTS:
-        if (source / name).is_file():
-            refuse_other_name(source / name)
     if ggufs := sorted(source.glob("*.gguf")):
         raise FormatError(f"{source}: a folder; to convert a GGUF name the file: {ggufs[0]}")
+    refuse_other_folder(source)
     raise FileNotFoundError(f"{source}: holds no checkpoint; expected {VALID_SOURCES}")
 
 

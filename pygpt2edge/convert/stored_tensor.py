@@ -9,6 +9,7 @@ small as the slab it works on.
 from __future__ import annotations
 
 import math
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -57,6 +58,35 @@ def row_shape(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
+class Checksum:
+    """Of a run of bytes of a tensor's file, where the format stores one."""
+
+    kind: str  # "crc32", a zip archive's, or "crc32c"
+    offset: int
+    n_bytes: int
+    expected: int
+
+    def verify(self, path: Path, name: str) -> None:
+        from pygpt2edge import _core
+
+        update = {"crc32": zlib.crc32, "crc32c": _core.crc32c}[self.kind]
+        found, remaining = 0, self.n_bytes
+        with path.open("rb", buffering=0) as file:
+            file.seek(self.offset)
+            while remaining > 0:
+                chunk = file.read(min(_CRC_CHUNK, remaining))
+                if not chunk:
+                    raise FormatError(f"{path}: file ends inside tensor {name}")
+                found = update(chunk, found)
+                remaining -= len(chunk)
+        if found != self.expected:
+            raise FormatError(
+                f"{path}: tensor {name}: checksum {found:#010x}, expected "
+                f"{self.expected:#010x}; the file is damaged, download it again"
+            )
+
+
+@dataclass(frozen=True)
 class StoredTensor:
     """Numbers in a file. Offsets are bytes from its start; strides are in elements."""
 
@@ -66,7 +96,7 @@ class StoredTensor:
     shape: tuple[int, ...]
     offset: int
     strides: tuple[int, ...]
-    crc32c: int | None = None  # of the whole tensor, where the format stores one
+    checksum: Checksum | None = None  # of bytes that hold the tensor's
 
     @classmethod
     def contiguous(
@@ -87,7 +117,7 @@ class StoredTensor:
 
     def first_rows(self, n: int) -> StoredTensor:
         """(a, b) -> (n, b)."""
-        return replace(self, shape=(n, *self.shape[1:]), crc32c=None)
+        return replace(self, shape=(n, *self.shape[1:]))
 
     def without_leading_one(self) -> StoredTensor:
         """(1, a, b) -> (a, b)."""
@@ -105,24 +135,9 @@ class StoredTensor:
         return _to_float32(stored, is_bf16=self.dtype == "bf16")
 
     def verify(self) -> None:
-        if self.crc32c is None:
-            return
-        from pygpt2edge import _core
-
-        crc, remaining = 0, self.n_bytes
-        with self.path.open("rb", buffering=0) as file:
-            file.seek(self.offset)
-            while remaining > 0:
-                chunk = file.read(min(_CRC_CHUNK, remaining))
-                if not chunk:
-                    raise FormatError(f"{self.path}: file ends inside tensor {self.name}")
-                crc = _core.crc32c(chunk, crc)
-                remaining -= len(chunk)
-        if crc != self.crc32c:
-            raise FormatError(
-                f"{self.path}: tensor {self.name}: checksum {crc:#010x}, expected "
-                f"{self.crc32c:#010x}; the file is damaged, download it again"
-            )
+        """Raises FormatError for bytes that are not those that were written."""
+        if self.checksum is not None:
+            self.checksum.verify(self.path, self.name)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pygpt2edge.convert.sstable import read_sstable, read_varint, unmasked_crc
-from pygpt2edge.convert.stored_tensor import StoredTensor
+from pygpt2edge.convert.stored_tensor import Checksum, StoredTensor
 from pygpt2edge.errors import FormatError, UnsupportedError
 
 _DTYPES = {1: "f32", 2: "f64", 3: "i32", 9: "i64", 14: "bf16", 19: "f16"}
@@ -96,7 +96,8 @@ def _read_entry(
             f"{data}: {data.stat().st_size} bytes, but variable {name} ends at byte "
             f"{offset + size}; the file is truncated, download it again"
         )
-    return replace(tensor, crc32c=unmasked_crc(_integer(fields, _ENTRY_CRC)))
+    expected = unmasked_crc(_integer(fields, _ENTRY_CRC))
+    return replace(tensor, checksum=Checksum("crc32c", tensor.offset, tensor.n_bytes, expected))
 
 
 def _read_shape(index: Path, message: int | bytes) -> Iterator[int]:

@@ -12,11 +12,12 @@ from __future__ import annotations
 import io
 import math
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pygpt2edge.convert.gpt2_names import is_embedding
-from pygpt2edge.convert.stored_tensor import ITEM_SIZES, StoredTensor
+from pygpt2edge.convert.stored_tensor import ITEM_SIZES, Checksum, StoredTensor
 from pygpt2edge.convert.torch_pickle import Storage, TensorView, read_pickle, refuse_foreign
 from pygpt2edge.errors import FormatError, Gpt2EdgeError, UnsupportedError
 
@@ -44,7 +45,7 @@ def read_torch_file(path: Path) -> TorchFile:
     """A state dict, or a dictionary that has one: what a training run saves to go on from."""
     with path.open("rb") as file:
         is_zip = file.read(4) == _MEMBER_MAGIC
-    state, beside, offsets = _read_zip(path) if is_zip else _read_legacy(path)
+    state, beside, places = _read_zip(path) if is_zip else _read_legacy(path)
     tensors = {}
     for name, view in state.items():
         try:
@@ -56,7 +57,7 @@ def read_torch_file(path: Path) -> TorchFile:
                 f"{path}: entry {name!r:.60} is a {type(view).__name__}, expected a tensor; "
                 "save the model's state_dict() alone, or use save_pretrained"
             )
-        tensors[name] = _checked(path, name, view, offsets)
+        tensors[name] = _checked(path, name, view, places)
     return TorchFile(tensors, beside)
 
 
@@ -71,14 +72,22 @@ def _state_dict(path: Path, saved: Any) -> tuple[dict[Any, Any], dict[str, Any]]
     return saved, {}
 
 
-_Contents = tuple[dict[Any, Any], dict[str, Any], dict[Storage, int]]
+class _Place(NamedTuple):
+    """Where a storage's bytes begin, and what they add up to, where the file says so."""
+
+    offset: int
+    checksum: Checksum | None = None
+
+
+_Contents = tuple[dict[Any, Any], dict[str, Any], dict[Storage, _Place]]
 
 
 def _read_zip(path: Path) -> _Contents:
-    """The state dict, what stands beside it, and where in the file each of its storages begins."""
+    """The state dict, what stands beside it, and where in the file each of its storages is."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = {info.filename: info for info in archive.infolist()}
+            unchecked = _without_checksums(members.values())
             description = next((n for n in members if n.endswith("/data.pkl")), None)
             if description is None:
                 raise FormatError(f"{path}: a zip archive without data.pkl, not a PyTorch file")
@@ -97,14 +106,28 @@ def _read_zip(path: Path) -> _Contents:
         ) from error
 
     state, beside = _state_dict(path, saved)
-    offsets = {}
+    places = {}
     with path.open("rb") as file:
         for storage in _storages(state):
             member = members.get(f"{folder}data/{storage.key}")
             if member is None:
                 raise FormatError(f"{path}: storage {storage.key!r:.40} is missing")
-            offsets[storage] = _member_offset(path, file, member, storage)
-    return state, beside, offsets
+            offset = _member_offset(path, file, member, storage)
+            checksum = (
+                None if unchecked else Checksum("crc32", offset, member.file_size, member.CRC)
+            )
+            places[storage] = _Place(offset, checksum)
+    return state, beside, places
+
+
+def _without_checksums(members: Iterable[zipfile.ZipInfo]) -> bool:
+    """Whether torch was told to leave them out (set_crc32_options); then they are not looked at."""
+    members = [member for member in members if member.file_size > 0]
+    if any(member.CRC for member in members):
+        return False
+    for member in members:
+        del member.CRC
+    return True
 
 
 def _check_little_endian(
@@ -130,7 +153,7 @@ def _member_offset(
     extra_length = int.from_bytes(header[28:30], "little")
     offset = member.header_offset + _LOCAL_HEADER_SIZE + name_length + extra_length
     n_bytes = storage.n_elements * ITEM_SIZES[storage.dtype]
-    if n_bytes > member.file_size or offset + n_bytes > path.stat().st_size:
+    if n_bytes > member.file_size or offset + member.file_size > path.stat().st_size:
         raise FormatError(
             f"{path}: storage {storage.key!r:.40} claims {n_bytes} bytes, "
             f"the file has {member.file_size} for it"
@@ -157,7 +180,7 @@ def _read_legacy(path: Path) -> _Contents:
         state, beside = _state_dict(path, saved)
 
         by_key = {storage.key: storage for storage in _storages(saved)}
-        offsets = {}
+        places = {}
         position = stream.tell()
         for key in keys if isinstance(keys, list) else []:
             storage = by_key.get(key) if isinstance(key, str) else None
@@ -171,11 +194,11 @@ def _read_legacy(path: Path) -> _Contents:
                     f"{path}: storage {key!r:.40} has {n_elements} elements, "
                     f"its tensors say {storage.n_elements}"
                 )
-            offsets[storage] = position
+            places[storage] = _Place(position)
             position += n_elements * ITEM_SIZES[storage.dtype]
             if position > file_size:
                 raise FormatError(f"{path}: file ends inside storage {key!r:.40}; it is truncated")
-    return state, beside, offsets
+    return state, beside, places
 
 
 def _storages(saved: Any) -> list[Storage]:
@@ -193,7 +216,9 @@ def _storages(saved: Any) -> list[Storage]:
     return list(found)
 
 
-def _checked(path: Path, name: str, view: TensorView, offsets: dict[Storage, int]) -> StoredTensor:
+def _checked(
+    path: Path, name: str, view: TensorView, places: dict[Storage, _Place]
+) -> StoredTensor:
     """The tensor's place, once its view is known to stay inside its storage."""
     storage, first, shape, strides = view
     sizes_are_counts = (
@@ -202,7 +227,7 @@ def _checked(path: Path, name: str, view: TensorView, offsets: dict[Storage, int
         and len(shape) == len(strides)
         and all(type(n) is int and n >= 0 for n in (first, *shape, *strides))
     )
-    if not sizes_are_counts or not isinstance(storage, Storage) or storage not in offsets:
+    if not sizes_are_counts or not isinstance(storage, Storage) or storage not in places:
         raise FormatError(f"{path}: tensor {name}: damaged description; download the file again")
     n_elements = math.prod(shape)
     last = first + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
@@ -212,5 +237,6 @@ def _checked(path: Path, name: str, view: TensorView, offsets: dict[Storage, int
             f"{path}: tensor {name}: shape {shape}, strides {strides} and offset {first} "
             f"reach beyond its storage of {storage.n_elements} elements"
         )
-    offset = offsets[storage] + first * ITEM_SIZES[storage.dtype]
-    return StoredTensor(name, path, storage.dtype, shape, offset, strides)
+    place = places[storage]
+    offset = place.offset + first * ITEM_SIZES[storage.dtype]
+    return StoredTensor(name, path, storage.dtype, shape, offset, strides, place.checksum)

@@ -9,7 +9,7 @@ control tokens, others its user-defined ones.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ END_OF_TEXT = "<|endoftext|>"
 
 _HF_VOCAB, _HF_MERGES, _HF_TOKENIZER = "vocab.json", "merges.txt", "tokenizer.json"
 _OPENAI_VOCAB, _OPENAI_MERGES = "encoder.json", "vocab.bpe"
-_OTHER_TOKENIZERS = ("spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "vocab.txt")
 
 
 @dataclass(frozen=True)
@@ -32,62 +31,46 @@ class AddedToken:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """tokens[i], types[i]: token i; merges: "a b" in order of priority; chat_template: how a chat
-    becomes a prompt, where the model was made for chats."""
+    """What a GGUF carries of a tokenizer.
+
+    Attributes:
+      tokens, types: by id.
+      merges: "a b" in order of priority.
+      warnings: what a file cannot say.
+      chat_template: how a chat becomes a prompt, where the model was made for chats.
+      model: llama.cpp's name for the kind of tokenizer.
+      keys: further keys of the file, all of which begin with "tokenizer.".
+    """
 
     tokens: list[str]
     types: list[int]
     merges: list[str]
     warnings: tuple[str, ...] = ()
     chat_template: str | None = None
+    model: str = "gpt2"
+    keys: dict[str, Any] = field(default_factory=dict)
 
     def id_of(self, text: str) -> int | None:
         return self.tokens.index(text) if text in self.tokens else None
 
 
-def has_hugging_face_vocabulary(folder: Path) -> bool:
-    """Whether a folder has the files that read_hugging_face_vocabulary looks for."""
-    return any((folder / name).is_file() for name in (_HF_VOCAB, _HF_TOKENIZER))
-
-
-def read_hugging_face_vocabulary(folder: Path, n_vocab: int) -> Vocabulary:
+def read_byte_level_vocabulary(folder: Path, n_vocab: int) -> Vocabulary:
     """From vocab.json + merges.txt, or from tokenizer.json where those are absent.
 
-    Raises FileNotFoundError when the folder has neither, UnsupportedError for a tokenizer that is
-    not byte-level BPE, FormatError when the tables contradict each other.
+    Raises UnsupportedError for a tokenizer that is not byte-level BPE, FormatError when the tables
+    contradict each other.
     """
-    tokenizer = _read_optional(folder / _HF_TOKENIZER)
-    warnings = _check_scheme(folder / _HF_TOKENIZER, tokenizer) if tokenizer else []
+    tokenizer = read_optional(folder / _HF_TOKENIZER)
     if (folder / _HF_VOCAB).is_file() and (folder / _HF_MERGES).is_file():
         path = folder / _HF_VOCAB
         vocab, merges = read_json(path), _read_merges(folder / _HF_MERGES)
-    elif tokenizer:
+    else:
         path = folder / _HF_TOKENIZER
         model = tokenizer["model"]
         vocab, merges = model.get("vocab"), _json_merges(path, model.get("merges"))
-    else:
-        found = [name for name in _OTHER_TOKENIZERS if (folder / name).is_file()]
-        hint = f"; {found[0]} is of another kind of tokenizer" if found else ""
-        raise FileNotFoundError(
-            f"{folder}: no tokenizer: expected {_HF_VOCAB} and {_HF_MERGES}, "
-            f"or {_HF_TOKENIZER}{hint}"
-        )
-    special = {END_OF_TEXT, *_texts(_read_optional(folder / "special_tokens_map.json"))}
+    special = {END_OF_TEXT, *texts_in(read_optional(folder / "special_tokens_map.json"))}
     added = _added_tokens(folder, tokenizer, special)
-    vocabulary = _assemble(path, _Tables(vocab, merges, added, special), n_vocab, warnings)
-    return replace(vocabulary, chat_template=_chat_template(folder))
-
-
-def _chat_template(folder: Path) -> str | None:
-    """From chat_template.jinja or tokenizer_config.json; of several named ones the default."""
-    path = folder / "chat_template.jinja"
-    if path.is_file():
-        return path.read_text(encoding="utf-8")
-    found = _read_optional(folder / "tokenizer_config.json").get("chat_template")
-    for entry in found if isinstance(found, list) else ():
-        if isinstance(entry, dict) and entry.get("name") == "default":
-            found = entry.get("template")
-    return found if isinstance(found, str) and found else None
+    return _assemble(path, _Tables(vocab, merges, added, special), n_vocab)
 
 
 def read_openai_vocabulary(folder: Path, n_vocab: int) -> Vocabulary:
@@ -98,7 +81,7 @@ def read_openai_vocabulary(folder: Path, n_vocab: int) -> Vocabulary:
             raise FileNotFoundError(f"{needed}: missing; an OpenAI checkpoint has it")
     merges = _read_merges(folder / _OPENAI_MERGES)
     tables = _Tables(read_json(path), merges, {}, {END_OF_TEXT})
-    return _assemble(path, tables, n_vocab, [])
+    return _assemble(path, tables, n_vocab)
 
 
 @dataclass(frozen=True)
@@ -111,7 +94,7 @@ class _Tables:
     special: set[str]  # texts that are control tokens wherever they are listed
 
 
-def _assemble(path: Path, tables: _Tables, n_vocab: int, warnings: list[str]) -> Vocabulary:
+def _assemble(path: Path, tables: _Tables, n_vocab: int) -> Vocabulary:
     """The tables, one entry for each row of the embedding, checked against each other."""
     by_id = _invert(path, tables.vocab)
     added = tables.added
@@ -126,12 +109,7 @@ def _assemble(path: Path, tables: _Tables, n_vocab: int, warnings: list[str]) ->
         raise FormatError(
             f"{path}: token ids go up to {dropped[-1]}, but the embedding has {n_vocab} rows"
         )
-    if dropped:
-        names = ", ".join(repr(added[i].text) for i in dropped[:5])
-        warnings = [
-            *warnings,
-            f"left out {len(dropped)} added tokens beyond the embedding's {n_vocab} rows: {names}",
-        ]
+    warnings = [left_out([added[i].text for i in dropped], n_vocab)] if dropped else []
 
     tokens, types = [], []
     for i in range(n_vocab):
@@ -147,6 +125,12 @@ def _assemble(path: Path, tables: _Tables, n_vocab: int, warnings: list[str]) ->
     _check_bytes(path, tokens, types)
     _check_merges(path, set(tokens), tables.merges)
     return Vocabulary(tokens, types, tables.merges, tuple(warnings))
+
+
+def left_out(texts: list[str], n_vocab: int) -> str:
+    """The warning for added tokens that a model cannot compute."""
+    names = ", ".join(map(repr, texts[:5]))
+    return f"left out {len(texts)} added tokens beyond the embedding's {n_vocab} rows: {names}"
 
 
 def _invert(path: Path, vocab: object) -> dict[int, str]:
@@ -225,41 +209,19 @@ def _json_merges(path: Path, merges: object) -> list[str]:
     return result
 
 
-def _check_scheme(path: Path, tokenizer: dict[str, Any]) -> list[str]:
-    """Refuses what is not GPT-2's way of cutting text, by name; returns warnings."""
-    model = tokenizer.get("model")
-    kind = model.get("type", "BPE") if isinstance(model, dict) else model
-    if kind != "BPE":
-        raise UnsupportedError(f"{path}: the tokenizer is {kind!r:.40}, expected byte-level 'BPE'")
-    if (normalizer := tokenizer.get("normalizer")) is not None:
-        name = normalizer.get("type") if isinstance(normalizer, dict) else normalizer
-        raise UnsupportedError(f"{path}: normalizer {name!r:.40} is not supported; GPT-2 has none")
-    cutter = tokenizer.get("pre_tokenizer")
-    if not isinstance(cutter, dict):
-        cutter = {"type": cutter and "unknown"}
-    name = cutter.get("type")
-    if name != "ByteLevel" or not cutter.get("use_regex", True):
-        raise UnsupportedError(
-            f"{path}: pre_tokenizer {name!r:.40} is not supported, expected GPT-2's 'ByteLevel'"
-        )
-    if cutter.get("add_prefix_space"):
-        return ["the original tokenizer puts a space before a text; begin prompts with one"]
-    return []
-
-
 def _added_tokens(
     folder: Path, tokenizer: dict[str, Any], special: set[str]
 ) -> dict[int, AddedToken]:
     """From every file that may list them: added_tokens.json (text: id), tokenizer_config.json and
     tokenizer.json (id, text and whether it is special)."""
-    settings = _read_optional(folder / "tokenizer_config.json")
+    settings = read_optional(folder / "tokenizer_config.json")
     added: dict[int, AddedToken] = {}
 
     def add(token_id: object, text: object, *, is_special: object) -> None:
         if type(token_id) is int and token_id >= 0 and isinstance(text, str) and text:
             added[token_id] = AddedToken(text, is_special is True or text in special)
 
-    for text, token_id in _read_optional(folder / "added_tokens.json").items():
+    for text, token_id in read_optional(folder / "added_tokens.json").items():
         add(token_id, text, is_special=False)
     decoder = settings.get("added_tokens_decoder")
     for key, entry in decoder.items() if isinstance(decoder, dict) else ():
@@ -271,16 +233,17 @@ def _added_tokens(
     return added
 
 
-def _texts(value: object) -> Iterator[str]:
+def texts_in(value: object) -> Iterator[str]:
     """All token texts of a special_tokens_map: strings, {"content": ...}, or lists of them."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict) and "content" in value:
-        yield from _texts(value["content"])
+        yield from texts_in(value["content"])
     elif isinstance(value, dict | list):
         for item in value.values() if isinstance(value, dict) else value:
-            yield from _texts(item)
+            yield from texts_in(item)
 
 
-def _read_optional(path: Path) -> dict[str, Any]:
+def read_optional(path: Path) -> dict[str, Any]:
+    """The object in a JSON file, an empty one where there is no file."""
     return read_json(path) if path.is_file() else {}

@@ -22,10 +22,7 @@ def generate_many(
         raise ValueError(f"n is {n}; give 1 or more")
     if not prompts:
         return []
-    each = [
-        (model.tokens_of(prompt, allow_special=params.allow_special), params.for_prompt(prompt))
-        for prompt in prompts
-    ]
+    each = [(params.tokens_of(model, prompt), params.for_prompt(prompt)) for prompt in prompts]
     with Engine(model, max_batch=MAX_BATCH, max_queue=n * len(each)) as engine:
         if n > 1:  # the engine keeps what it has read, here the prompts, for texts that begin so
             read = [engine.submit(prompt, replace(own, max_tokens=0)) for prompt, own in each]

@@ -93,11 +93,14 @@ def beam_search(
     *,
     stop: str | Sequence[str],
     allow_special: bool,
+    add_special_tokens: bool,
     **others: Any,
 ) -> list[Completion]:
     """See `GPT2.beam_search`; `others` are fields of BeamOptions."""
     options = BeamOptions(stop=texts("stop", stop), **others)
-    tokens = model.tokens_of(prompt, allow_special=allow_special)
+    tokens = model.tokens_of(
+        prompt, allow_special=allow_special, add_special_tokens=add_special_tokens
+    )
     return BeamSearch(model, tokens, options).run()
 
 

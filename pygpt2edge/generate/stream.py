@@ -14,7 +14,7 @@ from pygpt2edge.options import LANGUAGES, SamplingParams
 
 def stream(model: LoadedModel, prompt: str | Sequence[int], params: SamplingParams) -> Generation:
     """See `GPT2.stream`."""
-    tokens = model.tokens_of(prompt, allow_special=params.allow_special)
+    tokens = params.tokens_of(model, prompt)
     constraint = None
     if params.language is not None:
         from pygpt2edge.constrain.constraint import constraint_for  # so late: few texts need it
@@ -65,7 +65,8 @@ def resume(
 
 
 _NOT_OF_THE_CORE = (
-    "allow_special", "draft_model", "prompt_lookup", "max_draft_tokens", "token_healing", *LANGUAGES
+    "allow_special", "add_special_tokens", "draft_model", "prompt_lookup", "max_draft_tokens",
+    "token_healing", *LANGUAGES,
 )  # fmt: skip
 
 

@@ -79,7 +79,7 @@ def calibrate(
     """
     path, out = Path(path), Path(os.path.realpath(out))
     checkpoint = open_checkpoint(path)
-    all_tokens = tokenizer_of(path).encode(text)
+    all_tokens = tokenizer_of(path).encode(text, add_special_tokens=False)
     tokens = all_tokens[:max_tokens]
     if not tokens:
         raise ValueError("there is nothing to read: the text has no token")

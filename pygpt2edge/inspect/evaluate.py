@@ -171,12 +171,12 @@ def _stream(model: LoadedModel, text: str) -> NDArray[np.int32]:
     tokens: list[int] = []
     for document in _SEPARATOR.split(text):
         if document:
-            tokens += [start, *model.tokenizer.encode(document)]
+            tokens += [start, *model.encoded(document)]
     return np.array(tokens, np.int32)
 
 
 def _one_text(model: LoadedModel, text: str) -> NDArray[np.int32]:
-    return np.array(model.tokenizer.encode(text), np.int32)
+    return np.array(model.encoded(text), np.int32)
 
 
 def _second_halves(n_tokens: int, n_window: int) -> Iterator[Chunk]:

@@ -50,7 +50,9 @@ def rank(
     if not candidates:
         return []
     start = model.start_token
-    encode = functools.partial(model.tokenizer.encode, allow_special=allow_special)
+    encode = functools.partial(
+        model.tokenizer.encode, allow_special=allow_special, add_special_tokens=False
+    )
     prompt_tokens = _joined("", prompt, encode)
     wholes = [_joined(prompt, candidate, encode) for candidate in candidates]
     _check(model, start, wholes, candidates)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pygpt2edge.loaded_model import LoadedModel
 from pygpt2edge.map.journal import Journal
-from pygpt2edge.map.tables import open_table
-from pygpt2edge.map.tasks import Task
+from pygpt2edge.map.tables import Table, open_table
+from pygpt2edge.map.tasks import Result, Task
 from pygpt2edge.output_file import check_target, replaced_when_whole
 
 JOURNAL_SUFFIX = ".journal"
@@ -40,6 +40,8 @@ def map_file(
     out: str | Path,
     task: Task,
     progress: Callable[[int, int, str], None] | None = None,
+    *,
+    ray: str | None = None,
 ) -> MapReport:
     """Does a task for each record of a file, and writes the records with what came of them.
 
@@ -50,15 +52,17 @@ def map_file(
         call goes on with that, also after the process was killed.
       task: Generate, Score or Rank.
       progress: called with (records done, in all, "") after every record.
+      ray: the address of a Ray cluster, "HOST:PORT" or "auto" (which needs the [ray] extra): its
+        nodes do the task, and read the model and the input by the same paths.
 
     A record that the task cannot be done for gets a field "error" and no result. The file's bytes
     depend on the records, the model and the task only.
 
     Raises:
-      OSError: a file cannot be read or written.
+      OSError: a file cannot be read or written, or the cluster cannot be reached.
       FormatError: the journal belongs to another run, or the input is damaged.
       ValueError: a name of another kind, or options that make no sense.
-      MissingDependencyError: a .parquet file, without pyarrow.
+      MissingDependencyError: a .parquet file without pyarrow, or a cluster without ray.
     """
     source, out = Path(source), Path(out)
     table = open_table(source, out)
@@ -77,8 +81,7 @@ def map_file(
     )
     with closing(journal):
         n_before = journal.n_results
-        rest = islice(table.records(), n_before, None)
-        for result in task.results(model, rest, n_before):
+        for result in _results(model, table, task, n_before, ray):
             journal.add(result)
             if progress is not None:
                 progress(journal.n_results, n_records, "")
@@ -87,3 +90,14 @@ def map_file(
             table.write_joined(temporary, journal.results(), task.columns)
     journal.path.unlink()
     return MapReport(out, n_records, n_before, n_errors)
+
+
+def _results(
+    model: LoadedModel, table: Table, task: Task, first: int, ray: str | None
+) -> Iterator[Result]:
+    """Of the records from this number on, in their order."""
+    if ray is None:
+        return task.results(model, islice(table.records(), first, None), first)
+    from pygpt2edge.map.on_ray import results_on_ray
+
+    return results_on_ray(ray, model, table, task, first)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,13 +15,36 @@ from pygpt2edge.map.tasks import Record, Result
 _FORMS = ".jsonl or .parquet"
 
 
+@dataclass(frozen=True)
+class Piece:
+    """Records that follow each other in a file.
+
+    Attributes:
+      first: the number of the first, from 0.
+      n_records: how many.
+      byte, line: where the first begins in a file of lines.
+    """
+
+    first: int
+    n_records: int
+    byte: int = 0
+    line: int = 1
+
+
 class Table(Protocol):
     """A file of records, read from its beginning each time."""
 
     path: Path
 
     def count(self) -> int: ...
-    def records(self) -> Iterator[Record]: ...
+    def records(self, piece: Piece | None = None) -> Iterator[Record]:
+        """All of them, or those of a piece."""
+        ...
+
+    def pieces(self, first: int, size: int) -> Iterator[Piece]:
+        """The records from number `first` on, so many in each piece, fewer in the last."""
+        ...
+
     def write_joined(self, out: Path, results: Iterable[Result], columns: dict[str, str]) -> None:
         """Writes each record with its result's fields; "error" is one of them where there is
         one."""
@@ -52,8 +76,19 @@ class _JsonLines:
     def count(self) -> int:
         return sum(1 for _ in self._lines())
 
-    def records(self) -> Iterator[Record]:
-        for number, line in self._lines():
+    def pieces(self, first: int, size: int) -> Iterator[Piece]:
+        places = islice(((byte, number) for byte, number, _ in self._lines()), first, None)
+        for start in count(first, size):
+            part = list(islice(places, size))
+            if not part:
+                return
+            yield Piece(start, len(part), *part[0])
+
+    def records(self, piece: Piece | None = None) -> Iterator[Record]:
+        lines = self._lines()
+        if piece is not None:
+            lines = islice(self._lines(piece.byte, piece.line), piece.n_records)
+        for _, number, line in lines:
             try:
                 record = json.loads(line)
             except (ValueError, RecursionError) as error:
@@ -70,11 +105,14 @@ class _JsonLines:
                 fields = {} if isinstance(record, ValueError) else _with_place(record, columns)
                 file.write(json.dumps(fields | result, ensure_ascii=False) + "\n")
 
-    def _lines(self) -> Iterator[tuple[int, bytes]]:
+    def _lines(self, byte: int = 0, first: int = 1) -> Iterator[tuple[int, int, bytes]]:
+        """Where each line begins, its number, and itself, from the line that begins there."""
         with self.path.open("rb") as file:
-            for number, line in enumerate(file, 1):
+            file.seek(byte)
+            for number, line in enumerate(file, first):
                 if line.strip():
-                    yield number, line
+                    yield byte, number, line
+                byte += len(line)
 
 
 class _Parquet:
@@ -87,9 +125,26 @@ class _Parquet:
     def count(self) -> int:
         return int(self._file().metadata.num_rows)
 
-    def records(self) -> Iterator[Record]:
-        for batch in self._file().iter_batches(1024):
-            yield from batch.to_pylist()
+    def pieces(self, first: int, size: int) -> Iterator[Piece]:
+        end = self.count()
+        for start in range(first, end, size):
+            yield Piece(start, min(size, end - start))
+
+    def records(self, piece: Piece | None = None) -> Iterator[Record]:
+        file = self._file()
+        piece = piece or Piece(0, self.count())
+        before, group = piece.first, 0  # rows before the piece, of the row groups read
+        while group < file.num_row_groups and before >= file.metadata.row_group(group).num_rows:
+            before -= file.metadata.row_group(group).num_rows
+            group += 1
+        missing = piece.n_records
+        for batch in file.iter_batches(1024, row_groups=list(range(group, file.num_row_groups))):
+            wanted = batch.slice(before, missing)
+            before = max(0, before - batch.num_rows)
+            missing -= wanted.num_rows
+            yield from wanted.to_pylist()
+            if not missing:
+                return
 
     def write_joined(self, out: Path, results: Iterable[Result], columns: dict[str, str]) -> None:
         import pyarrow as pa

@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -53,6 +54,7 @@ class ChatTemplate:
         except (TemplateError, RecursionError) as error:
             raise FormatError(f"the chat template is no Jinja template: {error}") from None
         self._tokenizer = tokenizer
+        self._encode = partial(tokenizer.encode, add_special_tokens=False)
         self._special = {token: _text(tokenizer, token) for token in tokenizer.special_tokens}
 
     def tokens(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
@@ -70,10 +72,10 @@ class ChatTemplate:
         start = 0
         for i, character in enumerate(text):
             if character in kept:
-                tokens += self._tokenizer.encode(text[start:i], allow_special=True)
-                tokens += self._tokenizer.encode(kept[character])
+                tokens += self._encode(text[start:i], allow_special=True)
+                tokens += self._encode(kept[character])
                 start = i + 1
-        return tokens + self._tokenizer.encode(text[start:], allow_special=True)
+        return tokens + self._encode(text[start:], allow_special=True)
 
     def _hide(self, text: str, kept: dict[str, str]) -> str:
         """The text with a character of Unicode's private planes for each special token's."""

@@ -2,7 +2,8 @@
 
 Text is cut into words, numbers, punctuation and runs of spaces, and the bytes of each piece are
 merged, the most frequent pairs first. Added tokens are found in the text before that. tiktoken does
-it or, where that is not installed, the core.
+it or, where that is not installed, the core. Some models cut text by another rule: the file then
+describes it, and the tokenizers package encodes by that description.
 Source: Radford et al., "Language Models are Unsupervised Multitask Learners", 2019, section 2.2.
 """
 
@@ -10,11 +11,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from pygpt2edge import _core
 from pygpt2edge.errors import FormatError
+from pygpt2edge.tokenizer.library_encoder import LibraryEncoder
 
 END_OF_TEXT = "<|endoftext|>"
 
@@ -26,7 +28,12 @@ class Tokenizer:
 
     Made from a GGUF file by `GPT2`, which has it as `.tokenizer`, or from OpenAI's two vocabulary
     files by `from_files`. It gives the ids that tiktoken's "gpt2" encoding and transformers'
-    GPT2TokenizerFast give.
+    GPT2TokenizerFast give, and for a model with another tokenizer (WordPiece, SentencePiece ...)
+    those of that one in transformers.
+
+    Args:
+      tables: the vocabulary as the core has it.
+      description: the text of a tokenizer.json, where the tables have another rule than GPT-2's.
 
     Attributes:
       n_vocab: how many tokens there are; ids are 0 to n_vocab - 1.
@@ -42,7 +49,7 @@ class Tokenizer:
       'Hello, world'
     """
 
-    def __init__(self, tables: _core.TokenizerTables) -> None:
+    def __init__(self, tables: _core.TokenizerTables, description: str | None = None) -> None:
         self.tables = tables
         self._bytes: list[bytes] = tables.token_bytes
         self.n_vocab: int = len(self._bytes)
@@ -50,6 +57,12 @@ class Tokenizer:
         self.eos_token: int | None = tables.eos_token
 
         self.special_tokens = frozenset(tables.special_tokens)
+        self._hidden_spaces = tables.hidden_spaces
+        self._library = (
+            LibraryEncoder(description, tables.path, self.n_vocab)
+            if tables.other_rule and description is not None
+            else None
+        )
 
     @classmethod
     def from_files(
@@ -77,19 +90,27 @@ class Tokenizer:
         )
         return cls(tables)
 
-    def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
-        """The token ids of a text; none for an empty one.
+    def encode(
+        self, text: str, *, allow_special: bool = False, add_special_tokens: bool = True
+    ) -> list[int]:
+        """The token ids of a text; with GPT-2's tokenizer, none for an empty one.
 
         Args:
           allow_special: read the text of special tokens, such as "<|endoftext|>", as those tokens.
             By default it is plain text, so that text from strangers cannot end a document. Other
             added tokens are always found.
+          add_special_tokens: with the tokens that the model's tokenizer puts around a text, as
+            transformers' does. GPT-2's has none, BERT's "[CLS]" and "[SEP]".
 
         Half a surrogate pair, which no text should contain, counts as U+FFFD.
         Raises ValueError for a text with a byte that the vocabulary has no token for; only
-        vocabularies that were cut down lack any.
+        vocabularies that were cut down lack any. Raises MissingDependencyError where the model's
+        tokenizer takes the tokenizers package, and that is not installed.
         """
-        return self._encode(whole_characters(text), allow_special)
+        text = whole_characters(text)
+        if self._library is None:
+            return self._encode(text, allow_special)
+        return self._library.encode(text, allow_special, add_special_tokens)
 
     def is_same_as(self, other: Tokenizer) -> bool:
         """Whether both have the same tokens under the same ids."""
@@ -104,13 +125,18 @@ class Tokenizer:
         """The text of tokens.
 
         Tokens may end inside a character; bytes that are not UTF-8 become U+FFFD, or what `errors`
-        asks for ("strict", "ignore" ...; see bytes.decode). Raises ValueError for an id that is no
-        token.
+        asks for ("strict", "ignore" ...; see bytes.decode). Where the tokenizer puts a space before
+        a text, the first token is without it. Raises ValueError for an id that is no token.
         """
-        return self.decode_bytes(tokens).decode("utf-8", errors)
+        pieces = [self.token_bytes(token) for token in tokens]
+        if pieces and self._hidden_spaces:
+            n_spaces = len(pieces[0]) - len(pieces[0].lstrip(b" "))
+            pieces[0] = pieces[0][min(n_spaces, self._hidden_spaces) :]
+        return b"".join(pieces).decode("utf-8", errors)
 
     def decode_bytes(self, tokens: Iterable[int]) -> bytes:
-        """The bytes of tokens, which need not be whole characters. Raises as `decode` does."""
+        """The bytes of tokens, which need not be whole characters, as they are behind other tokens.
+        Raises as `decode` does."""
         return b"".join(map(self.token_bytes, tokens))
 
     def token_bytes(self, token: int) -> bytes:
@@ -122,11 +148,16 @@ class Tokenizer:
     @cached_property
     def core(self) -> _core.Tokenizer:
         """The core's tokenizer. Made when it is first asked for: it takes a few milliseconds."""
-        return _core.Tokenizer(self.tables)
+        if self._library is None:
+            return _core.Tokenizer(self.tables)
+        return _core.Tokenizer(self.tables, partial(self._library.encode, add_special_tokens=False))
 
     @cached_property
     def _encode(self) -> Callable[[str, bool], list[int]]:
-        """By tiktoken or, where that is left out, by the core. Both give the same ids."""
+        """By tiktoken or, where that is left out, by the core. Both give the same ids. The core
+        refuses a vocabulary that GPT-2's rule does not cut."""
+        if self.tables.other_rule:
+            return self.core.encode
         try:
             from pygpt2edge.tokenizer.tiktoken_encoder import TiktokenEncoder
         except ImportError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +82,23 @@ def test_models_from_a_descriptor_and_from_memory(library: Any, python_model: GP
     with pytest.raises(CError, match="descriptor") as raised:
         library.made("file", "file_open_descriptor", -1)
     assert raised.value.status == library.c.GPT2EDGE_ERROR_FILE
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps a file that is mapped as it is")
+def test_a_model_that_is_shortened_while_it_is_open(
+    library: Any, python_model: GPT2, tmp_path: Path
+) -> None:
+    path = tmp_path / "short.gguf"
+    shutil.copyfile(python_model.path, path)
+    file = library.made("file", "file_open", bytes(path))
+    os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(CError, match=r"cannot read .*short\.gguf: it was shortened") as raised:
+        library.made("model", "model_load", file, ffi.NULL)
+    assert raised.value.status == library.c.GPT2EDGE_ERROR_FILE
+    os.truncate(path, 0)
+    with pytest.raises(CError, match="it was shortened"):
+        library.call("file_config", file, library.struct("config"))
+    library.call("file_close", file)
 
 
 def test_sessions(library: Any, model: Any, python_model: GPT2) -> None:

@@ -59,7 +59,7 @@ def test_every_option_of_python_is_there(library: Any) -> None:
 
     known = {name for name, _ in ffi.typeof("gpt2edge_text_options").fields}
     several = {"n"}  # C opens as many texts, each with its seed
-    by_a_package = {"regex", "json_schema", "grammar", "token_healing"}  # of Python
+    by_a_package = {"regex", "json_schema", "grammar", "token_healing", "add_special_tokens"}
     assert {field.name for field in fields(SamplingParams)} - several - by_a_package <= known
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -50,13 +51,35 @@ def test_folder_of_ggufs(refused, tmp_path):
     refused(folder, FormatError, r"name the file: .*a\.gguf")
 
 
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [("tf_model.h5", "Keras"), ("flax_model.msgpack", "Flax"), ("adapter_model.bin", "adapter")],
-)
+OTHER_NAMES = [
+    ("tf_model.h5", "Keras"),
+    ("flax_model.msgpack", "Flax"),
+    ("adapter_model.bin", "adapter"),
+    ("decoder_model.onnx", "an ONNX model"),
+    ("64-fp16.tflite", "TensorFlow Lite"),
+    ("gpt2.mlmodel", "Core ML"),
+    ("openvino_model.bin", "OpenVINO"),
+    ("rust_model.ot", "rust-bert"),
+]
+
+
+@pytest.mark.parametrize(("name", "words"), OTHER_NAMES)
 def test_other_kinds_of_weights_are_named(refused, hf_folder, name, words):
     (hf_folder / "model.safetensors").rename(hf_folder / name)
+    refused(hf_folder, UnsupportedError, rf"{name}: .*{words}")
+    refused(hf_folder / name, UnsupportedError, rf"{name}: .*{words}")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("onnx/decoder_model.onnx", "ONNX"), ("coreml/float32.mlpackage/Manifest.json", "Core ML")],
+)
+def test_weights_in_a_folder_of_their_own_are_named(refused, hf_folder, name, words):
+    path = hf_folder / name
+    path.parent.mkdir(parents=True)
+    (hf_folder / "model.safetensors").rename(path)
     refused(hf_folder, UnsupportedError, words)
+    refused(path.parent, UnsupportedError, words)
 
 
 def test_missing_config(refused, hf_folder):
@@ -192,6 +215,19 @@ def test_bit_flips_raise_or_convert_but_never_crash(tmp_path, data, hf_folder, s
             assert "\n" not in str(error)
 
 
+def test_a_changed_bit_in_a_weight_of_torch_save(refused, torch_folder):
+    """Each member of the archive has a checksum, of numbers too that would make sense."""
+    path = torch_folder("zip.bin") / "pytorch_model.bin"
+    with zipfile.ZipFile(path) as archive:
+        largest = max(archive.infolist(), key=lambda member: member.file_size)
+    content = bytearray(path.read_bytes())
+    content[largest.header_offset + largest.file_size // 2] ^= 1
+    path.write_bytes(content)
+    refused(
+        path.parent, FormatError, "pytorch_model.bin: tensor .*: checksum 0x.*download it again"
+    )
+
+
 def test_weight_map_that_lies(refused, hf_folder, weights):
     (hf_folder / "model.safetensors").rename(hf_folder / "part.safetensors")
     index = hf_folder / "model.safetensors.index.json"
@@ -215,9 +251,12 @@ def test_inspect_refuses_the_same(hf_folder, weights, store_safetensors):
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "git lfs pull"),
         (b"\x89HDF\r\n\x1a\n" + bytes(99), "an HDF5 file"),
         (b"lmgg" + bytes(99), "before GGUF"),
+        (b"\x1c\0\0\0TFL3" + bytes(99), "TensorFlow Lite"),
+        (b"\x06\0\0\0\x17\0TransformerDecoderSpec\0" + bytes(99), "CTranslate2"),
+        (b"MZqFpD='" + bytes(99), "llamafile.*unzip"),
     ],
 )
-@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin", "model.bin"])
 def test_files_of_other_programs_are_named(refused, hf_folder, name, content, words):
     (hf_folder / "model.safetensors").unlink()
     (hf_folder / name).write_bytes(content)

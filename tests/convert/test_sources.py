@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 
 import gguf
 import numpy as np
@@ -32,6 +33,22 @@ def test_transformers_folder(check, data):
 @pytest.mark.parametrize("name", ["zip.bin", "legacy.bin"])
 def test_torch_file_with_masks_prefixes_tied_head_and_views(check, torch_folder, name):
     assert check(torch_folder(name)).source_kind == "Hugging Face PyTorch"
+
+
+def test_torch_file_without_checksums(check, torch_folder):
+    """torch.serialization.set_crc32_options(False) leaves zeros in their places."""
+    path = torch_folder("zip.bin") / "pytorch_model.bin"
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        checksums = {member.CRC for member in archive.infolist()} - {0}
+    for checksum in checksums:
+        stored = checksum.to_bytes(4, "little")
+        at = content.find(stored)
+        while at >= 0:
+            content[at : at + 4] = bytes(4)
+            at = content.find(stored)
+    path.write_bytes(content)
+    check(path.parent)
 
 
 def test_openai_folder(check, data):

@@ -73,6 +73,17 @@ def test_program_for_compressed_texts_says_how_many_blocks_there_are(
     assert said == f"{sound}: 3 blocks\n{damaged}: 0 blocks\n"
 
 
+def test_saved_texts_of_the_corpus_are_resumed(build: Path) -> None:
+    """They are of this version's format, and go on to where they went."""
+    corpus = Path(__file__).parent / "corpus" / "fuzz_saved_text"
+    said = run(build / "tests" / "cpp" / "fuzz_saved_text", *sorted(corpus.iterdir()))
+    assert re.findall(r"(\w+): (\d+) tokens", said) == [
+        ("begun", "11"),
+        ("slid", "61"),
+        ("within", "14"),
+    ]
+
+
 @pytest.mark.parametrize("threads", ["0", "3"])
 def test_calls_in_any_order_do_no_harm(build: Path, threads: str) -> None:
     said = run(build / "tests" / "cpp" / "fuzz_c_api", "1", "1", threads)

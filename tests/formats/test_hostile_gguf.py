@@ -294,3 +294,22 @@ def test_a_file_without_permission(tmp_path: Path) -> None:
     path.touch(mode=0)
     with pytest.raises(PermissionError, match=r"secret\.gguf"):
         _core.GgufFile(path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps a file that is mapped as it is")
+def test_a_file_that_is_shortened_while_it_is_open(small: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "short.gguf"
+    path.write_bytes(small)
+    file = _core.GgufFile(path)
+    os.truncate(path, 0)
+    for read in (
+        lambda: file.read_rows("matrix", 0, 3),
+        lambda: file.raw_rows("vector", 0, 1),
+        lambda: file.strings("a.strings"),
+        lambda: file.integers("a.integers"),
+        lambda: file.metadata,
+    ):
+        with pytest.raises(OSError, match=r"cannot read .*short\.gguf: it was shortened"):
+            read()
+    path.write_bytes(small)
+    assert _core.GgufFile(path).strings("a.strings") == ["one", "zwei", ""]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -11,10 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+from record_files import read_lines, write_lines
 
 from pygpt2edge import GPT2, SamplingParams
 from pygpt2edge.errors import FormatError
 from pygpt2edge.map import Generate, Rank, Score, map_file
+from pygpt2edge.map.tables import open_table
 
 WORDS = ["Once upon a time", "It is a truth", "Call me", "The sea", "In the beginning", "Long ago"]
 PARAMS = SamplingParams(max_tokens=6, seed=7)
@@ -23,16 +24,6 @@ PARAMS = SamplingParams(max_tokens=6, seed=7)
 @pytest.fixture(scope="module")
 def model() -> GPT2:
     return GPT2()
-
-
-def write_lines(path: Path, records: list) -> Path:
-    lines = (record if isinstance(record, str) else json.dumps(record) for record in records)
-    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-    return path
-
-
-def read_lines(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def test_texts_are_those_of_generate(tmp_path: Path, model: GPT2) -> None:
@@ -183,3 +174,25 @@ def test_parquet(tmp_path: Path, model: GPT2) -> None:
     (tmp_path / "bad.parquet").write_bytes(b"PAR0")
     with pytest.raises(FormatError, match=r"bad\.parquet: not a Parquet file"):
         map_file(model, tmp_path / "bad.parquet", tmp_path / "c.parquet", Score())
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_pieces_are_the_records(tmp_path: Path, ending: str) -> None:
+    """From any record on, in any size, with the same messages about lines."""
+    path = tmp_path / f"in.{ending}"
+    if ending == "jsonl":
+        records = [{"id": i} if i % 5 else f"{i}: not JSON" for i in range(40)]
+        write_lines(path, [line for record in records for line in (record, "")])
+    else:
+        pa = pytest.importorskip("pyarrow")
+        from pyarrow import parquet
+
+        parquet.write_table(pa.table({"id": list(range(40))}), path, row_group_size=7)
+    table = open_table(path, path)
+    every = list(map(repr, table.records()))
+    assert len(every) == 40
+    for first, size in [(0, 1), (0, 7), (3, 8), (14, 40), (39, 5), (40, 5)]:
+        pieces = list(table.pieces(first, size))
+        assert all(piece.n_records == size for piece in pieces[:-1])
+        found = [repr(record) for piece in pieces for record in table.records(piece)]
+        assert found == every[first:]

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -44,6 +45,7 @@ class Suggester {
   using Distributions = std::vector<const Distribution*>;
 
   std::unique_lock<std::timed_mutex> wait(const Interrupt& interrupt);
+  std::string as_spelled(std::string_view text) const;
   Tokens long_word(std::string_view prefix) const;
   void run(WordSearch& search, const Tokens& context, const Tokens& path,
            const Interrupt& interrupt);

@@ -26,7 +26,15 @@ from pygpt2edge.serve.http.responses import json_response, new_id, now
 from pygpt2edge.serve.service import Service
 
 # A search has these of a text's options, and draws nothing.
-_OPTIONS = {"max_tokens", "stop", "ignore_eos", "allow_special", "temperature", "seed"}
+_OPTIONS = {
+    "max_tokens",
+    "stop",
+    "ignore_eos",
+    "allow_special",
+    "add_special_tokens",
+    "temperature",
+    "seed",
+}
 
 
 async def beam_response(service: Service, fields: CompletionFields) -> Response:
@@ -51,7 +59,7 @@ async def beam_response(service: Service, fields: CompletionFields) -> Response:
         )
     except ValueError as error:
         raise invalid(str(error), str(error).split(" ", 1)[0]) from None
-    prompts = await read_prompts(service, fields.prompt, params.allow_special)
+    prompts = await read_prompts(service, fields.prompt, params)
     found = [(prompt, await _search(service, prompt, options)) for prompt in prompts]
     echoed = [prompt.text if fields.echo else "" for prompt in prompts]
     texts = [

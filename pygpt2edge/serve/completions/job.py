@@ -83,7 +83,7 @@ async def completion_job(service: Service, fields: CompletionFields) -> Completi
         n_top = whole_number(fields, "logprobs", 0, 0, settings.max_logprobs)
     if n_top is not None or best_of > n:
         params = replace(params, logprobs=max(n_top or 0, 1))
-    prompts = await read_prompts(service, fields.prompt, params.allow_special)
+    prompts = await read_prompts(service, fields.prompt, params)
     params = params.for_prompt(
         fields.prompt if isinstance(fields.prompt, str) else fields.prompt[0]
     )

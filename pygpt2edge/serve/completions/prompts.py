@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pygpt2edge.options import SamplingParams
 from pygpt2edge.serve.completions import request as completion_request
 from pygpt2edge.serve.http.errors import invalid
 from pygpt2edge.serve.http.threads import beside
@@ -20,7 +21,7 @@ class Prompt:
 
 
 async def read_prompts(
-    service: Service, prompt: completion_request.Prompt, allow_special: bool
+    service: Service, prompt: completion_request.Prompt, params: SamplingParams
 ) -> list[Prompt]:
     """Each prompt of a request's field. Raises ApiError."""
     prompts = _each(prompt)
@@ -30,7 +31,7 @@ async def read_prompts(
             "prompt",
         )
     size = sum(map(len, prompts))
-    return await beside(size, lambda: [_prompt(service, each, allow_special) for each in prompts])
+    return await beside(size, lambda: [_prompt(service, each, params) for each in prompts])
 
 
 def _each(prompt: completion_request.Prompt) -> Sequence[str | list[int]]:
@@ -46,9 +47,9 @@ def _each(prompt: completion_request.Prompt) -> Sequence[str | list[int]]:
     return [part for part in prompt if not isinstance(part, int)]
 
 
-def _prompt(service: Service, prompt: str | list[int], allow_special: bool) -> Prompt:
+def _prompt(service: Service, prompt: str | list[int], params: SamplingParams) -> Prompt:
     try:
-        tokens = service.model.tokens_of(prompt, allow_special=allow_special)
+        tokens = params.tokens_of(service.model, prompt)
         text = prompt if isinstance(prompt, str) else service.model.tokenizer.decode(prompt)
     except (ValueError, TypeError) as error:
         raise invalid(str(error), "prompt") from None

@@ -12,6 +12,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pygpt2edge.options import SamplingParams
 from pygpt2edge.serve.completions.checks import whole_number
 from pygpt2edge.serve.completions.prompts import read_prompts
 from pygpt2edge.serve.completions.request import Prompt
@@ -146,7 +147,7 @@ async def answer_attention(request: Request) -> Response:
 
 async def _tokens(service: Service, body: NextTokensRequest | AttentionRequest) -> list[int]:
     prompt: Prompt = [body.prompt]  # a list, lest an empty one be a list of no prompts
-    found = await read_prompts(service, prompt, body.allow_special)
+    found = await read_prompts(service, prompt, SamplingParams(allow_special=body.allow_special))
     return found[0].tokens
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -23,9 +24,13 @@ class TokenizeRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     prompt: str | None = None
     content: str | None = None
     add_special_tokens: Annotated[
-        bool, msgspec.Meta(description="Not used: GPT-2 puts no token before a text.")
-    ] = False
-    add_special: Annotated[bool, msgspec.Meta(description="The same.")] = False
+        bool,
+        msgspec.Meta(
+            description="With the tokens that the model's tokenizer puts around a text. GPT-2's "
+            "has none."
+        ),
+    ] = True
+    add_special: Annotated[bool, msgspec.Meta(description="The same.")] = True
     allow_special: Annotated[
         bool, msgspec.Meta(description='Read "<|endoftext|>" as the token, not as text.')
     ] = False
@@ -64,7 +69,13 @@ async def answer_tokenize(request: Request) -> Response:
     if text is None:
         raise invalid("the field 'prompt' is missing", "prompt")
     tokenizer = service.model.tokenizer
-    ids = await beside(len(text), lambda: tokenizer.encode(text, allow_special=body.allow_special))
+    encode = partial(
+        tokenizer.encode,
+        text,
+        allow_special=body.allow_special,
+        add_special_tokens=body.add_special_tokens and body.add_special,
+    )
+    ids = await beside(len(text), encode)
     names = [token_name(tokenizer, token) for token in ids]
     return json_response(
         Tokens(count=len(ids), max_model_len=service.model.n_ctx, tokens=ids, token_strs=names)
