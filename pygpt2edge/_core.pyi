@@ -527,12 +527,15 @@ class _Constraint(Protocol):
         """Adds a token to the text, and those that must follow it."""
     def count_allowed(self, draft: list[int]) -> int:
         """How many of the draft tokens may follow the text."""
-    def begin_masks(self, draft: list[int]) -> None:
-        """Begins to compute the masks after the text and after each of the draft tokens, and
-        returns without waiting for them."""
+    def begin_masks(self, draft: list[int], first: int) -> None:
+        """Begins to compute the masks after the first `first` of the draft tokens, after one more
+        of them, and so on, to that after all of them, and returns without waiting for them."""
+    def saved(self) -> str:
+        """What it takes to make another one at the same place."""
     def masks(self) -> list[bytes]:
-        """Those masks: a bit for each token, that of token 0 the lowest of the first word of 32
-        bits; the end-of-text token may come where the language may end."""
+        """Those masks, fewer where nothing may follow one of the tokens: a bit for each token, that
+        of token 0 the lowest of the first word of 32 bits; the end-of-text token may come where the
+        language may end."""
 
 class Text:
     """One text in the making. Every call frees the GIL; threads take turns.
@@ -550,9 +553,11 @@ class Text:
     def resume(
         path: str | bytes, model: Model, tables: TokenizerTables, contexts: ContextOptions,
         max_tokens: int | None = None, speculation: SpeculationOptions = ...,
+        constraint: Callable[[bytes, list[int], list[int]], _Constraint] | None = None,
     ) -> Text:  # fmt: skip
         """Goes on with what `save` wrote. `max_tokens` is how many to add to what is there; None
-        leaves it to the saved options.
+        leaves it to the saved options. `constraint` makes that of a text that has one, of what its
+        `saved` gave, the prompt, and the tokens after it.
 
         Raises OSError, FormatError for what is damaged or no text, UnsupportedError where it was
         saved with another model, n_ctx or kv_type.
@@ -587,7 +592,7 @@ class Text:
         A view is good for the time of the call.
 
         Raises ValueError for a finished text (but not after "length"), and one with a
-        logits_processor or a constraint.
+        logits_processor.
         """
     def saved_bytes(self) -> int:
         """How many bytes `save` would write now. Raises what it does."""

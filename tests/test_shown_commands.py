@@ -70,7 +70,7 @@ COMPILED = ["./app", "./generate", "cargo", "cc", "dist/app/app", "go", "node", 
 # Where commands need a cluster, which tests/map starts to run them.
 OF_CLUSTERS = "docs/scaling.md"
 # Modules that a tool may need and a test run does not have.
-HEAVY = ["tensorflow", "tokenizers", "torch", "transformers", "unicodedata2"]
+HEAVY = ["atheris", "tensorflow", "tokenizers", "torch", "transformers", "unicodedata2"]
 
 DOCUMENTS = [path for path in [*markdown(), *sources()] if examples(path)]
 EXAMPLES = [example for path in DOCUMENTS for example in examples(path)]

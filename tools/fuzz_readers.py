@@ -1,14 +1,16 @@
 """Feeds bytes to the readers of other programs' files, which are Python, by Atheris and libFuzzer.
 
-    python tools/fuzz_readers.py TARGET [OPTIONS OF LIBFUZZER] [CORPUS ...]
+    python tools/fuzz_readers.py TARGET [OPTION ...]
 
-tools/fuzz.py runs these as it runs the fuzzers of the core. What a reader accepts is read to its
-end. What it refuses, it refuses by an error of this package that names the file; anything else, and
-more memory than libFuzzer's -rss_limit_mb, is a finding. Needs `pip install atheris`.
+tools/fuzz.py runs these as it runs the fuzzers of the core; the options are libFuzzer's. What a
+reader accepts is read to its end. What it refuses, it refuses by an error of this package that
+names the file; anything else, and more memory than -rss_limit_mb, is a finding. Needs
+`pip install atheris`.
 """
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import sys
 import tempfile
@@ -92,8 +94,11 @@ def check(error: Gpt2EdgeError, path: Path) -> None:
 
 
 def main() -> None:
-    target = sys.argv.pop(1)
-    name, beside, read = TARGETS[target]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("target")
+    parser.add_argument("options", nargs=argparse.REMAINDER)
+    given = parser.parse_args()
+    name, beside, read = TARGETS[given.target]
     with tempfile.TemporaryDirectory() as folder:
         if beside:
             shutil.copytree(DATA / beside, folder, dirs_exist_ok=True)
@@ -106,7 +111,7 @@ def main() -> None:
             except Gpt2EdgeError as error:
                 check(error, path)
 
-        atheris.Setup(sys.argv, test_one_input)
+        atheris.Setup([sys.argv[0], *given.options], test_one_input)
         atheris.Fuzz()
 
 

@@ -7,7 +7,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace gpt2edge {
@@ -42,11 +45,19 @@ class Constraint {
   // How many of the draft tokens may follow the text.
   virtual size_t count_allowed(std::span<const int32_t> draft) = 0;
   // Begins to compute the masks after the text and after each of the draft tokens, which are
-  // allowed, and returns without waiting for them.
+  // allowed, and returns without waiting for them. Those that are known since the last token of the
+  // text are not computed again.
   virtual void begin_masks(std::span<const int32_t> draft) = 0;
-  // The mask after the first n of those draft tokens. Throws where the language has no text that
-  // goes on so, or has become too complex to follow.
-  virtual const TokenMask& mask(size_t n) = 0;
+  // The mask after the first n of those draft tokens; null where nothing may follow them. Throws
+  // where the language has no text that goes on so, or has become too complex to follow.
+  virtual const TokenMask* mask(size_t n) = 0;
+  // What it takes to make another one of the same language and at the same place.
+  virtual std::string saved() const = 0;
 };
+
+// Makes a constraint of what `saved` gave, for a text of these tokens after the prompt. Its
+// n_repeated() is of the first of them, or of those to come where there is none.
+using MakeConstraint = std::function<std::unique_ptr<Constraint>(
+    const std::string& saved, std::span<const int32_t> prompt, std::span<const int32_t> tokens)>;
 
 }  // namespace gpt2edge

@@ -16,7 +16,7 @@
 namespace gpt2edge {
 namespace {
 
-constexpr std::string_view kMagic = "p2etext3";
+constexpr std::string_view kMagic = "p2etext4";
 constexpr size_t kLengthsEnd = kMagic.size() + 2 * sizeof(uint64_t);
 constexpr int64_t kNone = -1;
 constexpr int32_t kNone32 = -1;
@@ -188,6 +188,8 @@ void write_header(ByteWriter& out, const SavedText& text) {
   out.add_numbers(text.prompt);
   out.add_numbers(text.tokens);
   write_logprobs(out, text.logprobs);
+  out.add(text.draw_index);
+  out.add_string(text.constraint);
   out.add(text.n_computed);
   out.add(text.context_index);
   out.add(uint64_t{text.contexts.size()});
@@ -203,6 +205,8 @@ SavedText read_header(Cursor& in, const SavedText::Origin& ours, std::span<const
   text.prompt = read_tokens(in, "the prompt");
   text.tokens = read_tokens(in, "the tokens");
   text.logprobs = read_logprobs(in);
+  text.draw_index = in.read<uint64_t>("the number of the next draw");
+  text.constraint = std::string(in.read_string("the constraint"));
   text.n_computed = in.read<int64_t>("the number of computed tokens");
   text.context_index = in.read<int64_t>("the number of the context");
   for (auto n = read_count(in, 8, "the number of contexts"); n > 0; --n) {

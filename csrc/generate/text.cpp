@@ -72,6 +72,9 @@ Text::Text(std::shared_ptr<Model> model, std::shared_ptr<const TokenizerTables> 
       text_(checked_prompt(std::move(prompt))),
       n_prompt_(text_.size()) {
   options_.keep = options_.slide(n_prompt_).keep;  // for a text that is saved
+  if (constraint_ != nullptr) {
+    allowed_.emplace(*constraint_, vocabulary_->eos_token, options_.ignore_eos);
+  }
   deadline_ = deadline(options_.max_time);
   for (const int32_t token : text_) sampler_.accept_prompt(token);
 }
@@ -213,7 +216,7 @@ int Text::sample_tokens(std::span<const int32_t> drafted) {
 void Text::sample_token(size_t n_accepted) {
   if (has_all_tokens()) return finish(FinishReason::kLength);
   Logits logits = window_.logits_after(static_cast<int64_t>(text_.size()));
-  if (constraint_ != nullptr && !mask(logits, n_accepted)) return finish(FinishReason::kStop);
+  if (allowed_ && !allowed_->leave(logits, n_accepted)) return finish(FinishReason::kStop);
   const int32_t token = sampler_.sample(logits);
   std::optional<TopLogprobs> logprob;
   if (options_.logprobs > 0) logprob = log_softmax_top(logits.all, token, options_.logprobs);
@@ -268,7 +271,8 @@ void Text::draft_next(const Interrupt& interrupt) {
   const auto start = Clock::now();
   int64_t limit = std::min(window_.max_rollback(n_certain), kMaxDraft + 1 - n_certain);
   if (options_.max_tokens) limit = std::min(limit, *options_.max_tokens - n_generated() - 1);
-  std::vector<int32_t> drafted = speculation_->draft(text_, limit, sampler_, interrupt);
+  std::vector<int32_t> drafted =
+      speculation_->draft(text_, limit, sampler_, allowed_ ? &*allowed_ : nullptr, interrupt);
   drop_disallowed(drafted);
   text_.insert(text_.end(), drafted.begin(), drafted.end());
   n_draft_ = drafted.size();
@@ -293,15 +297,15 @@ void Text::add_piece(int32_t token, std::optional<TopLogprobs> logprob) {
 }
 
 // Adds the tokens of a saved text.
-void Text::replay(std::span<const int32_t> tokens, std::vector<TopLogprobs> logprobs) {
-  for (const int32_t token : tokens) {
+void Text::replay(const SavedText& saved) {
+  for (const int32_t token : saved.tokens) {
     text_.push_back(token);
     add_piece(token, std::nullopt);
     sampler_.accept(token);
   }
   pieces_.clear();
-  logprobs_ = std::move(logprobs);
-  sampler_.set_draw_index(tokens.size());
+  logprobs_ = saved.logprobs;
+  sampler_.set_draw_index(saved.draw_index);
 }
 
 std::vector<Piece> Text::pieces() {

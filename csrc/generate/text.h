@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "formats/tokenizer_tables.h"
+#include "generate/allowed_logits.h"
 #include "generate/constraint.h"
 #include "generate/drafting/speculation.h"
 #include "generate/sampling/logprobs.h"
@@ -100,11 +101,13 @@ class Text {
   void check_error() const;
 
   // The text and all that it takes to go on, as bytes (saved_text.h). Throws std::invalid_argument
-  // for a finished text (but not at max_tokens), and one with a logits_processor or a constraint.
+  // for a finished text (but not at max_tokens), and one with a logits_processor.
   void save(const SavedText::Write& write) const;
   uint64_t saved_bytes() const;
   // Goes on with a text that was saved. `name` is for messages, usually a path. `max_tokens` is how
   // many to add to what is there; none leaves it to the saved options. Drafters are not saved.
+  // `make_constraint` is for a text that has a constraint; without it such a text is an
+  // UnsupportedError, and what it throws gets out.
   // Throws FormatError for bytes that are damaged or no text; UnsupportedError where it was saved
   // with another model, or contexts of another kind; and what the constructor does.
   static std::unique_ptr<Text> resume(const std::string& name, std::span<const std::byte> bytes,
@@ -112,7 +115,8 @@ class Text {
                                       std::shared_ptr<const TokenizerTables> vocabulary,
                                       const ContextOptions& contexts,
                                       std::optional<int64_t> max_tokens,
-                                      const SpeculationOptions& speculation);
+                                      const SpeculationOptions& speculation,
+                                      const MakeConstraint& make_constraint = {});
 
   // Throws what computing the prompt would, except for std::bad_alloc.
   void check() const;
@@ -166,13 +170,12 @@ class Text {
   void start_constraint();
   void drop_disallowed(std::vector<int32_t>& drafted);
   void begin_masks(std::span<const int32_t> draft);
-  bool mask(Logits& logits, size_t n_accepted);
   void add_forced(const Constraint::Forced& forced);
   bool repeats_prompt(int32_t token);
   void add_piece(int32_t token, std::optional<TopLogprobs> logprob);
   SavedText saved() const;
   void restore(const SavedText& saved);
-  void replay(std::span<const int32_t> tokens, std::vector<TopLogprobs> logprobs);
+  void replay(const SavedText& saved);
 
   mutable std::mutex mutex_;
   std::atomic<bool> is_cancelled_{false};
@@ -186,8 +189,8 @@ class Text {
   std::unique_ptr<Speculation> speculation_;
   std::unique_ptr<Constraint> constraint_;
   bool is_constraint_started_ = false;
-  std::vector<float> masked_;  // logits of what the constraint allows
-  size_t n_repeated_;          // bytes of the prompt that the next tokens write again
+  std::optional<AllowedLogits> allowed_;  // where there is a constraint
+  size_t n_repeated_;                     // bytes of the prompt that the next tokens write again
 
   std::vector<int32_t> text_;  // the prompt, the tokens after it, and the draft of those to come
   size_t n_prompt_;            // grows by tokens that write the prompt's end again

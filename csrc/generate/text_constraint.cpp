@@ -1,7 +1,6 @@
 // What of a Text its constraint decides: tokens that must come, and tokens that may.
 #include <utility>
 
-#include "generate/sampling/masking.h"
 #include "generate/text.h"
 
 namespace gpt2edge {
@@ -24,20 +23,7 @@ void Text::drop_disallowed(std::vector<int32_t>& drafted) {
 // Before the pass that gives the logits after the text and after each of the draft tokens.
 void Text::begin_masks(std::span<const int32_t> draft) {
   if (constraint_ == nullptr || has_all_tokens()) return;
-  attempt([&] { constraint_->begin_masks(draft); });
-}
-
-// Leaves the logits of the tokens that may come next, of which n_accepted draft tokens before them
-// are part of the text. Returns whether there is any but the end-of-text token.
-bool Text::mask(Logits& logits, size_t n_accepted) {
-  TokenMask allowed = constraint_->mask(n_accepted);
-  const auto end = static_cast<size_t>(vocabulary_->eos_token.value_or(-1));
-  const bool may_end = vocabulary_->eos_token && allows(allowed, *vocabulary_->eos_token);
-  if (may_end) allowed[end / 32] &= ~(uint32_t{1} << (end % 32));
-  if (!mask_logits(logits.all, allowed, masked_)) return false;
-  if (may_end && !options_.ignore_eos) masked_[end] = logits.all[end];
-  logits = {masked_};
-  return true;
+  attempt([&] { allowed_->begin(draft); });
 }
 
 // Whether a token writes only what the prompt has, and is therefore made a part of it.

@@ -28,17 +28,13 @@ uint64_t Text::saved_bytes() const {
 
 SavedText Text::saved() const {
   const auto n_text = static_cast<int64_t>(text_.size() - n_draft_);
-  if (window_.length() == n_text || matcher_.stopped()) {
+  if (window_.length() == n_text || finish_reason_ == FinishReason::kStop) {
     throw std::invalid_argument("the text has ended: there is nothing to continue");
   }
   if (options_.sampling.logits_processor != nullptr) {
     throw std::invalid_argument(
         "the text has a logits_processor, which is code and cannot be saved: without it, the text "
         "would continue differently");
-  }
-  if (constraint_ != nullptr) {
-    throw std::invalid_argument(
-        "the text is constrained by a regex, a json_schema or a grammar, which cannot be saved");
   }
   SavedText saved;
   const Sequence& context = window_.context();
@@ -48,6 +44,8 @@ SavedText Text::saved() const {
   saved.prompt.assign(text_.begin(), prompt_end);
   saved.tokens.assign(prompt_end, text_.end() - static_cast<std::ptrdiff_t>(n_draft_));
   saved.logprobs = logprobs_;
+  saved.draw_index = sampler_.draw_index();
+  if (constraint_ != nullptr) saved.constraint = constraint_->saved();
   if (window_.length() == 0) return saved;
   const Window::Contexts contexts = window_.contexts();
   saved.context_index = contexts.index;
@@ -68,7 +66,8 @@ std::unique_ptr<Text> Text::resume(const std::string& name, std::span<const std:
                                    std::shared_ptr<const TokenizerTables> vocabulary,
                                    const ContextOptions& contexts,
                                    std::optional<int64_t> max_tokens,
-                                   const SpeculationOptions& speculation) {
+                                   const SpeculationOptions& speculation,
+                                   const MakeConstraint& make_constraint) {
   SavedText saved = SavedText::read(name, bytes, origin_of(*model, contexts));
   if (max_tokens) {
     if (*max_tokens < 0) {
@@ -76,6 +75,14 @@ std::unique_ptr<Text> Text::resume(const std::string& name, std::span<const std:
     }
     const auto n = static_cast<int64_t>(saved.tokens.size());
     saved.options.max_tokens = n + std::min(*max_tokens, INT64_MAX - n);
+  }
+  std::unique_ptr<Constraint> constraint;
+  if (!saved.constraint.empty()) {
+    if (!make_constraint) {
+      throw UnsupportedError(message(
+          name, ": the text is kept to a regex, a json_schema or a grammar: go on in Python"));
+    }
+    constraint = make_constraint(saved.constraint, saved.prompt, saved.tokens);
   }
   auto drafters =
       make_speculation(speculation, *model, *vocabulary, saved.options.slide(saved.prompt.size()));
@@ -85,8 +92,9 @@ std::unique_ptr<Text> Text::resume(const std::string& name, std::span<const std:
   try {
     check_tokens(saved.prompt, model->config());
     check_tokens(saved.tokens, model->config());
-    auto text = std::make_unique<Text>(std::move(model), std::move(vocabulary), contexts,
-                                       saved.prompt, saved.options, std::move(drafters));
+    auto text =
+        std::make_unique<Text>(std::move(model), std::move(vocabulary), contexts, saved.prompt,
+                               saved.options, std::move(drafters), std::move(constraint));
     text->restore(saved);
     return text;
   } catch (const std::invalid_argument& error) {
@@ -97,7 +105,7 @@ std::unique_ptr<Text> Text::resume(const std::string& name, std::span<const std:
 }
 
 void Text::restore(const SavedText& saved) {
-  replay(saved.tokens, saved.logprobs);
+  replay(saved);
   if (saved.contexts.empty() && saved.n_computed == 0) return;
   // The last token is computed with what comes.
   if (saved.n_computed < 1 || saved.n_computed >= static_cast<int64_t>(text_.size())) {

@@ -149,12 +149,13 @@ std::unique_ptr<Text> make_text(std::shared_ptr<Model> model, Tables tables,
 std::unique_ptr<Text> resume_text(const std::string& path, std::shared_ptr<Model> model,
                                   Tables tables, const ContextOptions& contexts,
                                   std::optional<int64_t> max_tokens,
-                                  const SpeculationOptions& speculation) {
+                                  const SpeculationOptions& speculation, py::object constraint) {
+  const MakeConstraint make_constraint = python_constraint_maker(std::move(constraint));
   const py::gil_scoped_release unlocked;
   const MappedFile file(path);
   return file.checked(path, [&] {
     return Text::resume(path, file.bytes(), std::move(model), std::move(tables), contexts,
-                        max_tokens, speculation);
+                        max_tokens, speculation, make_constraint);
   });
 }
 
@@ -243,7 +244,7 @@ void bind_text(py::module_& m) {
            py::arg("constraint") = py::none())
       .def_static("resume", &resume_text, py::arg("path"), py::arg("model"), py::arg("tables"),
                   py::arg("contexts"), py::arg("max_tokens") = std::nullopt,
-                  py::arg("speculation") = SpeculationOptions{})
+                  py::arg("speculation") = SpeculationOptions{}, py::arg("constraint") = py::none())
       .def("next", &next_piece)
       .def(
           "run", [](Text& text) { text.run(check_signals()); }, Unlocked())

@@ -12,4 +12,7 @@ namespace gpt2edge::python {
 // None gives none.
 std::unique_ptr<Constraint> python_constraint(pybind11::object object);
 
+// Calls a Python function with the bytes, the prompt and the tokens.
+MakeConstraint python_constraint_maker(pybind11::object make);
+
 }  // namespace gpt2edge::python

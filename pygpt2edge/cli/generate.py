@@ -23,7 +23,6 @@ from pygpt2edge.cli.generate_options import (
 )
 from pygpt2edge.cli.options import ModelSource, Run, Runtime, read_prompt, run_options
 from pygpt2edge.cli.output import INTERRUPTED, memory_line, note, plural, print_json, print_table
-from pygpt2edge.options import LANGUAGES
 from pygpt2edge.output_file import check_target
 
 if TYPE_CHECKING:
@@ -157,12 +156,7 @@ def _options(ctx: click.Context, given: dict[str, Any]) -> dict[str, Any]:
         if ctx.get_parameter_source("max_tokens") == click.core.ParameterSource.DEFAULT:
             given["max_tokens"] = NO_LIMIT
     read_constraint_files(given)
-    options = text_params(given)
-    constrained = [name for name in LANGUAGES if options[name] is not None]
-    if constrained and ctx.params["save"] is not None:
-        option = constrained[0].replace("_", "-")
-        raise click.UsageError(f"--save does not go with --{option}: its state cannot be saved")
-    return options
+    return text_params(given)
 
 
 def _check_files(

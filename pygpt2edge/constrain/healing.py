@@ -31,16 +31,22 @@ def repeated_tokens(
     the model needs one to start from."""
     for n in range(min(_MOST, len(prompt) - 1), 0, -1):
         last = prompt[-n:]
-        if tokenizer.special_tokens.isdisjoint(last) and _is_crossed(tokenizer, language, last):
+        if is_healable(tokenizer, last) and _is_crossed(tokenizer, language, last):
             return last
     return ()
+
+
+def is_healable(tokenizer: Tokenizer, last: Sequence[int]) -> bool:
+    """Whether tokens at a prompt's end are few enough, and text."""
+    is_text = tokenizer.special_tokens.isdisjoint(last)
+    return is_text and len(last) <= _MOST and _is_text(tokenizer.decode_bytes(last))
 
 
 def _is_crossed(tokenizer: Tokenizer, language: Language, last: Sequence[int]) -> bool:
     """Whether a token has all bytes of these, and then bytes that a text may begin with."""
     end = tokenizer.decode_bytes(last)
     longer = prefixes_of(tokenizer).longer(end)
-    if not longer.next_bytes or not _is_text(end):
+    if not longer.next_bytes:
         return False
     # Most prompts are told by the next byte, and then the language is not compiled for their end.
     alone = matcher_of(language, tokenizer)

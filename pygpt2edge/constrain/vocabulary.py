@@ -16,6 +16,19 @@ if TYPE_CHECKING:
 
     from pygpt2edge.tokenizer import Tokenizer
 
+# Sets of tokens, those that an expression matches, which llguidance takes as a whole where the
+# language allows all of them; it looks at the other tokens one by one. They have to contain each
+# other or to have no token in common. A literal and repeated characters is the form that llguidance
+# compares with the rest of a language. So: JSON's white space and strings, nearly as in its own
+# default, and words, of which most of the vocabulary is made.
+_TEXT = r'[^"\\\x00-\x1F\x7F]'
+_SLICES = [
+    r"[\x20\x0A\x0D\x09]+",
+    *(_TEXT + repeated for repeated in ("{1,16}", "{1,30}", "+")),
+    *(f" [{letters}]{{1,12}}" for letters in ("A-Za-z", "a-z")),
+    *(f"[{letters}]{{1,{n}}}" for letters in ("A-Za-z", "a-z") for n in (3, 6, 10)),
+]
+
 _known: WeakKeyDictionary[Tokenizer, LLTokenizer] = WeakKeyDictionary()
 _lock = threading.Lock()
 _ALL_BYTES = frozenset(bytes([byte]) for byte in range(256))
@@ -36,7 +49,8 @@ def vocabulary_of(tokenizer: Tokenizer) -> LLTokenizer:
         ) from error
     with _lock:
         if tokenizer not in _known:
-            _known[tokenizer] = LLTokenizer(TokenizerWrapper(_Wrapped(tokenizer)))
+            wrapped = TokenizerWrapper(_Wrapped(tokenizer))
+            _known[tokenizer] = LLTokenizer(wrapped, slices=_SLICES)
         return _known[tokenizer]
 
 

@@ -26,7 +26,7 @@ class Request(Iterator[Piece], AsyncIterator[Piece]):
         self._pieces: deque[Piece] = deque()
         self._changed = threading.Condition()
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
-        self._callbacks: list[Callable[[Request], None]] = []
+        self._callbacks: list[Callable[[Request], None]] | None = []  # None when they are called
         self._done = False
         self._error: BaseException | None = None
 
@@ -42,7 +42,7 @@ class Request(Iterator[Piece], AsyncIterator[Piece]):
         """Calls it with this request when the text has ended, before its reader learns of it; at
         once where it has. The caller's thread is the engine's: be quick, and raise nothing."""
         with self._changed:
-            if not self._done:
+            if self._callbacks is not None:
                 self._callbacks.append(callback)
                 return
         callback(self)
@@ -101,9 +101,10 @@ class Request(Iterator[Piece], AsyncIterator[Piece]):
 
     def _end(self, error: BaseException | None) -> None:
         with self._changed:
-            for callback in self._callbacks:
-                callback(self)
-            self._callbacks.clear()
+            callbacks, self._callbacks = self._callbacks or [], None
+        for callback in callbacks:  # without the lock, for which the last piece's reader would wait
+            callback(self)
+        with self._changed:
             self._done, self._error = True, error
         self._wake_reader()
 

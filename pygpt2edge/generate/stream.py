@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 from pygpt2edge import _core
 from pygpt2edge.generate.generation import Generation
 from pygpt2edge.loaded_model import LoadedModel
 from pygpt2edge.options import LANGUAGES, SamplingParams
+
+if TYPE_CHECKING:
+    from pygpt2edge.constrain.constraint import Constraint
 
 
 def stream(model: LoadedModel, prompt: str | Sequence[int], params: SamplingParams) -> Generation:
@@ -53,6 +57,17 @@ def resume(
     drafts: SamplingParams,
 ) -> Generation:
     """See `GPT2.resume`; of `drafts`, only the options of speculative decoding are used."""
+    params: SamplingParams | None = None
+
+    def constraint(saved: bytes, prompt: list[int], tokens: list[int]) -> Constraint:
+        from pygpt2edge.constrain.saving import resumed_constraint  # so late: few texts need it
+
+        nonlocal params
+        resumed = resumed_constraint(model.tokenizer, saved, prompt, tokens)
+        language: dict[str, Any] = {resumed.language.option: resumed.language.source}
+        params = SamplingParams(**language)
+        return resumed
+
     text = _core.Text.resume(
         os.fsencode(path),
         model.core_model,
@@ -60,8 +75,9 @@ def resume(
         model.contexts,
         max_tokens,
         _speculation(drafts),
+        constraint,
     )
-    return Generation(model, text)
+    return Generation(model, text, params)
 
 
 _NOT_OF_THE_CORE = (

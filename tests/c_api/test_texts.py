@@ -207,3 +207,14 @@ def test_saved_text_goes_on(library: Any, model: Any, python_model: GPT2, tmp_pa
     with pytest.raises(CError) as raised:
         library.call("text_save", text, bytes(tmp_path / "none" / "text.p2e"))
     assert raised.value.status == library.c.GPT2EDGE_ERROR_FILE
+
+
+def test_a_constrained_text_does_not_go_on(
+    library: Any, model: Any, python_model: GPT2, tmp_path: Path
+) -> None:
+    pytest.importorskip("llguidance", reason="needs llguidance, of the constrain extra")
+    text = python_model.stream(PROMPT, regex="[a-z ]+")
+    next(text)
+    text.save(tmp_path / "text.p2e")
+    with pytest.raises(CError, match="kept to a regex, a json_schema or a grammar: go on in Py"):
+        library.made("text", "text_resume", model, bytes(tmp_path / "text.p2e"), -1)

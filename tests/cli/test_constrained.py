@@ -40,11 +40,26 @@ def test_texts_of_a_form(run: Run, tmp_path: Path) -> None:
         (("-j", "{}", "-jf", "x.json"), 2, "give one of --json-schema and --json-schema-file"),
         (("--grammar-file", "missing.gbnf"), 1, "missing.gbnf: No such file"),
         (("--regex", "a", "--num-beams", "2"), 2, "--regex does not go with --num-beams"),
-        (("--regex", "a", "--save", "x.p2e"), 2, "--save does not go with --regex"),
     ],
 )
 def test_what_is_wrong_is_told(run: Run, words: tuple[str, ...], status: int, told: str) -> None:
     assert told in one_line_error(run("generate", "A", *words), status)
+
+
+def test_a_saved_text_goes_on(run: Run, tmp_path: Path) -> None:
+    words = (
+        "generate",
+        "The letter of ",
+        "--regex",
+        "[0-9]{1,2} (May|June) 18[0-9]{2}",
+        "--seed",
+        "3",
+    )
+    path = str(tmp_path / "text.p2e")
+    whole = json.loads(run(*words, "--json").stdout)
+    run(*words, "-n", "2", "--save", path)
+    found = json.loads(run("generate", "--resume", path, "-n", "20", "--json").stdout)
+    assert found["text"] == whole["text"]
 
 
 def test_token_healing_is_on_unless_told(run: Run) -> None:

@@ -187,6 +187,25 @@ def test_drafts_are_accepted_under_a_constraint(model: GPT2) -> None:
     assert same(found, model.generate(PROMPT, **options))
 
 
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_a_draft_model_keeps_to_the_language(model: GPT2, temperature: float) -> None:
+    """A draft model with the model's own weights drafts what the model chooses of the allowed."""
+    draft = GPT2(n_threads=1)
+    drafts = {
+        "draft": draft.core_model, "draft_tables": draft.tokenizer.tables,
+        "draft_contexts": draft.contexts,
+    }  # fmt: skip
+    options = {
+        "max_tokens": 40,
+        "seed": 3,
+        "temperature": temperature,
+        "regex": "([A-Z]{2}[0-9];)+",
+    }
+    took = always_drafting(model, 4, drafts, options).result().timings
+    assert took.draft_tokens > 20
+    assert took.accepted_tokens == took.draft_tokens
+
+
 # Literals, classes and how often they come: what Python's re and Rust's regex agree on.
 _ATOMS = st.sampled_from(["a", "b", "c ", "é", "[0-9]", "[a-f]", "(x|yz)", "(one|two|three)", "-"])
 _TIMES = st.sampled_from(["", "", "?", "{2}", "{1,3}", "{0,2}"])

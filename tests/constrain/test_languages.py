@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from pygpt2edge import GPT2, Engine, SamplingParams
+from pygpt2edge.constrain.language import Language, _grammars, matcher_of
+from pygpt2edge.constrain.vocabulary import vocabulary_of
 
 pytest.importorskip("llguidance", reason="needs llguidance, of the constrain extra")
 
@@ -121,8 +123,28 @@ def test_beams_are_refused(model: GPT2) -> None:
         model.beam_search("A", **misspelt)
 
 
-def test_constrained_texts_are_not_saved(model: GPT2, tmp_path: Any) -> None:
-    generation = model.stream("A", SamplingParams(regex="[a-z]{20}"))
-    next(generation)
-    with pytest.raises(ValueError, match="constrained by a regex, a json_schema or a grammar"):
-        generation.save(tmp_path / "text.p2e")
+@pytest.mark.parametrize(
+    "language",
+    [
+        {"regex": r"( [A-Za-z]{1,12}[,.]?)*"},
+        {"regex": r"[a-z]{1,7}(-[a-z ]{1,11}|[0-9A-Z]{2,4})*!"},
+        {"json_schema": {"properties": {"b": {"type": "string", "maxLength": 14}}}},
+        {"grammar": 'root ::= ("- " [a-z ]{1,20} "\\n")+'},
+    ],
+    ids=str,
+)
+def test_masks_are_those_of_every_token_alone(model: GPT2, language: dict[str, Any]) -> None:
+    """Sets of tokens that llguidance allows as a whole are no more than are allowed one by one."""
+    from llguidance import LLMatcher
+
+    chosen = SamplingParams(**language).language
+    assert chosen is not None
+    slow = vocabulary_of(model.tokenizer).with_slices([])
+    text = model.generate("It is", max_tokens=24, seed=1, ignore_eos=True, **language)
+    for source in _grammars(Language(*chosen))[:1]:
+        alone = LLMatcher(slow, source, log_level=0)
+        quick = matcher_of(Language(*chosen), model.tokenizer)
+        for token in text.tokens:
+            assert quick.compute_bitmask() == alone.compute_bitmask()
+            assert quick.consume_token(token)
+            assert alone.consume_token(token)

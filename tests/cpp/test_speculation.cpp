@@ -91,7 +91,7 @@ class AnyDrafter : public Drafter {
  public:
   AnyDrafter(std::vector<int32_t> coming, uint32_t seed)
       : coming_(std::move(coming)), random_(seed) {}
-  std::vector<int32_t> draft(std::span<const int32_t> text, int n, const Sampler&,
+  std::vector<int32_t> draft(std::span<const int32_t> text, int n, const Sampler&, AllowedLogits*,
                              const Interrupt&) override {
     std::vector<int32_t> drafted;
     const int n_right = random_.between(0, n), n_all = random_.between(n_right, n);
@@ -251,14 +251,14 @@ void test_a_draft_that_slides_stays_in_step(const Models& models, int n_last, in
     struct Stop {};
     int n_left = random.below(4);
     try {
-      drafter.draft(text, 5, sampler, [&] {
+      drafter.draft(text, 5, sampler, nullptr, [&] {
         if (n_left-- == 0) throw Stop();
       });
     } catch (const Stop&) {
     }
     text.push_back(random.below(50));
     const std::vector<int32_t> drafted =
-        drafter.draft(text, random.between(1, kMaxDraft), sampler, {});
+        drafter.draft(text, random.between(1, kMaxDraft), sampler, nullptr, {});
     CHECK(!drafted.empty());
     std::vector<int32_t> all = text;
     all.insert(all.end(), drafted.begin(), drafted.end() - 1);
@@ -290,7 +290,7 @@ void test_lookup() {
   const Sampler sampler{SamplerOptions{}};
   PromptLookup lookup;
   const auto draft = [&](PromptLookup& from, const Tokens& text, int n) {
-    return from.draft(text, n, sampler, {});
+    return from.draft(text, n, sampler, nullptr, {});
   };
   CHECK(draft(lookup, {1, 2, 3}, 5).empty());
   CHECK((draft(lookup, {1, 2, 3, 4, 1, 2}, 3) == Tokens{3, 4, 1}));

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
 from running_server import Running
 
 from pygpt2edge import GPT2
+from pygpt2edge.serve.settings import Settings, limit_of
 
 httpx = pytest.importorskip("httpx", reason="needs httpx")
 
@@ -148,6 +151,18 @@ def test_openapi_describes_what_is_there(server: Running) -> None:
             ).status_code
             assert status not in (404, 405), path
             assert operation["summary"]
+
+
+def test_the_guide_has_every_route_and_limit() -> None:
+    pytest.importorskip("starlette", reason="needs starlette")
+    from pygpt2edge.serve.app import ENDPOINTS
+
+    guide = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
+    for endpoint in ENDPOINTS:
+        assert f"`{endpoint.method} {endpoint.path}`" in guide
+    limits = [limit_of(each) for each in fields(Settings)]
+    for limit in limits:
+        assert limit is None or f"| `{limit.flag}` |" in guide
 
 
 def _references(value: Any) -> list[str]:

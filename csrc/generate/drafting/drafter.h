@@ -13,6 +13,7 @@
 #include <span>
 #include <vector>
 
+#include "generate/allowed_logits.h"
 #include "generate/sampling/sampler.h"
 #include "model/model.h"
 
@@ -22,10 +23,11 @@ class Drafter {
  public:
   virtual ~Drafter() = default;
 
-  // Up to n draft tokens to follow the text, the next of which `sampler` is going to choose. Each
-  // call's text begins with that of the call before, and is longer.
+  // Up to n draft tokens to follow the text, the next of which `sampler` is going to choose, of
+  // those that `allowed` leaves, if it is not null. Each call's text begins with that of the call
+  // before, and is longer.
   virtual std::vector<int32_t> draft(std::span<const int32_t> text, int n, const Sampler& sampler,
-                                     const Interrupt& interrupt) = 0;
+                                     AllowedLogits* allowed, const Interrupt& interrupt) = 0;
 
   // The time of a draft token as a share of a pass's, about.
   virtual double cost() const { return 0; }

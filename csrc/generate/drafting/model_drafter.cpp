@@ -7,8 +7,19 @@
 namespace gpt2edge {
 namespace {
 
+// Whether tokens are left. Not where the constraint fails: a text that gets there is told so.
+bool leave_allowed(Logits& logits, AllowedLogits& allowed, size_t n_drafted) {
+  try {
+    return allowed.leave(logits, n_drafted);
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
 // None where every token is banned: after the model's own token some may be allowed.
-std::optional<int32_t> drafted_token(Sampler& sampler, const Logits& logits) {
+std::optional<int32_t> drafted_token(Sampler& sampler, Logits logits, AllowedLogits* allowed,
+                                     size_t n_drafted) {
+  if (allowed != nullptr && !leave_allowed(logits, *allowed, n_drafted)) return std::nullopt;
   try {
     return sampler.sample(logits);
   } catch (const std::invalid_argument&) {
@@ -19,11 +30,13 @@ std::optional<int32_t> drafted_token(Sampler& sampler, const Logits& logits) {
 }  // namespace
 
 std::vector<int32_t> ModelDrafter::draft(std::span<const int32_t> text, int n,
-                                         const Sampler& sampler, const Interrupt& interrupt) {
+                                         const Sampler& sampler, AllowedLogits* allowed,
+                                         const Interrupt& interrupt) {
   rollback_rejected(text);
   const auto n_text = static_cast<int64_t>(text.size());
   // The draft model's context may be shorter, and full.
   if (!window_.has_room(n_text - window_.length())) return {};
+  if (allowed != nullptr) allowed->begin({});
   window_.append(text, 1, interrupt);
   text_.insert(text_.end(), text.begin() + static_cast<std::ptrdiff_t>(text_.size()), text.end());
 
@@ -32,11 +45,13 @@ std::vector<int32_t> ModelDrafter::draft(std::span<const int32_t> text, int n,
   std::vector<int32_t> drafted;
   while (drafted.size() < most) {
     if (!drafted.empty()) {
+      if (allowed != nullptr) allowed->begin(drafted);
       window_.append(text_, 1, interrupt);
       ++n_drafted_;
     }
-    const std::optional<int32_t> token = drafted_token(own, window_.logits_after(window_.length()));
-    if (!token) break;
+    const std::optional<int32_t> token =
+        drafted_token(own, window_.logits_after(window_.length()), allowed, drafted.size());
+    if (!token || (allowed != nullptr && allowed->is_end(*token))) break;
     drafted.push_back(*token);
     own.accept(drafted.back());
     text_.push_back(drafted.back());

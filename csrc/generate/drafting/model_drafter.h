@@ -17,7 +17,7 @@ class ModelDrafter : public Drafter {
       : window_(std::move(model), contexts, slide), cost_(cost) {}
 
   std::vector<int32_t> draft(std::span<const int32_t> text, int n, const Sampler& sampler,
-                             const Interrupt& interrupt) override;
+                             AllowedLogits* allowed, const Interrupt& interrupt) override;
 
   double cost() const override { return cost_; }
 

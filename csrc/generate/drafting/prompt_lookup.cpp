@@ -21,7 +21,7 @@ PromptLookup::Ngram PromptLookup::ngram(std::span<const int32_t> tokens) {
 }
 
 std::vector<int32_t> PromptLookup::draft(std::span<const int32_t> text, int n, const Sampler&,
-                                         const Interrupt&) {
+                                         AllowedLogits*, const Interrupt&) {
   index_ngrams(text);
   std::vector<int32_t> drafted;
   const auto match = last_match(text);

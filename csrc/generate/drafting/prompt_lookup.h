@@ -15,7 +15,7 @@ namespace gpt2edge {
 class PromptLookup : public Drafter {
  public:
   std::vector<int32_t> draft(std::span<const int32_t> text, int n, const Sampler& sampler,
-                             const Interrupt& interrupt) override;
+                             AllowedLogits* allowed, const Interrupt& interrupt) override;
 
  private:
   // Lengths of the n-grams to look up, the longest first.

@@ -49,13 +49,14 @@ Speculation::Speculation(std::vector<std::unique_ptr<Drafter>> drafters, int min
 }
 
 std::vector<int32_t> Speculation::draft(std::span<const int32_t> text, int64_t limit,
-                                        const Sampler& sampler, const Interrupt& interrupt) {
+                                        const Sampler& sampler, AllowedLogits* allowed,
+                                        const Interrupt& interrupt) {
   active_ = nullptr;
   for (auto& [drafter, schedule] : drafters_) {
     const auto n = static_cast<int>(std::min<int64_t>(schedule.n_draft(), limit));
     if (n < 1) continue;
     const auto start = Clock::now();
-    std::vector<int32_t> found = drafter->draft(text, n, sampler, interrupt);
+    std::vector<int32_t> found = drafter->draft(text, n, sampler, allowed, interrupt);
     if (found.empty()) continue;
     const std::chrono::duration<double> took = Clock::now() - start;
     schedule.record_draft(static_cast<int>(found.size()), took.count());

@@ -28,9 +28,10 @@ class Speculation {
   // Throws std::invalid_argument for a number that is out of range.
   Speculation(std::vector<std::unique_ptr<Drafter>> drafters, int min_draft, int max_draft);
 
-  // Draft tokens to follow the text: at most `limit`, and as many as are likely to be faster.
+  // Draft tokens to follow the text: at most `limit`, and as many as are likely to be faster. A
+  // drafter need not keep to the allowed ones.
   std::vector<int32_t> draft(std::span<const int32_t> text, int64_t limit, const Sampler& sampler,
-                             const Interrupt& interrupt);
+                             AllowedLogits* allowed, const Interrupt& interrupt);
 
   // A pass with so many draft tokens, of which the first were accepted, took so long.
   void record_pass(int n_draft, int n_accepted, double seconds);

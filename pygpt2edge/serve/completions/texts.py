@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
@@ -96,6 +97,9 @@ async def _submit(
         # A language that the text must be of is compiled, which takes long.
         size = sum(len(prompt) + (_LONG if params.language else 0) for _, prompt, params in jobs)
         await beside(size, lambda: _submit_each(service, jobs, texts))
+        # The engine's thread wants the interpreter's lock, which this one lets go of so: the answer
+        # is begun beside the pass, not before it.
+        await asyncio.sleep(0)
     except BaseException:
         for text in texts:
             text.request.cancel()
