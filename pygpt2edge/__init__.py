@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pygpt2edge.loaded_model import demo_model_path
     from pygpt2edge.model import GPT2
     from pygpt2edge.options import SamplingParams
+    from pygpt2edge.states.labels import Label, TokenLabel
     from pygpt2edge.tokenizer import Tokenizer
 
 __version__ = "0.1.0"
@@ -49,6 +50,7 @@ __all__ = [
     "FormatError",
     "Generation",
     "Gpt2EdgeError",
+    "Label",
     "MissingDependencyError",
     "Piece",
     "QueueFullError",
@@ -58,6 +60,7 @@ __all__ = [
     "Suggester",
     "Suggestion",
     "Timings",
+    "TokenLabel",
     "TokenLogprob",
     "Tokenizer",
     "UnsupportedError",
@@ -69,7 +72,7 @@ __all__ = [
 # The names come when they are asked for, so that the command line's --help need not load the core.
 _MODULES = (
     "errors", "options", "tokenizer", "loaded_model", "generate.results", "inspect.rank",
-    "generate.generation", "model", "engine", "generate.suggest",
+    "generate.generation", "model", "engine", "generate.suggest", "states.labels",
 )  # fmt: skip
 
 

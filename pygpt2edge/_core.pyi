@@ -658,6 +658,54 @@ def score(model: Model, contexts: ContextOptions, start: int, tokens: Sequence[i
     where the tokens do not fit the context.
     """
 
+class Classifier:
+    """The head of a model that classifies texts, or their tokens."""
+
+    @property
+    def of_tokens(self) -> bool: ...
+    @property
+    def labels(self) -> list[str]: ...
+    @property
+    def pad_token(self) -> int | None:
+        """What may follow the token that a text is classified by."""
+    @property
+    def problem_type(self) -> str:
+        """Hugging Face's word for what the logits mean; empty where the checkpoint has none."""
+
+def has_language_model(model: Model) -> bool:
+    """Whether the model predicts tokens: not where it was fine-tuned to classify."""
+
+def classifier(model: Model) -> Classifier | None:
+    """The model's classifier, where it has one."""
+
+def classify(
+    model: Model, contexts: ContextOptions, texts: Sequence[Sequence[int]]
+) -> list[list[float]]:
+    """The logits of the model's classifier for each text: one a label, or, where it classifies
+    tokens, one a label for each token. Raises what `hidden_states` does, and UnsupportedError for
+    a model without a classifier.
+    """
+
+def hidden_states(
+    model: Model, contexts: ContextOptions, texts: Sequence[Sequence[int]], state: int
+) -> list[NDArray[np.float32]]:
+    """(n_tokens, n_embd) for each text: state 0 is the embedding, state i what layer i gives, and
+    the last has gone through the final norm. Several texts are computed at once; each gets what it
+    gets alone. Raises ContextLengthError, ValueError, before anything is computed.
+    """
+
+def embed(
+    model: Model,
+    contexts: ContextOptions,
+    texts: Sequence[Sequence[int]],
+    state: int,
+    pooling: str,
+    normalize: bool,
+) -> list[list[float]]:
+    """A vector for each text: its hidden states, pooled by "mean", "last" or "weighted". Raises
+    what `hidden_states` does.
+    """
+
 class Compressor:
     """Bytes to compressed ones and back; see pygpt2edge.GPT2.compress.
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:  # generating text needs no numpy, whose import takes a tenth 
     from pygpt2edge.generate.beam_search import EarlyStopping
     from pygpt2edge.generate.suggest import Suggester
     from pygpt2edge.inspect.rank import Ranked
+    from pygpt2edge.states.embedding import Pooling
+    from pygpt2edge.states.labels import Label, ScoreFunction, TokenLabel
+    from pygpt2edge.states.token_labels import Aggregation
 
 
 class GPT2(LoadedModel):
@@ -353,6 +356,182 @@ class GPT2(LoadedModel):
         from pygpt2edge.inspect.attention import attention
 
         return attention(self, text, layers)
+
+    def hidden_states(
+        self,
+        texts: str | Sequence[int] | list[str] | list[list[int]] | list[str | list[int]],
+        layer: int = -1,
+        *,
+        truncate: bool = False,
+        allow_special: bool = False,
+    ) -> NDArray[np.float32] | list[NDArray[np.float32]]:
+        """The hidden states of a text's tokens, or of several texts' in batches.
+
+        Args:
+          texts: a text or its token ids, or a list of those. An empty text is the token that
+            `stream` would start from.
+          layer: which, as transformers counts its hidden_states: 0 is the embedding, i what layer
+            i gives, n_layer the last, through the final norm. -1 is the last, -2 the one before.
+          truncate: compute the beginning of a text that is longer than the context, as
+            transformers' tokenizers do by truncation=True, and raise no error.
+          allow_special: read "<|endoftext|>" in a text as the token, not as plain text.
+
+        Returns:
+          float32 (n_tokens, n_embd), or a list of those for a list. Each is what its text gives
+          alone, to the bit, whatever the batch and the number of threads.
+
+        Raises:
+          ContextLengthError: a text does not fit the context; of several, says which.
+          ValueError: a layer is not there, or a token not in the vocabulary.
+        """
+        from pygpt2edge.states.embedding import hidden_states
+
+        return hidden_states(self, texts, layer, truncate=truncate, allow_special=allow_special)
+
+    def embed(
+        self,
+        texts: str | Sequence[int] | list[str] | list[list[int]] | list[str | list[int]],
+        layer: int = -1,
+        pooling: Pooling = "mean",
+        normalize: bool = True,
+        *,
+        truncate: bool = False,
+        allow_special: bool = False,
+    ) -> NDArray[np.float32]:
+        """A text as a vector, for search and clustering, or several texts in batches.
+
+        Args:
+          texts, layer, truncate, allow_special: as for `hidden_states`.
+          pooling: what becomes of the hidden states of a text's tokens. "mean"; "last", the last
+            token's; or "weighted", the mean where token i, from 1, counts i times, as SGPT has it:
+            late tokens have seen more of the text. As sentence-transformers' "mean", "lasttoken"
+            and "weightedmean".
+          normalize: make each vector 1 long, so that a dot product is the cosine similarity.
+
+        Returns:
+          float32 (n_embd), or (number of texts, n_embd) for a list.
+
+        Raises:
+          ContextLengthError, ValueError: as for `hidden_states`.
+
+        Examples:
+          >>> GPT2().embed(["A cat.", "A dog."]).shape
+          (2, 256)
+        """
+        from pygpt2edge.states.embedding import embed
+
+        return embed(
+            self, texts, layer, pooling, normalize, truncate=truncate, allow_special=allow_special
+        )
+
+    @overload
+    def classify(
+        self,
+        texts: str | Sequence[int],
+        top_k: int | None = 1,
+        function_to_apply: ScoreFunction | None = None,
+        *,
+        truncate: bool = False,
+        allow_special: bool = False,
+    ) -> list[Label]: ...
+    @overload
+    def classify(
+        self,
+        texts: list[str] | list[list[int]] | list[str | list[int]],
+        top_k: int | None = 1,
+        function_to_apply: ScoreFunction | None = None,
+        *,
+        truncate: bool = False,
+        allow_special: bool = False,
+    ) -> list[list[Label]]: ...
+    def classify(
+        self,
+        texts: str | Sequence[int] | list[str] | list[list[int]] | list[str | list[int]],
+        top_k: int | None = 1,
+        function_to_apply: ScoreFunction | None = None,
+        *,
+        truncate: bool = False,
+        allow_special: bool = False,
+    ) -> list[Label] | list[list[Label]]:
+        """The labels that a fine-tune gives a text, the most probable first, or several texts'.
+
+        For models converted from GPT2ForSequenceClassification. The scores are those of
+        transformers' pipeline("text-classification").
+
+        Args:
+          texts, truncate, allow_special: as for `hidden_states`. Padding at the end of token ids
+            is left out.
+          top_k: how many labels; None for all.
+          function_to_apply: "softmax", "sigmoid" or "none". By default what the checkpoint's
+            problem_type asks for: none for a regression, sigmoid for several labels of a text or a
+            single label in all, else softmax.
+
+        Returns:
+          A list of labels, or a list of such lists for a list.
+
+        Raises:
+          UnsupportedError: the model does not classify texts.
+          ContextLengthError, ValueError: as for `hidden_states`, or an option is out of its range.
+        """
+        from pygpt2edge.states.text_labels import classify
+
+        return classify(
+            self, texts, top_k, function_to_apply, truncate=truncate, allow_special=allow_special
+        )
+
+    @overload
+    def classify_tokens(
+        self,
+        texts: str | Sequence[int],
+        aggregation_strategy: Aggregation = "none",
+        *,
+        ignore_labels: Sequence[str] = ("O",),
+        truncate: bool = False,
+        allow_special: bool = False,
+    ) -> list[TokenLabel]: ...
+    @overload
+    def classify_tokens(
+        self,
+        texts: list[str] | list[list[int]] | list[str | list[int]],
+        aggregation_strategy: Aggregation = "none",
+        *,
+        ignore_labels: Sequence[str] = ("O",),
+        truncate: bool = False,
+        allow_special: bool = False,
+    ) -> list[list[TokenLabel]]: ...
+    def classify_tokens(
+        self,
+        texts: str | Sequence[int] | list[str] | list[list[int]] | list[str | list[int]],
+        aggregation_strategy: Aggregation = "none",
+        *,
+        ignore_labels: Sequence[str] = ("O",),
+        truncate: bool = False,
+        allow_special: bool = False,
+    ) -> list[TokenLabel] | list[list[TokenLabel]]:
+        """The labels that a fine-tune gives a text's tokens, such as names of people and places.
+
+        For models converted from GPT2ForTokenClassification. Labels, scores and places are those of
+        transformers' pipeline("token-classification").
+
+        Args:
+          texts, truncate, allow_special: as for `hidden_states`.
+          aggregation_strategy: "none", a label for each token; or "simple", neighbours of one label
+            as one, where "B-" begins another.
+          ignore_labels: what is left out.
+
+        Returns:
+          A list of labels, or a list of such lists for a list.
+
+        Raises:
+          UnsupportedError: the model does not classify tokens.
+          ContextLengthError, ValueError: as for `hidden_states`, or an option is unknown.
+        """
+        from pygpt2edge.states.token_labels import classify_tokens
+
+        return classify_tokens(
+            self, texts, aggregation_strategy, ignore_labels,
+            truncate=truncate, allow_special=allow_special,
+        )  # fmt: skip
 
     def compress(
         self,

@@ -11,6 +11,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from classifier_models import write_checkpoint
 from documents import ROOT
 
 DEMO = ROOT / "pygpt2edge" / "data" / "demo.gguf"
@@ -21,6 +22,8 @@ TEXTS = [
     "minutes.txt",
     "novel.txt",
     "prompt.txt",
+    "reviews.txt",
+    "sentences.txt",
     "story.txt",
     "wiki.txt",
 ]
@@ -40,6 +43,7 @@ IN_COMMANDS = {
     "1558M -c 256": "1558M -c 16",
     "--head 11": "--head 1",
     "--bits 4.5": "--bits 9",  # rows of that checkpoint do not divide into small blocks
+    "pygpt2edge classify": "pygpt2edge classify --truncate",  # those models' contexts are short
     "--save": "--ignore-eos --save",  # a text that has ended cannot be resumed
 }
 # The same for Python; a small checkpoint of OpenAI's format for the hub's model.
@@ -66,6 +70,7 @@ def fill(folder: Path) -> None:
         (folder / name).write_bytes(compressed(TIMES, name.startswith("message")))
     (folder / "words.txt").write_text("stormy night\nbitter end\n")
     _write_records(folder)
+    _write_classifiers(folder)
     for name, adapter in (("poems-lora", "lora"), ("rhymes-lora", "dora")):
         shutil.copytree(ROOT / "tests" / "data" / "convert" / "lora" / adapter, folder / name)
     for name in ("124M", "1558M"):
@@ -85,6 +90,15 @@ def _write_records(folder: Path) -> None:
         from pyarrow import parquet
 
         parquet.write_table(pa.Table.from_pylist([record]), folder / "people.parquet")
+
+
+def _write_classifiers(folder: Path) -> None:
+    """A checkpoint, and models that were fine-tuned to classify."""
+    from pygpt2edge.convert import convert  # so late: what only looks at names needs no model
+
+    for name in ("sentiment", "topics", "names"):
+        checkpoint = write_checkpoint(folder / f"{name}-checkpoint", name)
+        convert(checkpoint, folder / f"{name}.gguf", "f32")
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from plain_activations import ACTIVATIONS
 
 
 def gpt2(out, tokens: np.ndarray) -> np.ndarray:
@@ -12,7 +13,7 @@ def gpt2(out, tokens: np.ndarray) -> np.ndarray:
     metadata = out.metadata
     n_head = metadata["gpt2.attention.head_count"]
     epsilon = metadata["gpt2.attention.layer_norm_epsilon"]
-    is_erf = metadata.get("pygpt2edge.activation_function") == "gelu"
+    activation = ACTIVATIONS[metadata.get("pygpt2edge.activation_function", "gelu_new")]
 
     def weight(name: str) -> np.ndarray:
         return out.values(name).astype(np.float64)
@@ -24,11 +25,6 @@ def gpt2(out, tokens: np.ndarray) -> np.ndarray:
 
     def linear(x: np.ndarray, name: str) -> np.ndarray:
         return x @ weight(f"{name}.weight").T + weight(f"{name}.bias")
-
-    def gelu(x: np.ndarray) -> np.ndarray:
-        if is_erf:
-            return 0.5 * x * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
-        return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
 
     embedding = weight("token_embd.weight")
     x = embedding[tokens] + weight("position_embd.weight")[: len(tokens)]
@@ -43,7 +39,7 @@ def gpt2(out, tokens: np.ndarray) -> np.ndarray:
         shares /= shares.sum(-1, keepdims=True)
         mixed = (shares @ v).swapaxes(0, 1).reshape(len(tokens), -1)
         x = x + linear(mixed, f"blk.{i}.attn_output")
-        hidden = gelu(linear(norm(x, f"blk.{i}.ffn_norm"), f"blk.{i}.ffn_up"))
+        hidden = activation(linear(norm(x, f"blk.{i}.ffn_norm"), f"blk.{i}.ffn_up"))
         x = x + linear(hidden, f"blk.{i}.ffn_down")
     has_output = "output.weight" in out.types
     head = weight("output.weight") if has_output else embedding

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
 from unittest.mock import MagicMock, patch
@@ -116,7 +117,11 @@ def parse_and_stop(path: Path, arguments: list[str]) -> None:
         raise Parsed
 
     assert ".parse_args()" in path.read_text(encoding="utf-8"), f"{path.name} takes no --help"
-    missing = {name: MagicMock() for name in HEAVY if find_spec(name) is None}
+    missing = {
+        name: MagicMock(__spec__=ModuleSpec(name, None))
+        for name in HEAVY
+        if find_spec(name) is None
+    }
     sys.modules.update(missing)
     try:
         with (

@@ -41,6 +41,10 @@ MODELS = {
         TinyModel("odd-heads", n_layer=2, n_head=5, n_embd=160, n_inner=640, n_vocab=331),
         TinyModel("narrow-heads", n_layer=2, n_head=4, n_embd=80, n_inner=200, n_ctx=50),
         TinyModel("erf-untied", 2, 3, 96, 384, activation_function="gelu", tied=False),
+        TinyModel("quick-gelu", 2, 3, 96, 384, n_vocab=64, activation_function="quick_gelu"),
+        TinyModel("silu", 2, 3, 96, 384, n_vocab=64, activation_function="silu"),
+        TinyModel("relu", 2, 3, 96, 384, n_vocab=64, activation_function="relu"),
+        TinyModel("tanh", 2, 3, 96, 384, n_vocab=64, activation_function="tanh"),
         TinyModel("xl-width", n_layer=1, n_head=25, n_embd=1600, n_inner=6400, n_vocab=64),
     )
 }

@@ -1,7 +1,7 @@
 """Measures what a constraint costs, beside free text.
 
     python tools/bench_constraint.py MODEL [--tokens N] [--rounds N] [--threads N]
-    python tools/bench_constraint.py MODEL --draft-model FILE [the same]
+    python tools/bench_constraint.py MODEL --draft-model FILE
 
 Texts of N tokens are written by turns, free and kept to a language, round after round. Prints a
 Markdown table of medians: passes and tokens; the time of a pass by the clock, relative to free

@@ -49,12 +49,14 @@ def reference_logits(model: TinyModel, tokens: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    ).parse_args()
+    )
+    parser.add_argument("names", nargs="*", help="which models; all where none is named")
+    names = parser.parse_args().names or list(MODELS)
     folder = ROOT / "tests" / "data" / "model"
     folder.mkdir(parents=True, exist_ok=True)
-    for model in MODELS.values():
+    for model in (MODELS[name] for name in names):
         tokens = some_tokens(model, min(40, model.n_ctx))
         np.savez_compressed(
             folder / f"{model.name}.npz", tokens=tokens, logits=reference_logits(model, tokens)

@@ -66,6 +66,15 @@ size_t kept_rows(const Sequence::Part& part) {
   return std::min(wanted, part.tokens.size());
 }
 
+void check_predicts(const Model& model) {
+  if (model.has_language_model()) return;
+  throw UnsupportedError(message(
+      model.path(),
+      ": was fine-tuned to classify and has no head that predicts tokens: classify and "
+      "embed are what it can do. To have text of its other layers all the same, convert the "
+      "checkpoint with --no-classifier"));
+}
+
 }  // namespace
 
 // Room in the cache for the part's tokens, and a row for each.
@@ -116,6 +125,7 @@ void Sequence::append(std::span<const Part> parts, const Interrupt& interrupt) {
     }
     uses.push_back(std::make_unique<Use>(part.sequence->in_use_));
     part.sequence->check(part.tokens);
+    if (part.n_logits != 0 || part.all_logits != nullptr) check_predicts(*part.sequence->model_);
     if (part.n_logits < 0) {
       throw std::invalid_argument(message("n_logits is ", part.n_logits, "; give 0 or more"));
     }

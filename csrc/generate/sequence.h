@@ -41,9 +41,10 @@ class Sequence {
   };
 
   // Appends tokens to several sequences of one model, in one pass over its weights. Throws
-  // ContextLengthError when they do not fit, std::invalid_argument for a token that is not in the
-  // vocabulary, a sequence that comes twice or one of another model, and std::bad_alloc without
-  // memory for them; then, and when interrupted, all sequences are as they were before.
+  // ContextLengthError when they do not fit, UnsupportedError where logits are wanted of a model
+  // that does not predict tokens, std::invalid_argument for a token that is not in the vocabulary,
+  // a sequence that comes twice or one of another model, and std::bad_alloc without memory for
+  // them; then, and when interrupted, all sequences are as they were before.
   static void append(std::span<const Part> parts, const Interrupt& interrupt);
 
   // Throws what append would for these tokens, memory apart.

@@ -31,10 +31,14 @@ struct QuantizedRows {
 };
 
 enum class Epilogue : uint8_t {
-  kBias,      // out = x W^T + bias
-  kGeluTanh,  // out = gelu(x W^T + bias), GPT-2's form by tanh
-  kGeluErf,   // the same by erf
-  kResidual,  // out += x W^T + bias
+  kBias,       // out = x W^T + bias
+  kGeluTanh,   // out = gelu(x W^T + bias), GPT-2's form by tanh
+  kGeluErf,    // the same by erf
+  kQuickGelu,  // x sigmoid(1.702 x) of it
+  kSilu,       // x sigmoid(x)
+  kRelu,       // max(x, 0)
+  kTanh,       // tanh(x)
+  kResidual,   // out += x W^T + bias
 };
 
 // out[i, r] for rows i of activations and the weight rows r of panels [first_panel, last_panel).

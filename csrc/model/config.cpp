@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 
@@ -16,6 +17,15 @@ constexpr bool kIs64Bit = sizeof(size_t) == 8;
 constexpr uint32_t kLargestDimension = kIs64Bit ? 1 << 20 : 1 << 13;
 constexpr uint32_t kLargestVocabulary = kIs64Bit ? 1 << 22 : 1 << 16;
 constexpr uint64_t kLargestEmbedding = uint64_t{4} * kLargestDimension * kLargestDimension;
+
+constexpr std::pair<const char*, kernels::Epilogue> kActivations[] = {
+    {"gelu_new", kernels::Epilogue::kGeluTanh},
+    {"gelu", kernels::Epilogue::kGeluErf},
+    {"quick_gelu", kernels::Epilogue::kQuickGelu},
+    {"silu", kernels::Epilogue::kSilu},
+    {"relu", kernels::Epilogue::kRelu},
+    {"tanh", kernels::Epilogue::kTanh},
+};
 
 int dimension(const GgufFile& file, const std::string& key) {
   const uint32_t value = file.get_u32(key);
@@ -30,13 +40,23 @@ kernels::Epilogue activation(const GgufFile& file) {
   const std::string key = "pygpt2edge.activation_function";
   if (file.find(key) == nullptr) return kernels::Epilogue::kGeluTanh;
   const std::string name{file.get_string(key)};
-  if (name == "gelu_new") return kernels::Epilogue::kGeluTanh;
-  if (name == "gelu") return kernels::Epilogue::kGeluErf;
+  std::string known;
+  for (const auto& [named, function] : kActivations) {
+    if (name == named) return function;
+    known += known.empty() ? named : std::string(", ") + named;
+  }
   throw UnsupportedError(message(file.path(), ": ", key, " is ", quoted(name),
-                                 "; gelu_new and gelu are what this program computes"));
+                                 "; what this program computes are ", known));
 }
 
 }  // namespace
+
+const char* activation_name(kernels::Epilogue activation) {
+  for (const auto& [name, function] : kActivations) {
+    if (function == activation) return name;
+  }
+  throw std::logic_error("an epilogue that is no activation function");
+}
 
 Config read_config(const GgufFile& file) {
   const std::string architecture{file.get_string("general.architecture")};

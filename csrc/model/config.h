@@ -19,7 +19,7 @@ struct Config {
   int n_ctx;    // positions that have an embedding
   int n_vocab;
   float layer_norm_epsilon;
-  kernels::Epilogue activation;  // kGeluTanh or kGeluErf
+  kernels::Epilogue activation;  // one of those that activation_name knows
 
   // Of a part of a model, n_layer layers long: where it begins in the file, and whether the
   // embedding and the head belong to it.
@@ -37,6 +37,9 @@ struct LayerRange {
 // Throws FormatError when a key is missing or makes no sense, UnsupportedError when the file holds
 // another architecture or activation.
 Config read_config(const GgufFile& file);
+
+// Hugging Face's name of an activation function.
+const char* activation_name(kernels::Epilogue activation);
 
 // Throws std::invalid_argument for a range that is empty or not within the whole model's layers.
 Config part_of(const Config& whole, LayerRange range);

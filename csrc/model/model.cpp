@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/thread_count.h"
 #include "kernels/dispatch.h"
+#include "model/classifier.h"
 #include "model/fingerprint.h"
 #include "model/matmul_items.h"
 
@@ -85,15 +86,31 @@ Model::Model(const GgufFile& file, Threads threads, const CacheOptions& cache, c
       page_pools_(make_page_pools(config_, resolved_n_ctx(cache, config_))),
       pool_(threads.n),
       weights_(file, config_, kernels_.code_bias, pool_),
+      classifier_(read_classifier(file, config_)),
+      has_language_model_(gpt2edge::has_language_model(file)),
       workspace_(config_, pool_.n_threads(), kernels_.max_tokens) {}
 
-void Model::forward(std::span<const Row> rows, const Interrupt& interrupt) {
+template <typename Compute>
+void Model::for_each_chunk(std::span<const Row> rows, const Compute& compute) {
   const ThreadPool::Lease lease(pool_);
   while (!rows.empty()) {
     const size_t n = std::min(rows.size(), static_cast<size_t>(kMaxRows));
-    forward_chunk(rows.first(n), interrupt);
+    compute(rows.first(n));
     rows = rows.subspan(n);
   }
+}
+
+void Model::forward(std::span<const Row> rows, const Interrupt& interrupt) {
+  for_each_chunk(rows, [&](std::span<const Row> chunk) { forward_chunk(chunk, interrupt); });
+}
+
+void Model::hidden_states(std::span<const Row> rows, int state, const Interrupt& interrupt) {
+  for_each_chunk(rows, [&](std::span<const Row> chunk) {
+    compute_layers(chunk, state, interrupt);
+    if (state < config_.n_layer) return give_residuals(chunk, workspace_.x);
+    normalize(normed(weights_.ln_f), 0, static_cast<int>(chunk.size()), workspace_.normed);
+    give_residuals(chunk, workspace_.normed);
+  });
 }
 
 void Model::run_jobs(int n, const std::function<void(int)>& job) {
@@ -101,19 +118,24 @@ void Model::run_jobs(int n, const std::function<void(int)>& job) {
   pool_.run(n, [&](int i, int) { job(i); });
 }
 
-// The whole of GPT-2, layer by layer.
-void Model::forward_chunk(std::span<const Row> rows, const Interrupt& interrupt) {
+// The residual stream after the first layers.
+void Model::compute_layers(std::span<const Row> rows, int n_layers, const Interrupt& interrupt) {
   const int n_rows = static_cast<int>(rows.size());
   find_runs(rows);
   config_.has_embedding ? embed(rows) : take_residuals(rows);
-  for (int i = 0; i < config_.n_layer; ++i) {
+  for (int i = 0; i < n_layers; ++i) {
     if (interrupt) interrupt();
     const LayerWeights& layer = weights_.layers[static_cast<size_t>(i)];
     attention_block(layer, i, rows);
     mlp_block(layer, n_rows);
   }
-  if (!config_.has_head) return give_residuals(rows);
-  if (observer_ != nullptr) observe_head(n_rows);
+}
+
+// The whole of GPT-2, layer by layer.
+void Model::forward_chunk(std::span<const Row> rows, const Interrupt& interrupt) {
+  compute_layers(rows, config_.n_layer, interrupt);
+  if (!config_.has_head) return give_residuals(rows, workspace_.x);
+  if (observer_ != nullptr) observe_head(static_cast<int>(rows.size()));
   head(rows);
 }
 
@@ -123,9 +145,10 @@ void Model::take_residuals(std::span<const Row> rows) {
   }
 }
 
-void Model::give_residuals(std::span<const Row> rows) const {
+void Model::give_residuals(std::span<const Row> rows, const float* from) const {
   for (size_t i = 0; i < rows.size(); ++i) {
-    std::copy_n(workspace_.x + workspace_.embd_stride * i, config_.n_embd, rows[i].residual);
+    if (rows[i].residual == nullptr) continue;
+    std::copy_n(from + workspace_.embd_stride * i, config_.n_embd, rows[i].residual);
   }
 }
 

@@ -23,6 +23,8 @@
 
 namespace gpt2edge {
 
+struct Classifier;
+
 // Where the attention weights of a sequence's rows go: for each layer that is wanted (n_head,
 // n_rows, n_positions) floats, how each row looks at the positions from 0 on.
 struct AttentionWeights {
@@ -53,7 +55,8 @@ struct Row {
   // Output of the attention weights, or null; the same for all rows of a sequence.
   const AttentionWeights* weights = nullptr;
   // Of a part of a model: the n_embd floats between its layers and others. Read where the embedding
-  // is not in the part, written where the head is not.
+  // is not in the part, written where the head is not. And where hidden_states writes a state; null
+  // where it is not wanted.
   float* residual = nullptr;
 };
 
@@ -75,6 +78,11 @@ class Model {
   // positions. One pass runs at a time: a second thread waits. When interrupted, the caches hold
   // garbage at the rows' positions and nothing else has changed.
   void forward(std::span<const Row> rows, const Interrupt& interrupt);
+
+  // Computes rows, any number, up to one of the model's n_layer + 1 hidden states, as Hugging Face
+  // counts them: 0 is the embedding, i what layer i gives, and the last has gone through the final
+  // norm as well. The caches are filled in the layers up to there: they are of no use afterwards.
+  void hidden_states(std::span<const Row> rows, int state, const Interrupt& interrupt);
 
   // Runs job(0) .. job(n - 1) on all threads, between passes. A job may not throw.
   void run_jobs(int n, const std::function<void(int)>& job);
@@ -99,6 +107,11 @@ class Model {
   uint64_t fingerprint() const { return fingerprint_; }
   const Config& config() const { return config_; }
   const Weights& weights() const { return weights_; }
+  // Null where the file has none.
+  const Classifier* classifier() const { return classifier_.get(); }
+  // Whether logits mean anything: not where the model was fine-tuned to classify. Rows may want
+  // them all the same.
+  bool has_language_model() const { return has_language_model_; }
   const kernels::KernelTable& kernels() const { return kernels_; }
   int n_threads() const { return pool_.n_threads(); }
   size_t weight_bytes() const { return weights_.bytes(); }
@@ -124,10 +137,13 @@ class Model {
   };
   void find_runs(std::span<const Row> rows);
 
+  template <typename Compute>
+  void for_each_chunk(std::span<const Row> rows, const Compute& compute);
+  void compute_layers(std::span<const Row> rows, int n_layers, const Interrupt& interrupt);
   void forward_chunk(std::span<const Row> rows, const Interrupt& interrupt);
   void embed(std::span<const Row> rows);
   void take_residuals(std::span<const Row> rows);
-  void give_residuals(std::span<const Row> rows) const;
+  void give_residuals(std::span<const Row> rows, const float* from) const;
   void attention_block(const LayerWeights& layer, int index, std::span<const Row> rows);
   void attend(int layer, std::span<const Row> rows, bool as_codes);
   void attend_run(int layer, int head, std::span<const Row> rows, Run run, int thread,
@@ -166,6 +182,8 @@ class Model {
   std::array<std::shared_ptr<PagePool>, 3> page_pools_;
   ThreadPool pool_;
   Weights weights_;
+  std::shared_ptr<const Classifier> classifier_;
+  bool has_language_model_;
   Workspace workspace_;
   InputObserver* observer_ = nullptr;
   std::vector<Run> runs_;  // of the rows in work

@@ -93,7 +93,8 @@ py::array_t<float> append_attention(Sequence& sequence, const Tokens& tokens,
                           py::ssize_t{n_rows}, py::ssize_t{n_positions}});
   const auto weights =
       AttentionWeights::of(config, layers, n_rows, n_positions, out.mutable_data());
-  const Sequence::Part part{&sequence, tokens, 1, nullptr, &weights};
+  const int n_logits = sequence.model().has_language_model() ? 1 : 0;
+  const Sequence::Part part{&sequence, tokens, n_logits, nullptr, &weights};
   const py::gil_scoped_release unlocked;
   Sequence::append({&part, 1}, check_signals());
   return out;
@@ -160,7 +161,7 @@ py::dict config_dict(const Model& model) {
   out["n_ctx"] = c.n_ctx;
   out["n_vocab"] = c.n_vocab;
   out["layer_norm_epsilon"] = c.layer_norm_epsilon;
-  out["activation_function"] = c.activation == kernels::Epilogue::kGeluErf ? "gelu" : "gelu_new";
+  out["activation_function"] = activation_name(c.activation);
   return out;
 }
 

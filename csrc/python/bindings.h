@@ -40,6 +40,7 @@ void bind_compress(pybind11::module_& m);
 void bind_generate(pybind11::module_& m);
 void bind_machine(pybind11::module_& m);
 void bind_model(pybind11::module_& m);
+void bind_states(pybind11::module_& m);
 void bind_suggest(pybind11::module_& m);
 void bind_text(pybind11::module_& m);
 void bind_tokenizer(pybind11::module_& m);

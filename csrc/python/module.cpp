@@ -69,6 +69,7 @@ PYBIND11_MODULE(_core, m) {
   gpt2edge::python::bind_machine(m);
   gpt2edge::python::bind_model(m);
   gpt2edge::python::bind_calibrate(m);
+  gpt2edge::python::bind_states(m);
   gpt2edge::python::bind_suggest(m);
   gpt2edge::python::bind_text(m);
   gpt2edge::python::bind_tokenizer(m);

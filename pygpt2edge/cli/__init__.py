@@ -34,6 +34,8 @@ _MODULES = {
     "calibrate": "calibrate",
     "inspect": "inspect",
     "rank": "rank",
+    "embed": "embed",
+    "classify": "classify",
     "map": "map",
     "tokenize": "tokenize",
     "eval": "evaluate",

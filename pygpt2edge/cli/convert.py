@@ -44,6 +44,8 @@ if TYPE_CHECKING:
               help="Even out channels between matrices, for models with outliers.")  # fmt: skip
 @click.option("--lora", metavar="FOLDER[:SCALE]", multiple=True,
               help="Merge a LoRA adapter of PEFT, SCALE times as strong.")  # fmt: skip
+@click.option("--no-classifier", is_flag=True,
+              help="Leave out the head of a fine-tune that classifies.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace OUT if it exists.")
 @click.option("-t", "--threads", metavar="N", type=number(int, 1, MAX_THREADS),
               help="Threads that quantize.  [default: all CPUs]")  # fmt: skip
@@ -61,6 +63,7 @@ def command(
     calibration: str | None,
     equalize: bool,
     lora: tuple[str, ...],
+    no_classifier: bool,
     force: bool,
     threads: int | None,
     revision: str | None,
@@ -101,6 +104,7 @@ def command(
             calibration=calibration,
             equalize=equalize,
             lora=[_adapter(text) for text in lora],
+            classifier=not no_classifier,
             n_threads=threads,
             progress=progress,
             revision=revision,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pygpt2edge.cli.embed import vector_options
 from pygpt2edge.cli.generate_options import (
     constraint_files,
     read_constraint_files,
@@ -17,8 +18,9 @@ from pygpt2edge.cli.output import note, plural, print_json, progress_bar, refuse
 
 if TYPE_CHECKING:
     from pygpt2edge.map import Task
+    from pygpt2edge.states.embedding import Pooling
 
-_TASKS = ("generate", "score", "rank")
+_TASKS = ("generate", "score", "rank", "embed")
 
 
 @click.command("map")
@@ -28,9 +30,10 @@ _TASKS = ("generate", "score", "rank")
     click.option("--task", type=click.Choice(_TASKS), default="generate", show_default=True,
                  help="What is done with each record."),
     click.option("--field", metavar="NAME",
-                 help="The field with the text.  [default: prompt; text for score]"),
+                 help="The field with the text.  [default: prompt; text for score and embed]"),
     click.option("--candidates", metavar="NAME", default="candidates", show_default=True,
                  help="The field with the candidates of rank, a list of texts."),
+    *vector_options,
     click.option("--ray", metavar="ADDRESS",
                  help="Do the task on a Ray cluster: HOST:PORT, or auto for the one that this "
                  "machine belongs to."),
@@ -47,19 +50,21 @@ def command(
     task: str,
     field: str | None,
     candidates: str,
+    layer: int,
+    pooling: Pooling,
     ray: str | None,
     force: bool,
     **given: Any,
 ) -> None:
-    """Generate, score or rank for every record of a file.
+    """Generate, score, rank or embed for every record of a file.
 
     The records of IN go to OUT with the results, in their order.
 
     IN and OUT are files of JSON Lines (.jsonl, an object on each line), or of Parquet (.parquet,
     which needs pyarrow). A text becomes the fields "completion" and "finish_reason"; a score
-    "logprob" and "n_tokens"; a choice "choice", its number from 0, and "logprobs". A record that is
-    bad gets a field "error" instead. Record i, from 0, has the seed --seed + i; --seed is 0 where
-    it is not given.
+    "logprob" and "n_tokens"; a choice "choice", its number from 0, and "logprobs"; a vector
+    "embedding". A record that is bad gets a field "error" instead. Record i, from 0, has the seed
+    --seed + i; --seed is 0 where it is not given.
 
     Until OUT is whole, its results are in OUT.journal. A run that was interrupted or killed goes on
     where it stopped when the same command is given again; the bytes of OUT are the same.
@@ -73,10 +78,14 @@ def command(
       pygpt2edge map reviews.jsonl scored.jsonl --task score --field review -m gpt2-q8_0.gguf
       pygpt2edge map people.parquet years.parquet --regex " 1[0-9]{3}"
     """
-    from pygpt2edge.map import map_file
+    from pygpt2edge.map import Embed, map_file
 
     read_constraint_files(given)
-    chosen = _task(task, field, candidates, text_params(given))
+    chosen: Task
+    if task == "embed":
+        chosen = Embed(field or "text", pooling, layer)
+    else:
+        chosen = _task(task, field, candidates, text_params(given))
     refuse_existing(out, force=force)
     with progress_bar("Records") as progress:
         report = map_file(run.load(), records, out, chosen, progress, ray=ray)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -168,6 +168,13 @@ kv_type_option = click.option(
     help="How attention keys and values are kept.  [default: f32 for an f32 model, else f16]",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+lines_option = click.option(
+    "-f", "--file", "file", metavar="FILE", type=click.Path(),
+    help='Read the texts from a file, one a line; "-" is stdin.',
+)  # fmt: skip
+truncate_option = click.option(
+    "--truncate", is_flag=True, help="Take the beginning of texts longer than the context."
+)
 allow_special_option = click.option(
     "--allow-special", is_flag=True, help='Read "<|endoftext|>" as the token, not as text.'
 )
@@ -255,6 +262,25 @@ def read_text(path: str) -> str:
 def read_prompt(path: str) -> str:
     """`read_text`, without the newline that ends a file's last line and is no part of the text."""
     return read_text(path).removesuffix("\n").removesuffix("\r")
+
+
+def lines_of(file: str | None) -> list[str]:
+    """The lines of a file, empty ones too; of stdin for "-" or None, where it is no terminal."""
+    if file is None and (sys.stdin is None or sys.stdin.isatty()):
+        return []
+    text = read_text("-" if file is None else file).removesuffix("\n")
+    return [line.removesuffix("\r") for line in text.split("\n")] if text else []
+
+
+def texts_of(arguments: Sequence[str], file: str | None) -> list[str]:
+    """Texts that are given as arguments, or as the lines of a file. Raises UsageError for both,
+    and for none."""
+    if arguments and file is not None:
+        raise click.UsageError("give texts as arguments or in a --file")
+    texts = list(arguments) or lines_of(file)
+    if not texts:
+        raise click.UsageError("give a TEXT or more")
+    return texts
 
 
 def _is_checkpoint(path: Path) -> bool:

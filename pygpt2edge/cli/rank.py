@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from pygpt2edge.cli.options import Run, allow_special_option, read_text, run_options
+from pygpt2edge.cli.options import Run, allow_special_option, lines_of, run_options
 from pygpt2edge.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def command(
     """
     if candidates and file is not None:
         raise click.UsageError("give candidates as arguments or in a --file")
-    texts = candidates or _lines(file)
+    texts = candidates or [line for line in lines_of(file) if line]
     if not texts:
         raise click.UsageError("give a CANDIDATE or more")
     ranked = run.load().rank(prompt, texts, allow_special=allow_special)
@@ -48,13 +47,6 @@ def command(
         print_json({"prompt": prompt, "candidates": [_as_json(found) for found in ranked]})
     else:
         _print(ranked)
-
-
-def _lines(file: str | None) -> list[str]:
-    if file is None and (sys.stdin is None or sys.stdin.isatty()):
-        return []
-    lines = read_text("-" if file is None else file).split("\n")
-    return [text for line in lines if (text := line.removesuffix("\r"))]
 
 
 def _as_json(found: Ranked) -> dict[str, object]:

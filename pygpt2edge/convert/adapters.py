@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pygpt2edge.convert.checkpoint import Checkpoint
+from pygpt2edge.convert.classifier import head_of_checkpoint
 from pygpt2edge.convert.gpt2_names import TensorSpec
 from pygpt2edge.convert.other_files import refuse_other_contents
 from pygpt2edge.convert.safetensors_reader import read_safetensors
@@ -96,6 +97,7 @@ def merge_adapter(checkpoint: Checkpoint, folder: Path, strength: float = 1.0) -
     """
     settings = _Settings.read(folder / _CONFIG)
     by_module = _by_module(folder)
+    checkpoint = _with_head(checkpoint, folder, by_module)
     sources = {spec.name: (spec, source) for spec, source in checkpoint.tensors}
     for module, parts in by_module.items():
         for part in ("weight", "bias"):
@@ -113,6 +115,26 @@ def merge_adapter(checkpoint: Checkpoint, folder: Path, strength: float = 1.0) -
         tensors=list(sources.values()),
         warnings=[*checkpoint.warnings, f"merged {len(by_module)} modules of {folder}"],
     )
+
+
+def _with_head(
+    checkpoint: Checkpoint, folder: Path, by_module: dict[str, dict[str, StoredTensor]]
+) -> Checkpoint:
+    """The checkpoint with the classifier that the adapter was trained with, which is stored whole,
+    where it has none of its own."""
+    whole = {
+        f"{module}.{part}": parts[part]
+        for module, parts in by_module.items()
+        for part in ("weight", "bias")
+        if part in parts
+    }
+    shapes = {name: tensor.shape for name, tensor in whole.items()}
+    found = head_of_checkpoint(folder, checkpoint.config, shapes)
+    if found is None or checkpoint.classifier is not None:
+        return checkpoint
+    classifier, specs = found
+    head = [(spec, _whole(folder, spec, whole[spec.name])) for spec in specs]
+    return replace(checkpoint, classifier=classifier, tensors=[*checkpoint.tensors, *head])
 
 
 @dataclass(frozen=True)

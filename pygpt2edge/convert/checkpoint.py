@@ -7,12 +7,13 @@ model a place to read it from, with the shape a GGUF gives it. Nothing has been 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
+from pygpt2edge.convert.classifier import Classifier, head_of_checkpoint, is_of_classifier
 from pygpt2edge.convert.gguf_reader import QuantizedTensor
 from pygpt2edge.convert.gpt2_names import (
     TensorSpec,
@@ -60,10 +61,16 @@ class Checkpoint:
     warnings: list[str] = field(default_factory=list)
     quantized_types: list[str] = field(default_factory=list)
     carried_metadata: dict[str, Any] = field(default_factory=dict)
+    classifier: Classifier | None = None
 
     @property
     def n_params(self) -> int:
         return sum(spec.n_elements for spec, _ in self.tensors)
+
+    def without_classifier(self) -> Checkpoint:
+        """The same without its classifier, as if it had been trained to write text."""
+        tensors = [bound for bound in self.tensors if not is_of_classifier(bound[0])]
+        return replace(self, tensors=tensors, classifier=None)
 
 
 def without_prefixes(
@@ -95,6 +102,9 @@ def bind(
             "to the embedding (tie_word_embeddings)"
         )
     specs = needed_tensors(config, has_output="lm_head.weight" in by_name)
+    shapes = {name: tensor.shape for name, tensor in by_name.items()}
+    classifier, head = head_of_checkpoint(path, config, shapes) or (None, [])
+    specs += head
     is_conv1d = not _has_linear_weights(specs, by_name)
     bound: list[tuple[TensorSpec, RowSource]] = []
     for spec in specs:
@@ -110,7 +120,7 @@ def bind(
     needed = {spec.name for spec, source in bound if not isinstance(source, ZeroVector)}
     for name in sorted(by_name.keys() - needed):
         if is_other_head(name):
-            notes.append(f"left out {name}, a head for another task than generating text")
+            notes.append(f"left out {name}, a head for a task that this program does not do")
         elif not is_ignored_buffer(name):
             raise UnsupportedError(
                 f"{by_name[name].path}: tensor {name!r:.80} is no part of a GPT-2 "
@@ -118,8 +128,9 @@ def bind(
             )
     entries = [StoredEntry(t.name, t.dtype, t.shape, t.n_bytes) for t in by_name.values()]
     return Checkpoint(
-        kind, path, config, entries, without_tied_output(bound), read_vocabulary, notes
-    )
+        kind, path, config, entries, without_tied_output(bound), read_vocabulary, notes,
+        classifier=classifier,
+    )  # fmt: skip
 
 
 def _has_linear_weights(specs: list[TensorSpec], by_name: dict[str, StoredTensor]) -> bool:

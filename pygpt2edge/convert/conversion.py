@@ -94,6 +94,7 @@ def convert(
     progress: Progress | None = None,
     revision: str | None = None,
     lora: Adapters = (),
+    classifier: bool = True,
 ) -> ConvertReport:
     """Converts a checkpoint to one GGUF file that carries its tokenizer.
 
@@ -123,6 +124,9 @@ def convert(
       revision: branch, tag or commit, for a hub name.
       lora: folders of LoRA adapters (PEFT's) to merge, in order; (folder, scale) makes one so many
         times as strong as it was trained.
+      classifier: keep the head of a fine-tune that classifies texts or tokens, and its labels. A
+        model with one generates only where the checkpoint has a head for text beside it; without
+        it, the embedding is taken for that head, whatever the fine-tune made of it.
 
     Memory stays under the largest tensor in float32 plus 300 MB.
 
@@ -146,6 +150,8 @@ def convert(
     path, name = _locate(source, revision)
     statistics = None if calibration is None else Calibration(Path(calibration))
     checkpoint = merge_adapters(open_checkpoint(path), lora)
+    if not classifier:
+        checkpoint = checkpoint.without_classifier()
     name = checkpoint.carried_metadata.get("general.name", name)
     vocabulary = checkpoint.read_vocabulary()
     plan = plan_conversion(checkpoint, type, allow_requantize, rounding, embedding_type)
@@ -181,8 +187,9 @@ def convert(
 
     with replaced_when_whole(out, plan.n_bytes) as temporary:
         write_head(
-            temporary, plan, checkpoint.config, vocabulary, name, checkpoint.carried_metadata
-        )
+            temporary, plan, checkpoint.config, vocabulary, name, checkpoint.carried_metadata,
+            checkpoint.classifier,
+        )  # fmt: skip
         append_tensors(temporary, plan, n_threads, report, statistics)
     return ConvertReport(
         out=out,

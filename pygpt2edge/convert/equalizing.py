@@ -78,7 +78,8 @@ def equalized(
         for matrix, norm in _NORMS.items():
             work.behind_norm(f"h.{layer}.{norm}", specs[f"h.{layer}.{matrix}.weight"])
         work.behind_values(f"h.{layer}.attn", checkpoint.config.n_embd)
-    if "lm_head.weight" in specs:
+    # A classifier and an embedding take what the last norm gives as it is.
+    if "lm_head.weight" in specs and checkpoint.classifier is None:
         work.behind_norm("ln_f", specs["lm_head.weight"])
     tensors = [(spec, work.sources[spec.name]) for spec, _ in checkpoint.tensors]
     return replace(checkpoint, tensors=tensors), work.input_scales

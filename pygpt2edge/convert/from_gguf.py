@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pygpt2edge.convert.checkpoint import Checkpoint, StoredEntry, checked, without_tied_output
+from pygpt2edge.convert.classifier import head_of_gguf
 from pygpt2edge.convert.gguf_reader import read_gguf
 from pygpt2edge.convert.gpt2_names import TensorSpec, needed_tensors
 from pygpt2edge.convert.model_config import read_gguf_config
@@ -22,6 +23,10 @@ def open_gguf(path: Path) -> Checkpoint:
     if n_tokens != n_vocab:
         raise FormatError(f"{path}: has {n_tokens} tokens for the {n_vocab} rows of token_embd")
     specs = needed_tensors(config, has_output="output.weight" in contents.tensors)
+    shapes = {name: tensor.shape for name, tensor in contents.tensors.items()}
+    found = head_of_gguf(contents.metadata, contents.labels, config, shapes)
+    classifier, head = found or (None, [])
+    specs += head
     bound: list[tuple[TensorSpec, RowSource]] = []
     for spec in specs:
         tensor = contents.tensors.get(spec.gguf_name)
@@ -39,4 +44,5 @@ def open_gguf(path: Path) -> Checkpoint:
         read_vocabulary=lambda: contents.vocabulary,
         quantized_types=contents.quantized_types,
         carried_metadata=contents.carried_metadata,
+        classifier=classifier,
     )  # fmt: skip

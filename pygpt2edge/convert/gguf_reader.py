@@ -26,9 +26,11 @@ _OWN_KEYS = (
     "general.alignment",
     "general.size_label",
     "pygpt2edge.activation_function",
+    "pygpt2edge.language_model",
 )
 _WRITTEN_KEYS = ("tokenizer.ggml.model", "tokenizer.chat_template")
-_OWN_PREFIXES = ("gpt2.", "tokenizer.", "GGUF.", "split.")
+_OWN_PREFIXES = ("gpt2.", "pygpt2edge.classifier.", "tokenizer.", "GGUF.", "split.")
+_LABELS_KEY = "gpt2.classifier.output_labels"
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class GgufContents:
     metadata: dict[str, Any]
     carried_metadata: dict[str, Any]
     vocabulary: Vocabulary
+    labels: tuple[str, ...] = ()  # of a classifier
 
     @property
     def quantized_types(self) -> list[str]:
@@ -110,7 +113,8 @@ def read_gguf(path: Path) -> GgufContents:
         model=file.value("tokenizer.ggml.model"),
         keys=_other_keys(file) if tables.other_rule else {},
     )
-    return GgufContents(tensors, metadata, carried, vocabulary)
+    labels = tuple(file.strings(_LABELS_KEY)) if file.has(_LABELS_KEY) else ()
+    return GgufContents(tensors, metadata, carried, vocabulary, labels)
 
 
 def _other_keys(file: _core.GgufFile) -> dict[str, Any]:

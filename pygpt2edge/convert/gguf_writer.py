@@ -13,6 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pygpt2edge.convert.calibration import Calibration
+from pygpt2edge.convert.classifier import (
+    CLASSIFIES_KEY,
+    LANGUAGE_MODEL_KEY,
+    PROBLEM_TYPE_KEY,
+    Classifier,
+)
 from pygpt2edge.convert.model_config import ModelConfig
 from pygpt2edge.convert.plan import ConversionPlan
 from pygpt2edge.convert.quantizing import quantize_tensors
@@ -29,7 +35,7 @@ ACTIVATION_KEY = "pygpt2edge.activation_function"
 
 def write_head(
     path: Path, plan: ConversionPlan, config: ModelConfig, vocabulary: Vocabulary,
-    name: str, carried: dict[str, Any],
+    name: str, carried: dict[str, Any], classifier: Classifier | None = None,
 ) -> None:  # fmt: skip
     """Everything but the tensors' data."""
     import gguf
@@ -37,6 +43,8 @@ def write_head(
     writer = gguf.GGUFWriter(path, "gpt2")
     try:
         _add_model(writer, plan, config, name)
+        if classifier is not None:
+            _add_classifier(writer, classifier)
         for key, value in carried.items():
             if key not in writer.kv_data[0]:
                 _add_carried(writer, key, value)
@@ -91,6 +99,15 @@ def _add_model(writer: GGUFWriter, plan: ConversionPlan, config: ModelConfig, na
     writer.add_quantization_version(_QUANTIZATION_VERSION)
     if config.activation_function != "gelu_new":
         writer.add_string(ACTIVATION_KEY, config.activation_function)
+
+
+def _add_classifier(writer: GGUFWriter, classifier: Classifier) -> None:
+    writer.add_classifier_output_labels(classifier.labels)
+    writer.add_string(CLASSIFIES_KEY, classifier.classifies)
+    if classifier.problem_type is not None:
+        writer.add_string(PROBLEM_TYPE_KEY, classifier.problem_type)
+    if not classifier.language_model:
+        writer.add_bool(LANGUAGE_MODEL_KEY, False)
 
 
 def _add_tokenizer(writer: GGUFWriter, config: ModelConfig, vocabulary: Vocabulary) -> None:

@@ -161,7 +161,10 @@ def _head_bytes(
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "head.gguf"
-        write_head(path, plan, checkpoint.config, vocabulary, name, checkpoint.carried_metadata)
+        write_head(
+            path, plan, checkpoint.config, vocabulary, name, checkpoint.carried_metadata,
+            checkpoint.classifier,
+        )  # fmt: skip
         return path.stat().st_size
 
 

@@ -16,9 +16,16 @@ from typing import Any
 from pygpt2edge.errors import FormatError, UnsupportedError
 from pygpt2edge.json_file import read_json
 
-# Hugging Face's names of one function: 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
-_TANH_GELU = ("gelu_new", "gelu_pytorch_tanh", "gelu_fast", "gelu_accurate")
-_ERF_GELU = ("gelu", "gelu_python")
+# The functions that the core computes, each with Hugging Face's other names of it.
+_ACTIVATIONS = {
+    # 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
+    "gelu_new": ("gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast", "gelu_accurate"),
+    "gelu": ("gelu_python",),  # by erf
+    "quick_gelu": (),  # x sigmoid(1.702 x)
+    "silu": ("swish",),  # x sigmoid(x)
+    "relu": (),
+    "tanh": (),
+}
 
 # GPT2Config's names, each with what other tools write for it, and its default where there is one.
 _ALIASES = {
@@ -29,6 +36,8 @@ _ALIASES = {
 }
 _DEFAULTS = {"n_positions": 1024, "vocab_size": 50257}
 _NANOGPT_ARGS = {"n_layer", "n_head", "n_embd", "block_size", "vocab_size", "bias", "dropout"}
+# What the logits of a classifier mean, in Hugging Face's words.
+PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
 # No dimension of a model that fits a machine comes near; keeps products within 64 bits.
 _MAX_DIMENSION = 1 << 24
 
@@ -45,11 +54,14 @@ class ModelConfig:
       n_layer: layers.
       n_inner: width of the MLP's hidden layer.
       layer_norm_epsilon: added to the variance.
-      activation_function: "gelu_new" (tanh) or "gelu" (erf).
+      activation_function: "gelu_new" (by tanh), "gelu" (by erf), "quick_gelu", "silu", "relu" or
+        "tanh".
       scale_attn_weights: divide scores by sqrt(d_head).
       scale_attn_by_inverse_layer_idx: and by the layer's number, from 1.
       tie_word_embeddings: the head has the embedding's weights.
       bos_token_id, eos_token_id, pad_token_id: None where there is none.
+      labels: names of a classifier's labels (id2label), none where they are not told.
+      problem_type: what a classifier's logits mean, or None.
     """
 
     n_vocab: int
@@ -66,6 +78,8 @@ class ModelConfig:
     bos_token_id: int | None = None
     eos_token_id: int | None = None
     pad_token_id: int | None = None
+    labels: tuple[str, ...] = ()
+    problem_type: str | None = None
 
     @property
     def d_head(self) -> int:
@@ -98,6 +112,8 @@ def read_hugging_face_config(path: Path) -> ModelConfig:
         bos_token_id=_token_id(raw.get("bos_token_id")),
         eos_token_id=_token_id(raw.get("eos_token_id")),
         pad_token_id=_token_id(raw.get("pad_token_id")),
+        labels=_labels(raw.get("id2label")),
+        problem_type=_problem_type(path, raw.get("problem_type")),
     )
     _check_heads(path, config)
     return config
@@ -190,13 +206,12 @@ def _refuse_other_models(path: Path, raw: dict[str, Any]) -> None:
 
 
 def _activation(path: Path, name: object) -> str:
-    if name in _TANH_GELU:
-        return "gelu_new"
-    if name in _ERF_GELU:
-        return "gelu"
+    for activation, others in _ACTIVATIONS.items():
+        if name == activation or name in others:
+            return activation
+    names = [name for known, others in _ACTIVATIONS.items() for name in (known, *others)]
     raise UnsupportedError(
-        f"{path}: activation_function is {name!r:.60}, expected one of "
-        f"{', '.join(_TANH_GELU + _ERF_GELU)}"
+        f"{path}: activation_function is {name!r:.60}, expected one of {', '.join(names)}"
     )
 
 
@@ -216,6 +231,24 @@ def _epsilon(path: Path, value: object) -> float:
     if isinstance(value, int | float) and 0 < value < 1:
         return float(value)
     raise FormatError(f"{path}: layer_norm_epsilon is {value!r:.60}, expected a number in (0, 1)")
+
+
+def _labels(by_id: object) -> tuple[str, ...]:
+    """Names by ids, which JSON has as texts; none of what is no such list."""
+    if not isinstance(by_id, dict):
+        return ()
+    names = [by_id.get(str(i)) for i in range(len(by_id))]
+    return tuple(name for name in names if isinstance(name, str)) if None not in names else ()
+
+
+def _problem_type(path: Path, value: object) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, str) and value in PROBLEM_TYPES:
+        return value
+    raise UnsupportedError(
+        f"{path}: problem_type is {value!r:.60}, expected one of {', '.join(PROBLEM_TYPES)}"
+    )
 
 
 def _token_id(value: object) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pygpt2edge.convert.checkpoint import Checkpoint
+from pygpt2edge.convert.classifier import Classifier
 from pygpt2edge.convert.gpt2_names import TensorSpec
 from pygpt2edge.convert.stored_tensor import RowSource, row_shape
 from pygpt2edge.errors import UnsupportedError
@@ -136,12 +137,37 @@ def plan_conversion(
             )
         n_scaled, scale = _query_scale(checkpoint, spec)
         tensors.append(TensorPlan(spec, source, tensor_type, n_scaled, scale, rounding))
-    if checkpoint.config.activation_function == "gelu":
+    if checkpoint.config.activation_function != "gelu_new":
+        warnings.append(_activation_warning(checkpoint.config.activation_function))
+    if checkpoint.classifier is not None:
+        warnings += _classifier_warnings(checkpoint.classifier)
+    return ConversionPlan(kind, tensors, warnings)
+
+
+def _classifier_warnings(classifier: Classifier) -> list[str]:
+    labels = f"{len(classifier.labels)} label{'s' if len(classifier.labels) != 1 else ''}"
+    warnings = [
+        f"the model classifies {classifier.classifies} by {labels}; llama.cpp does not load a "
+        "GPT-2 with such a head"
+    ]
+    if not classifier.language_model:
         warnings.append(
+            "the checkpoint has no head for text: the file classifies and embeds, and does not "
+            "generate (without its classifier, by --no-classifier, it would)"
+        )
+    return warnings
+
+
+def _activation_warning(activation: str) -> str:
+    if activation == "gelu":
+        return (
             "the model uses the exact GELU (erf), and the file says so; llama.cpp does not look "
             "and computes the tanh form, which gives slightly different logits there"
         )
-    return ConversionPlan(kind, tensors, warnings)
+    return (
+        f"the model's activation function is {activation}, and the file says so; llama.cpp does "
+        "not look and computes GELU, which makes another model of it"
+    )
 
 
 def _query_scale(checkpoint: Checkpoint, spec: TensorSpec) -> tuple[int, float]:

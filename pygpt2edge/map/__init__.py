@@ -1,4 +1,4 @@
-"""A task for every record of a file: texts, scores or choices, in order, resumable.
+"""A task for every record of a file: texts, scores, choices or vectors, in order, resumable.
 
 from pygpt2edge import GPT2, SamplingParams
 from pygpt2edge.map import Generate, map_file
@@ -7,6 +7,6 @@ map_file(GPT2(), "prompts.jsonl", "texts.jsonl", Generate(SamplingParams(max_tok
 """
 
 from pygpt2edge.map.run import MapReport, map_file
-from pygpt2edge.map.tasks import Generate, Rank, Score, Task
+from pygpt2edge.map.tasks import Embed, Generate, Rank, Score, Task
 
-__all__ = ["Generate", "MapReport", "Rank", "Score", "Task", "map_file"]
+__all__ = ["Embed", "Generate", "MapReport", "Rank", "Score", "Task", "map_file"]

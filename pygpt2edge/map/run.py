@@ -50,7 +50,7 @@ def map_file(
       out: a file of the same kind, with all records in their order; replaced if it exists. It
         appears when it is whole. Until then the results are in a journal beside it, and the same
         call goes on with that, also after the process was killed.
-      task: Generate, Score or Rank.
+      task: Generate, Score, Rank or Embed.
       progress: called with (records done, in all, "") after every record.
       ray: the address of a Ray cluster, "HOST:PORT" or "auto" (which needs the [ray] extra): its
         nodes do the task, and read the model and the input by the same paths.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from typing import Any, Protocol
 
 from pygpt2edge.engine.batch import MAX_BATCH
@@ -15,6 +16,7 @@ from pygpt2edge.inspect.rank import rank
 from pygpt2edge.inspect.scoring import scores_of
 from pygpt2edge.loaded_model import LoadedModel
 from pygpt2edge.options import SEEDS, SamplingParams
+from pygpt2edge.states.embedding import Pooling, vectors_of
 
 # A record, or the reason why there is none in its place.
 Record = Mapping[str, Any] | ValueError
@@ -147,6 +149,45 @@ class Rank:
             return {"choice": ranked[0].index, "logprobs": [each.logprob for each in in_order]}
 
         return _each(result, records)
+
+
+@dataclass(frozen=True)
+class Embed:
+    """The text in a field of each record as a vector, of length 1: "embedding". The texts are
+    computed in batches."""
+
+    text: str = "text"
+    pooling: Pooling = "mean"
+    layer: int = -1
+
+    @property
+    def columns(self) -> dict[str, str]:
+        return {"embedding": "list<float>"}
+
+    def description(self) -> dict[str, Any]:
+        return {"task": "embed", "field": self.text, "pooling": self.pooling, "layer": self.layer}
+
+    def results(
+        self, model: LoadedModel, records: Iterable[Record], first: int
+    ) -> Iterator[Result]:
+        del first
+        vectors_of(model, [], self.layer, self.pooling)  # wrong options are no record's fault
+        empty = model.session()
+
+        def tokens(record: Record) -> list[int] | Result:
+            try:
+                found = model.tokens_of(_text(record, self.text), name="text")
+                empty.check(found)
+            except _FAULTS as error:
+                return _error(error)
+            return found
+
+        waiting = iter(records)
+        while batch := [tokens(record) for record in islice(waiting, MAX_BATCH)]:
+            texts = [each for each in batch if isinstance(each, list)]
+            vectors = iter(vectors_of(model, texts, self.layer, self.pooling))
+            for each in batch:
+                yield {"embedding": next(vectors)} if isinstance(each, list) else each
 
 
 def _each(result: Callable[[Record], Result], records: Iterable[Record]) -> Iterator[Result]:

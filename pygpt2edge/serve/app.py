@@ -39,6 +39,11 @@ from pygpt2edge.serve.views.distributions import (
     answer_next_tokens,
     answer_suggestions,
 )
+from pygpt2edge.serve.views.embeddings import (
+    EmbeddingList,
+    EmbeddingRequest,
+    answer_embeddings,
+)
 from pygpt2edge.serve.views.status import (
     Health,
     ModelCard,
@@ -76,6 +81,7 @@ ENDPOINTS = (
         "POST", "/v1/completions", answer_completions, CompletionRequest, CompletionResponse, True
     ),
     Endpoint("POST", "/v1/chat/completions", answer_chat, ChatRequest, ChatResponse, True),
+    Endpoint("POST", "/v1/embeddings", answer_embeddings, EmbeddingRequest, EmbeddingList),
     Endpoint("GET", "/v1/models", answer_models, None, ModelList),
     Endpoint("GET", "/v1/models/{model}", answer_model, None, ModelCard),
     Endpoint("POST", "/v1/suggestions", answer_suggestions, SuggestionsRequest, Suggestions),

@@ -11,8 +11,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pygpt2edge.errors import FormatError, MissingDependencyError
+from pygpt2edge.tokenizer.places import Place
 
 if TYPE_CHECKING:
+    from tokenizers import Encoding
     from tokenizers import Tokenizer as LibraryTokenizer
 
 _NOT_IN_TEXT = "no text has this: "  # spaces become other characters before the pieces are found
@@ -32,9 +34,23 @@ class LibraryEncoder:
 
     def encode(self, text: str, allow_special: bool, add_special_tokens: bool) -> list[int]:
         """The token ids of a text in whole characters."""
+        return self._checked(self._encoding(text, allow_special, add_special_tokens))
+
+    def encode_with_places(
+        self, text: str, allow_special: bool
+    ) -> tuple[list[int], list[Place | None]]:
+        """As `pygpt2edge.Tokenizer.encode_with_places` says."""
+        found = self._encoding(text, allow_special, True)
+        is_around = zip(found.offsets, found.special_tokens_mask, strict=True)
+        return self._checked(found), [None if around else place for place, around in is_around]
+
+    def _encoding(self, text: str, allow_special: bool, add_special_tokens: bool) -> Encoding:
         library = self._with_special if allow_special else self._plain
         with _of_the_file(self._path):
-            ids: list[int] = library.encode(text, add_special_tokens=add_special_tokens).ids
+            return library.encode(text, add_special_tokens=add_special_tokens)
+
+    def _checked(self, encoding: Encoding) -> list[int]:
+        ids: list[int] = encoding.ids
         if ids and max(ids) >= self._n_vocab:
             raise FormatError(
                 f"{self._path}: tokenizer.huggingface.json has a token {max(ids)}, the vocabulary "

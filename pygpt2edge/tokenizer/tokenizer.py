@@ -17,6 +17,7 @@ from pathlib import Path
 from pygpt2edge import _core
 from pygpt2edge.errors import FormatError
 from pygpt2edge.tokenizer.library_encoder import LibraryEncoder
+from pygpt2edge.tokenizer.places import Place, character_places
 
 END_OF_TEXT = "<|endoftext|>"
 
@@ -111,6 +112,21 @@ class Tokenizer:
         if self._library is None:
             return self._encode(text, allow_special)
         return self._library.encode(text, allow_special, add_special_tokens)
+
+    def encode_with_places(
+        self, text: str, *, allow_special: bool = False
+    ) -> tuple[list[int], list[Place | None]]:
+        """The token ids of a text, and where each is in it, in characters; None for a token that is
+        put around the text. A token that is a part of a character has all of it."""
+        text = whole_characters(text)
+        if self._library is not None:
+            return self._library.encode_with_places(text, allow_special)
+        ids = self._encode(text, allow_special)
+        return ids, [*self.places(ids)]
+
+    def places(self, tokens: Iterable[int]) -> list[Place]:
+        """Where each token is in the text of all of them, in characters."""
+        return character_places([self.token_bytes(token) for token in tokens])
 
     def is_same_as(self, other: Tokenizer) -> bool:
         """Whether both have the same tokens under the same ids."""

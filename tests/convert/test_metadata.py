@@ -78,6 +78,11 @@ def test_ids_of_the_configuration(converted, hf_folder, change_json):
     assert out.metadata["tokenizer.ggml.padding_token_id"] == 0
 
 
-def test_exact_gelu_is_written_down(converted, hf_folder, change_json):
-    change_json(hf_folder / "config.json", activation_function="gelu")
-    assert converted(hf_folder).metadata["pygpt2edge.activation_function"] == "gelu"
+@pytest.mark.parametrize("name", ["gelu", "relu", "silu"])
+def test_another_activation_is_written_down(tmp_path, hf_folder, change_json, read_gguf, name):
+    change_json(hf_folder / "config.json", activation_function=name)
+    first = convert(hf_folder, tmp_path / "first.gguf", "f16")
+    again = convert(first.out, tmp_path / "again.gguf", "q8_0")
+    for report in (first, again):
+        assert read_gguf(report.out).metadata["pygpt2edge.activation_function"] == name
+        assert any("llama.cpp does not look" in line for line in report.warnings)

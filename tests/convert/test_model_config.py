@@ -37,7 +37,8 @@ def test_context_under_either_name(config, names):
 @pytest.mark.parametrize(
     ("name", "expected"),
     [("gelu_new", "gelu_new"), ("gelu_pytorch_tanh", "gelu_new"), ("gelu_fast", "gelu_new"),
-     ("gelu", "gelu")],
+     ("gelu", "gelu"), ("relu", "relu"), ("silu", "silu"), ("swish", "silu"),
+     ("quick_gelu", "quick_gelu"), ("tanh", "tanh")],
 )  # fmt: skip
 def test_activations(config, name, expected):
     assert config(activation_function=name).activation_function == expected
@@ -46,7 +47,7 @@ def test_activations(config, name, expected):
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [
-        ({"activation_function": "relu"}, UnsupportedError, "activation_function is 'relu'"),
+        ({"activation_function": "mish"}, UnsupportedError, "activation_function is 'mish'"),
         ({"model_type": "llama"}, UnsupportedError, "model_type is 'llama', expected 'gpt2'"),
         ({"add_cross_attention": True}, UnsupportedError, "add_cross_attention"),
         ({"quantization_config": {"bits": 4}}, UnsupportedError, "quantization_config"),

@@ -136,9 +136,9 @@ def test_untied_configuration_needs_a_head(hf_folder, change_json):
 
 def test_heads_for_other_tasks_are_left_out_and_named(check, hf_folder, weights, store_safetensors):
     stored = {f"transformer.{name}": value for name, value in weights.items()}
-    stored["score.weight"] = np.zeros((2, 32), np.float32)
+    stored["qa_outputs.weight"] = np.zeros((2, 32), np.float32)
     store_safetensors(hf_folder / "model.safetensors", stored)
-    assert "score.weight" in check(hf_folder).warnings[0]
+    assert "qa_outputs.weight" in check(hf_folder).warnings[0]
 
 
 @pytest.mark.parametrize("name", ["h.0.attn.q_attn.weight", "h.2.ln_1.weight", "lm_head.bias"])

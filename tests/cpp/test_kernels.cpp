@@ -492,6 +492,42 @@ void test_nested_types(const KernelTable& table, int n_rows) {
   }
 }
 
+constexpr Epilogue kActivations[] = {Epilogue::kGeluTanh, Epilogue::kGeluErf, Epilogue::kQuickGelu,
+                                     Epilogue::kSilu,     Epilogue::kRelu,    Epilogue::kTanh};
+
+double activation_naively(Epilogue epilogue, double v) {
+  const double root_2_over_pi = 0.7978845608028654;
+  switch (epilogue) {
+    case Epilogue::kGeluTanh:
+      return 0.5 * v * (1 + std::tanh(root_2_over_pi * (v + 0.044715 * v * v * v)));
+    case Epilogue::kGeluErf:
+      return 0.5 * v * (1 + std::erf(v / std::sqrt(2.0)));
+    case Epilogue::kQuickGelu:
+      return v / (1 + std::exp(-1.702 * v));
+    case Epilogue::kSilu:
+      return v / (1 + std::exp(-v));
+    case Epilogue::kRelu:
+      return std::max(v, 0.0);
+    case Epilogue::kTanh:
+      return std::tanh(v);
+    default:
+      return v;
+  }
+}
+
+// A number that is none stays none: an activation function may not hide a damaged model.
+void test_numbers_that_are_none(const KernelTable& table) {
+  Matrix zeros{TensorType::F32, 16, 16, {}};
+  zeros.bytes.resize(size_t{16} * 16 * 4);
+  const Packed packed = pack(zeros, table.code_bias);
+  const std::vector<float> x(16), bias(16, NAN);
+  for (const Epilogue epilogue : kActivations) {
+    std::vector<float> out(16);
+    table.matmul({packed.matrix, x.data(), 16, {}, 1, 0, 1, bias.data(), epilogue, out.data(), 16});
+    for (const float v : out) CHECK(std::isnan(v));
+  }
+}
+
 // Epilogues and layer norm: within rounding of the formulas in double, and the bits of scalar.
 void test_elementary(const KernelTable& table) {
   const int n = 160;
@@ -503,8 +539,7 @@ void test_elementary(const KernelTable& table) {
   }
   std::vector<float> x(n);
   for (int i = 0; i < n; ++i) x[static_cast<size_t>(i)] = static_cast<float>(i - n / 2) / 8.0f;
-  const double root_2_over_pi = 0.7978845608028654;
-  for (const Epilogue epilogue : {Epilogue::kGeluTanh, Epilogue::kGeluErf}) {
+  for (const Epilogue epilogue : kActivations) {
     std::vector<float> out[2];
     const KernelTable* tables[2] = {&table, &table_named("scalar")};
     for (int t = 0; t < 2; ++t) {
@@ -525,11 +560,7 @@ void test_elementary(const KernelTable& table) {
     CHECK(same_bits(out[0].data(), out[1].data(), n));
     for (int i = 0; i < n; ++i) {
       const double v = x[static_cast<size_t>(i)];
-      const double exact =
-          epilogue == Epilogue::kGeluTanh
-              ? 0.5 * v * (1 + std::tanh(root_2_over_pi * (v + 0.044715 * v * v * v)))
-              : 0.5 * v * (1 + std::erf(v / std::sqrt(2.0)));
-      CHECK(std::fabs(out[0][static_cast<size_t>(i)] - exact) <=
+      CHECK(std::fabs(out[0][static_cast<size_t>(i)] - activation_naively(epilogue, v)) <=
             4e-7 * std::max(1.0, std::fabs(v)));
     }
   }
@@ -767,10 +798,11 @@ int main(int n_arguments, char**) {
     test_quantize_tile(*table);
     test_matmuls(*table);
     test_matmul_to_codes(*table, Epilogue::kBias);
-    test_matmul_to_codes(*table, Epilogue::kGeluTanh);
+    for (const Epilogue epilogue : kActivations) test_matmul_to_codes(*table, epilogue);
     test_maxima(*table);
     for (const int n_rows : {1, 5, 13, 32, 38}) test_nested_types(*table, n_rows);
     test_elementary(*table);
+    test_numbers_that_are_none(*table);
     test_layer_norm(*table);
     test_limits(*table);
     for (const CacheType type : {CacheType::kF32, CacheType::kF16, CacheType::kInt8}) {

@@ -11,6 +11,7 @@ import gguf
 import numpy as np
 import pytest
 from gguf import GGMLQuantizationType, GGUFValueType, GGUFWriter
+from patched_gguf import patched_gguf
 from tiny_models import MODELS, draw_weights, write_gguf
 
 from pygpt2edge import FormatError, UnsupportedError, _core
@@ -196,22 +197,8 @@ def test_paths_of_any_bytes(tmp_path: Path) -> None:
 
 def patched(path: Path, change: dict[str, object], drop: tuple[str, ...] = ()) -> Path:
     """A tiny model's file with keys changed and keys or tensors left out."""
-    source = gguf.GGUFReader(write_gguf(path.with_suffix(".tmp"), MODEL, draw_weights(MODEL)))
-    writer = gguf.GGUFWriter(path, str(change.pop("general.architecture", "gpt2")))
-    for name, field in source.fields.items():
-        if name.startswith(("GGUF.", "general.architecture")) or name in drop:
-            continue
-        value = change.pop(name, field.contents())
-        writer.add_key_value(name, value, field.types[0], *field.types[1:])
-    for tensor in source.tensors:
-        if tensor.name not in drop:
-            writer.add_tensor(tensor.name, change.pop(tensor.name, tensor.data))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    assert not change, change
-    return path
+    source = write_gguf(path.with_suffix(".tmp"), MODEL, draw_weights(MODEL))
+    return patched_gguf(source, path, change, drop)
 
 
 WRONG_MODELS = {

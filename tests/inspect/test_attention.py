@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from plain_activations import ACTIVATIONS
 from tiny_models import MODELS, TinyModel, Weights, draw_weights, some_tokens, write_gguf
 
 from pygpt2edge import GPT2, ContextLengthError, _core
@@ -44,12 +45,6 @@ def linear(x: Floats, weights: Weights, name: str) -> Floats:
     return x @ weights[f"{name}.weight"].astype(np.float64) + weights[f"{name}.bias"]
 
 
-def gelu(x: Floats, name: str) -> Floats:
-    if name == "gelu":
-        return 0.5 * x * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
-    return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
-
-
 def look_naively(model: TinyModel, weights: Weights, tokens: NDArray[np.int32]) -> Floats:
     """(n_layer, n_head, n, n)"""
     n, d = len(tokens), model.n_embd // model.n_head
@@ -68,7 +63,8 @@ def look_naively(model: TinyModel, weights: Weights, tokens: NDArray[np.int32]) 
             mixed[:, part] = looks[i, head] @ value[:, part]
         x = x + linear(mixed, weights, f"h.{i}.attn.c_proj")
         inner = linear(layer_norm(x, weights, f"h.{i}.ln_2"), weights, f"h.{i}.mlp.c_fc")
-        x = x + linear(gelu(inner, model.activation_function), weights, f"h.{i}.mlp.c_proj")
+        inner = ACTIVATIONS[model.activation_function](inner)
+        x = x + linear(inner, weights, f"h.{i}.mlp.c_proj")
     return looks
 
 

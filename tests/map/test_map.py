@@ -14,7 +14,7 @@ from record_files import read_lines, write_lines
 
 from pygpt2edge import GPT2, SamplingParams
 from pygpt2edge.errors import FormatError
-from pygpt2edge.map import Generate, Rank, Score, map_file
+from pygpt2edge.map import Embed, Generate, Rank, Score, map_file
 from pygpt2edge.map.tables import open_table
 
 WORDS = ["Once upon a time", "It is a truth", "Call me", "The sea", "In the beginning", "Long ago"]
@@ -50,6 +50,23 @@ def test_scores_and_choices(tmp_path: Path, model: GPT2) -> None:
     (row,) = read_lines(tmp_path / "rank.jsonl")
     assert row["choice"] == 1
     assert row["logprobs"][1] > row["logprobs"][0]
+
+
+@pytest.mark.parametrize("pooling", ["mean", "weighted"])
+def test_vectors_are_those_of_embed(tmp_path: Path, model: GPT2, pooling: str) -> None:
+    texts = [f"{word} {i}" for i, word in enumerate(WORDS * 4)]
+    records = [{"text": text} for text in texts]
+    records[3:3] = [{"text": 3}, {"text": "long " * 2000}]
+    source = write_lines(tmp_path / "in.jsonl", records)
+    report = map_file(model, source, tmp_path / "out.jsonl", Embed(pooling=pooling, layer=2))
+    assert (report.n_records, report.n_errors) == (26, 2)
+    rows = read_lines(tmp_path / "out.jsonl")
+    assert "is 3, expected a text" in rows[3]["error"]
+    assert "do not fit a context" in rows[4]["error"]
+    found = [row["embedding"] for row in rows if "error" not in row]
+    assert found == model.embed(texts, 2, pooling).tolist()
+    with pytest.raises(ValueError, match="layer is 99"):
+        map_file(model, source, tmp_path / "no.jsonl", Embed(layer=99))
 
 
 def test_bad_records_are_errors_in_their_rows(tmp_path: Path, model: GPT2) -> None:

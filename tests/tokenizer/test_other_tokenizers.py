@@ -67,6 +67,19 @@ def test_ids_and_texts_are_those_of_transformers(case: Case) -> None:
                 assert tokenizer.encode(text, **options) == plain, text
 
 
+def test_places_are_those_of_transformers(case: Case) -> None:
+    if case.name == "japanese":
+        pytest.skip("as above")
+    theirs = AutoTokenizer.from_pretrained(case.folder)
+    for text in makers.some_texts(50):
+        found = theirs(text, return_offsets_mapping=True, return_special_tokens_mask=True)
+        marked = zip(found["special_tokens_mask"], found["offset_mapping"], strict=True)
+        places = [None if is_around else tuple(place) for is_around, place in marked]
+        ids, own = case.model.tokenizer.encode_with_places(text, allow_special=True)
+        assert ids == found["input_ids"], text
+        assert own == places, text
+
+
 @pytest.mark.parametrize("name", ["t5", "japanese", "pairs"])
 def test_ids_are_those_of_sentencepiece(name: str, tmp_path: Path) -> None:
     makers.ALL[name](tmp_path)

@@ -18,6 +18,14 @@ GPT2EDGE_INLINE void prefetch_outputs(const MatmulArgs& args, int panel, int row
   }
 }
 
+// The activation functions that few models have: once in the program, not in every tile.
+Isa::Floats less_usual(Epilogue epilogue, Isa::Floats x) {
+  if (epilogue == Epilogue::kGeluErf) return gelu_erf(x);
+  if (epilogue == Epilogue::kQuickGelu) return gated_by_itself(x, 1.702f);
+  if (epilogue == Epilogue::kSilu) return gated_by_itself(x, 1.0f);
+  return epilogue == Epilogue::kRelu ? relu(x) : hyperbolic_tangent(x);
+}
+
 // Bias and activation function, for T rows of one panel.
 template <int T>
 GPT2EDGE_INLINE void activate(const MatmulArgs& args, size_t column, Isa::Floats* sum) {
@@ -27,8 +35,8 @@ GPT2EDGE_INLINE void activate(const MatmulArgs& args, size_t column, Isa::Floats
   }
   if (args.epilogue == Epilogue::kGeluTanh) {
     for (int t = 0; t < T; ++t) sum[t] = gelu_tanh(sum[t]);
-  } else if (args.epilogue == Epilogue::kGeluErf) {
-    for (int t = 0; t < T; ++t) sum[t] = gelu_erf(sum[t]);
+  } else if (args.epilogue != Epilogue::kBias && args.epilogue != Epilogue::kResidual) {
+    for (int t = 0; t < T; ++t) sum[t] = less_usual(args.epilogue, sum[t]);
   }
 }
 

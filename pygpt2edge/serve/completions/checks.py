@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from pygpt2edge import _core
 from pygpt2edge.serve.completions.request import GenerationFields
 from pygpt2edge.serve.http.errors import invalid
 from pygpt2edge.serve.service import Service
@@ -12,6 +13,8 @@ from pygpt2edge.serve.service import Service
 def check_fields(service: Service, fields: GenerationFields) -> None:
     """Raises ApiError for what no route does, and for what does not go together."""
     service.check_name(fields.model)
+    if not _core.has_language_model(service.model.core_model):
+        raise invalid("this model was fine-tuned to classify, and has no head that writes text")
     if fields.stream_options is not None and not fields.stream:
         raise invalid("stream_options is for requests with stream: true", "stream_options")
 

@@ -23,34 +23,42 @@ class Prompt:
 async def read_prompts(
     service: Service, prompt: completion_request.Prompt, params: SamplingParams
 ) -> list[Prompt]:
-    """Each prompt of a request's field. Raises ApiError."""
-    prompts = _each(prompt)
-    if len(prompts) > service.settings.max_texts:
-        raise invalid(
-            f"prompt has {len(prompts):,} prompts; give {service.settings.max_texts} at most",
-            "prompt",
-        )
-    size = sum(map(len, prompts))
-    return await beside(size, lambda: [_prompt(service, each, params) for each in prompts])
+    """Each prompt of a request. Raises ApiError."""
+    return await read_texts(service, "prompt", prompt, service.settings.max_texts, params)
 
 
-def _each(prompt: completion_request.Prompt) -> Sequence[str | list[int]]:
-    if isinstance(prompt, str):
-        return [prompt]
-    if not prompt:
-        raise invalid("prompt is an empty list; give one prompt or more", "prompt")
-    ids = [part for part in prompt if isinstance(part, int)]
-    if len(ids) == len(prompt):
+async def read_texts(
+    service: Service,
+    field: str,
+    texts: completion_request.Prompt,
+    most: int,
+    params: SamplingParams,
+) -> list[Prompt]:
+    """The same of another field, and of at most so many."""
+    several = _each(field, texts)
+    if len(several) > most:
+        raise invalid(f"{field} has {len(several):,} {field}s; give {most} at most", field)
+    size = sum(map(len, several))
+    return await beside(size, lambda: [_prompt(service, field, each, params) for each in several])
+
+
+def _each(field: str, texts: completion_request.Prompt) -> Sequence[str | list[int]]:
+    if isinstance(texts, str):
+        return [texts]
+    if not texts:
+        raise invalid(f"{field} is an empty list; give one {field} or more", field)
+    ids = [part for part in texts if isinstance(part, int)]
+    if len(ids) == len(texts):
         return [ids]
     if ids:
-        raise invalid("prompt has token ids and prompts side by side", "prompt")
-    return [part for part in prompt if not isinstance(part, int)]
+        raise invalid(f"{field} has token ids and {field}s side by side", field)
+    return [part for part in texts if not isinstance(part, int)]
 
 
-def _prompt(service: Service, prompt: str | list[int], params: SamplingParams) -> Prompt:
+def _prompt(service: Service, field: str, text: str | list[int], params: SamplingParams) -> Prompt:
     try:
-        tokens = params.tokens_of(service.model, prompt)
-        text = prompt if isinstance(prompt, str) else service.model.tokenizer.decode(prompt)
+        tokens = params.tokens_of(service.model, text)
+        written = text if isinstance(text, str) else service.model.tokenizer.decode(text)
     except (ValueError, TypeError) as error:
-        raise invalid(str(error), "prompt") from None
-    return Prompt(text, tokens)
+        raise invalid(str(error), field) from None
+    return Prompt(written, tokens)
