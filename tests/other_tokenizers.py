@@ -113,7 +113,21 @@ def chinese(folder: Path, *, do_lower_case: bool = False) -> None:
     (folder / "vocab.txt").write_text("\n".join(sorted(ids, key=ids.__getitem__)) + "\n", "utf-8")
     settings = {"tokenizer_class": "BertTokenizer", "do_lower_case": do_lower_case}
     write_json(folder / "tokenizer_config.json", settings)
-    write_model(folder, len(ids))
+    write_model(folder, len(ids) + 1)
+
+
+def with_added_tokens(folder: Path) -> None:
+    """The same with a token that was added for training, and one that is special."""
+    chinese(folder)
+    n = len((folder / "vocab.txt").read_text("utf-8").splitlines())
+    flags = {"lstrip": False, "normalized": False, "rstrip": False, "single_word": False}
+    settings = {
+        "tokenizer_class": "BertTokenizer", "do_lower_case": False,
+        "additional_special_tokens": ["<s>"],
+        "added_tokens_decoder": {str(n): {"content": "didn't", "special": False} | flags},
+    }  # fmt: skip
+    write_json(folder / "tokenizer_config.json", settings)
+    write_model(folder, n + 2)
 
 
 def small_letters(folder: Path) -> None:
@@ -266,7 +280,7 @@ def prefix_space(folder: Path) -> None:
 ALL: dict[str, Callable[[Path], None]] = {
     make.__name__: make
     for make in (
-        chinese, small_letters, saved_by_transformers, t5, japanese, unigram, pairs, swedish,
-        gpt_neox, digits, llama3, prefix_space,
+        chinese, small_letters, with_added_tokens, saved_by_transformers, t5, japanese, unigram,
+        pairs, swedish, gpt_neox, digits, llama3, prefix_space,
     )
 }  # fmt: skip

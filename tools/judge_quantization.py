@@ -1,11 +1,12 @@
 """Are mixtures closer to the exact model than the files of another quantizer? A Markdown table.
 
-    python tools/judge_quantization.py F32.gguf STATS.gguf TEXT... --others FILE.gguf...
+    python tools/judge_quantization.py F32.gguf TEXT... --others FILE.gguf... --stats STATS.gguf
 
 For each of the other files, such as those of llama.cpp's quantizer: a mixture of at most its size
-without data and one with the statistics (of `calibrate --sensitivities`), and their KL divergence
+without data, one with statistics (of `calibrate --sensitivities`) if given, and their KL divergence
 from the exact model as a share of its. q8_0 is judged against the largest. All files are evaluated
-in one pass over each text, none of which the statistics may come from.
+in one pass over each text, none of which the statistics may come from. With --bits there are
+mixtures of so many bits per weight too, which are compared with the exact model alone.
 
 The goals: at most 0.7 of the other's divergence without data, 0.5 with data.
 """
@@ -42,10 +43,11 @@ class Judged:
 
 
 def files(
-    exact: Path, stats: Path | None, others: Sequence[Path], folder: Path
+    exact: Path, stats: Path | None, others: Sequence[Path], bits: Sequence[float], folder: Path
 ) -> Iterator[tuple[str, Path, int | None]]:
-    """(label, path, place of the file it is compared with)."""
-    at = 0
+    """(label, path, place of the file it is compared with), the exact one first."""
+    yield "exact", exact, None
+    at = 1
     for other in others:
         yield other.stem, other, None
         its_place = at
@@ -64,14 +66,21 @@ def files(
                         calibration=stats if is_calibrated else None)  # fmt: skip
             yield label, out, its_place
             at += 1
+    for each in bits:
+        for kind, calibration in (("", None), (", calibrated", stats)):
+            if kind == "" or calibration is not None:
+                label = f"mixture of {each} bits{kind}"
+                out = folder / f"{label}.gguf"
+                convert(exact, out, bits=each, calibration=calibration)
+                yield label, out, None
 
 
 def judge(
     exact: Path, stats: Path | None, others: Sequence[Path], texts: Sequence[str], folder: Path,
-    max_windows: int | None = None,
+    max_windows: int | None = None, bits: Sequence[float] = (),
 ) -> list[list[Judged]]:  # fmt: skip
-    """For each text, the files in order."""
-    named = list(files(exact, stats, others, folder))
+    """For each text, the files in order, the exact one first."""
+    named = list(files(exact, stats, others, bits, folder))
     models, reference = [GPT2(path) for _, path, _ in named], GPT2(exact)
     out = []
     for text in texts:
@@ -93,8 +102,9 @@ def print_table(rows: Sequence[Judged]) -> None:
         share = "" if row.ratio is None else f"{row.ratio:.2f}"
         if row.meets_its_goal is False:
             share += f" (goal {GOALS[row.label]})"
+        change = found.perplexity / rows[0].found.perplexity - 1
         print(f"| {row.label} | {size:.2f} | {found.kl_mean:.6f} | {share} | {found.kl_p99:.4f} | "
-              f"{found.perplexity:.3f} |")  # fmt: skip
+              f"{found.perplexity:.3f} ({change:+.2%}) |")  # fmt: skip
 
 
 def main() -> None:
@@ -102,21 +112,22 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("exact", type=Path)
-    parser.add_argument("stats", type=Path)
     parser.add_argument("texts", type=Path, nargs="+")
     parser.add_argument("--others", type=Path, nargs="+", required=True)
+    parser.add_argument("--stats", type=Path)
     parser.add_argument("--windows", type=int, help="of each text; default all")
+    parser.add_argument("--bits", type=float, nargs="*", default=())
     parser.add_argument("--plot", type=Path, help="a picture to write, of the first text")
     options = parser.parse_args()
     texts = [path.read_text(encoding="utf-8") for path in options.texts]
     with tempfile.TemporaryDirectory() as folder:
         tables = judge(options.exact, options.stats, options.others, texts, Path(folder),
-                       options.windows)  # fmt: skip
+                       options.windows, options.bits)  # fmt: skip
         for path, rows in zip(options.texts, tables, strict=True):
             print(f"\n{path.name}, {rows[0].found.tokens:,} tokens\n")
             print_table(rows)
         if options.plot is not None:
-            rows = tables[0]
+            rows = tables[0][1:]
             plot_divergences([row.path for row in rows], [row.found for row in rows], options.plot)
 
 

@@ -61,9 +61,10 @@ uint64_t bytes_of_context(const CodingModel& coding) {
   return KvCache::bytes_needed(coding.model->config(), coding.n_ctx, CodedContext::kCacheType);
 }
 
-std::string encode_tokens(const CodingModel& coding, std::span<const int32_t> tokens, bool has_end,
-                          size_t most, const Interrupt& interrupt,
+CodedTokens encode_tokens(const CodingModel& coding, std::span<const int32_t> tokens, size_t most,
+                          const Interrupt& interrupt,
                           const std::function<void(size_t n_tokens)>& progress) {
+  CodedTokens found;
   RangeEncoder encoder;
   CodedContext context(coding.model, coding.n_ctx, coding.start);
   for (size_t done = 0; done < tokens.size() && encoder.size() <= most;) {
@@ -75,14 +76,14 @@ std::string encode_tokens(const CodingModel& coding, std::span<const int32_t> to
     const Sequence::Part part{&context.sequence(), inputs, static_cast<int>(n)};
     Sequence::append({&part, 1}, interrupt);
     for (const auto& each : intervals(*coding.model, context.sequence(), coded)) {
-      if (has_end) encoder.encode(kGoesOn);
       encoder.encode(each);
+      found.intervals.push_back(each);
     }
     done += n;
     if (progress) progress(done);
   }
-  if (has_end) encoder.encode(kEnds);
-  return encoder.finish();
+  found.code = encoder.finish();
+  return found;
 }
 
 void decode_texts(const CodingModel& coding, std::span<TextDecoder> texts, int n_parallel,

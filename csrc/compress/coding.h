@@ -10,6 +10,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "compress/text_decoder.h"
 #include "model/model.h"
@@ -29,10 +30,14 @@ struct CodingModel {
 // Called with how many bytes of the texts are done.
 using CodingProgress = std::function<void(uint64_t n_bytes)>;
 
-// The code of tokens, with its end where it is to say so; ends early where it grows longer than
-// `most` bytes. Throws what Sequence::append does.
-std::string encode_tokens(const CodingModel& coding, std::span<const int32_t> tokens, bool has_end,
-                          size_t most, const Interrupt& interrupt,
+struct CodedTokens {
+  std::string code;
+  std::vector<FrequencyInterval> intervals;  // of each token
+};
+
+// Ends early where the code grows longer than `most` bytes. Throws what Sequence::append does.
+CodedTokens encode_tokens(const CodingModel& coding, std::span<const int32_t> tokens, size_t most,
+                          const Interrupt& interrupt,
                           const std::function<void(size_t n_tokens)>& progress);
 
 // Decodes texts to their ends, up to n_parallel at a time. Throws what TextDecoder::add and

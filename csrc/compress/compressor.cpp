@@ -16,16 +16,38 @@
 namespace gpt2edge {
 namespace {
 
-// ---- the message form: a bit that says whether the text is stored, 15 bits of a checksum of the
-// model's fingerprint and the text, high byte first, then the code or the text ----
+// ---- the message form: 16 bits of a checksum of the model's fingerprint and the text, high byte
+// first, then the text's code, or 0xFF and the text itself. A text ends where its code does and has
+// that checksum ----
 
 constexpr size_t kMessageHead = 2;
-constexpr uint32_t kStoredMessage = 0x8000;
+constexpr char kStored = '\xFF';
 
 uint32_t message_checksum(uint64_t fingerprint, std::string_view text) {
   static_assert(std::endian::native == std::endian::little);
   const auto bytes = std::bit_cast<std::array<char, sizeof fingerprint>>(fingerprint);
-  return text_checksum(text, text_checksum({bytes.data(), bytes.size()})) & (kStoredMessage - 1);
+  return text_checksum(text, text_checksum({bytes.data(), bytes.size()})) & 0xFFFF;
+}
+
+using IsWhole = TextDecoder::IsWhole;
+
+// Whether what follows the head reads as a text that is stored.
+bool is_stored(std::string_view rest, const IsWhole& is_whole) {
+  return rest.starts_with(kStored) && is_whole(rest.substr(1));
+}
+
+// Whether the code could end after fewer of its tokens, with a text that passes for the whole: one
+// of the same checksum.
+bool ends_early(const CodedTokens& coded, std::span<const int32_t> tokens,
+                const TokenizerTables& tables, std::string_view text, const IsWhole& is_whole) {
+  RangeDecoder decoder(std::as_bytes(std::span(coded.code)));
+  size_t n_bytes = 0;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (decoder.is_at_end() && is_whole(text.substr(0, n_bytes))) return true;
+    decoder.accept(coded.intervals[i]);
+    n_bytes += token_bytes(tables, tokens[i]).size();
+  }
+  return false;
 }
 
 void check_model(const std::string& name, const CompressedFile& file, const Model& model) {
@@ -53,7 +75,7 @@ CodingModel Compressor::with_context(int n_ctx) const {
 }
 
 // The code of a text; the text itself, or something longer, where there is no shorter one.
-std::string Compressor::code_of(const CodingModel& coding, std::string_view text, bool has_end,
+std::string Compressor::code_of(const CodingModel& coding, std::string_view text,
                                 const std::function<void(size_t n_bytes)>& progress,
                                 const Interrupt& interrupt) const {
   const auto tokens = tokenizer_->encode_bytes(text);
@@ -65,7 +87,7 @@ std::string Compressor::code_of(const CodingModel& coding, std::string_view text
     }
     if (progress) progress(n_bytes);
   };
-  return encode_tokens(coding, *tokens, has_end, text.size(), interrupt, on_tokens);
+  return encode_tokens(coding, *tokens, text.size(), interrupt, on_tokens).code;
 }
 
 std::string Compressor::compress(std::string_view text, size_t block_size,
@@ -88,7 +110,7 @@ std::string Compressor::compress(std::string_view text, size_t block_size,
     const auto on_bytes = [&](size_t n) {
       if (progress) progress(done + n, text.size());
     };
-    codes.push_back(code_of(coding, block, false, on_bytes, interrupt));
+    codes.push_back(code_of(coding, block, on_bytes, interrupt));
     std::string& code = codes.back();
     if (code.size() >= block.size()) code = block;
     file.blocks.push_back({static_cast<uint32_t>(block.size()), text_checksum(block),
@@ -153,13 +175,21 @@ std::string Compressor::compress_message(std::string_view text, const Interrupt&
     throw std::invalid_argument(message("a message has at most ", kMostMessage, " bytes, and this ",
                                         text.size(), ": compress it as a file"));
   }
-  const CodingModel coding = with_context(model_->config().n_ctx);
-  const std::string code = code_of(coding, text, true, {}, interrupt);
-  const bool is_stored = code.size() >= text.size();
-  const uint32_t head =
-      message_checksum(model_->fingerprint(), text) | (is_stored ? kStoredMessage : 0);
-  std::string out{static_cast<char>(head >> 8), static_cast<char>(head & 0xFF)};
-  return out.append(is_stored ? text : code);
+  const uint32_t head = message_checksum(model_->fingerprint(), text);
+  const auto is_whole = [&](std::string_view other) {
+    return message_checksum(model_->fingerprint(), other) == head;
+  };
+  const auto tokens = tokenizer_->encode_bytes(text);
+  CodedTokens coded;
+  if (tokens) {
+    coded =
+        encode_tokens(with_context(model_->config().n_ctx), *tokens, text.size(), interrupt, {});
+  }
+  const bool has_code = tokens && coded.code.size() <= text.size() &&
+                        !is_stored(coded.code, is_whole) &&
+                        !ends_early(coded, *tokens, *tokenizer_->tables(), text, is_whole);
+  const std::string out{static_cast<char>(head >> 8), static_cast<char>(head & 0xFF)};
+  return has_code ? out + coded.code : (out + kStored).append(text);
 }
 
 std::string Compressor::decompress_message(const std::string& name,
@@ -170,19 +200,15 @@ std::string Compressor::decompress_message(const std::string& name,
                               kMessageHead, " or more"));
   }
   const auto head = std::to_integer<uint32_t>(bytes[0]) << 8 | std::to_integer<uint32_t>(bytes[1]);
-  const auto code = bytes.subspan(kMessageHead);
-  std::string text;
-  if ((head & kStoredMessage) != 0) {
-    text = as_text(code);
-  } else {
-    TextDecoder decoder = TextDecoder::with_end(name, *tokenizer_->tables(), code, kMostMessage);
-    decode_texts(with_context(model_->config().n_ctx), {&decoder, 1}, 1, interrupt, {});
-    text = decoder.text();
-  }
-  if (message_checksum(model_->fingerprint(), text) != (head & (kStoredMessage - 1))) {
-    throw FormatError(message(name, ": ", kDamaged));
-  }
-  return text;
+  const auto is_whole = [&](std::string_view text) {
+    return message_checksum(model_->fingerprint(), text) == head;
+  };
+  const auto rest = bytes.subspan(kMessageHead);
+  if (is_stored(as_text(rest), is_whole)) return std::string(as_text(rest.subspan(1)));
+  TextDecoder decoder =
+      TextDecoder::until_whole(name, *tokenizer_->tables(), rest, kMostMessage, is_whole);
+  decode_texts(with_context(model_->config().n_ctx), {&decoder, 1}, 1, interrupt, {});
+  return decoder.text();
 }
 
 }  // namespace gpt2edge

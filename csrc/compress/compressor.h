@@ -45,7 +45,7 @@ class Compressor {
 
  private:
   CodingModel with_context(int n_ctx) const;
-  std::string code_of(const CodingModel& coding, std::string_view text, bool has_end,
+  std::string code_of(const CodingModel& coding, std::string_view text,
                       const std::function<void(size_t n_bytes)>& progress,
                       const Interrupt& interrupt) const;
   int chosen_parallel(const CodingModel& coding, int n_parallel, size_t n_blocks) const;

@@ -35,13 +35,14 @@ void RangeEncoder::shift() {
   low_ <<= 8;
 }
 
-// The range is at least 2^56: the least multiple of that from `low` on lies within it.
+// The range is at least 2^56: a multiple of that lies within it.
 std::string RangeEncoder::finish() {
-  const uint64_t before = low_;
-  low_ += kLeastRange - 1;
-  if (low_ < before) carry();
-  shift();
-  if (bytes_.back() == '\0') bytes_.pop_back();
+  if (low_ > UINT64_MAX - (range_ - 1)) {  // 2^64 lies within it
+    carry();
+  } else if (low_ > 0) {
+    low_ += kLeastRange - 1;
+    shift();
+  }
   return std::move(bytes_);
 }
 
@@ -56,6 +57,16 @@ uint64_t RangeDecoder::next_byte() {
 
 uint64_t RangeDecoder::place(uint64_t total) const {
   return std::min(offset_ / (range_ / total), total - 1);
+}
+
+// `low` of the encoder is the bytes from n_settled() on, less `offset_`.
+bool RangeDecoder::is_at_end() const {
+  if (is_past_end() || offset_ >= range_) return false;
+  if (n_settled() == code_.size()) return true;
+  if (code_.size() - n_settled() > 1) return false;
+  const uint64_t last = std::to_integer<uint64_t>(code_.back()) << kTopShift;
+  const uint64_t low = last - offset_;
+  return offset_ < std::min(last, kLeastRange) && low <= UINT64_MAX - (range_ - 1);
 }
 
 void RangeDecoder::accept(const FrequencyInterval& symbol) {

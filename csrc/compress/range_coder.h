@@ -3,8 +3,8 @@
 //
 // The coder is that of integers and bytes: the interval is `low` and `range`, 64 bits each, and
 // whenever the range falls below 2^56 its first byte is settled and written. An addition that
-// overflows `low` is carried into the bytes before. The bytes after the code count as zeros: the
-// last byte that the number needs is left out where it is zero.
+// overflows `low` is carried into the bytes before. The bytes after the code count as zeros: of the
+// numbers in the last interval, the code is the one with the fewest bytes.
 //
 // Source: Martin, "Range encoding: an algorithm for removing redundancy from a digitised message",
 // 1979; Witten, Neal and Cleary, "Arithmetic coding for data compression", 1987.
@@ -50,7 +50,7 @@ class RangeDecoder {
   // Whether an encoder would have written more bytes for what was accepted; and whether it would
   // have written just these, had it ended here.
   bool is_past_end() const { return n_settled() > code_.size(); }
-  bool is_at_end() const { return !is_past_end() && code_.size() - n_settled() <= 1; }
+  bool is_at_end() const;
 
  private:
   static constexpr size_t kAhead = 8;  // bytes of `offset_`

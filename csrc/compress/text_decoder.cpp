@@ -1,33 +1,35 @@
 #include "compress/text_decoder.h"
 
+#include <utility>
+
 #include "base/error.h"
 #include "compress/token_frequencies.h"
 
 namespace gpt2edge {
 
 TextDecoder::TextDecoder(const std::string& name, const TokenizerTables& tables,
-                         std::span<const std::byte> code, size_t most_text, bool has_end)
-    : name_(name), tables_(tables), decoder_(code), most_text_(most_text), has_end_(has_end) {
+                         std::span<const std::byte> code, size_t most_text, IsWhole is_whole)
+    : name_(name),
+      tables_(tables),
+      decoder_(code),
+      most_text_(most_text),
+      is_whole_(std::move(is_whole)) {
   look_for_end();
 }
 
 TextDecoder TextDecoder::of_length(const std::string& name, const TokenizerTables& tables,
                                    std::span<const std::byte> code, size_t n_text) {
-  return {name, tables, code, n_text, false};
+  return {name, tables, code, n_text, {}};
 }
 
-TextDecoder TextDecoder::with_end(const std::string& name, const TokenizerTables& tables,
-                                  std::span<const std::byte> code, size_t most_text) {
-  return {name, tables, code, most_text, true};
+TextDecoder TextDecoder::until_whole(const std::string& name, const TokenizerTables& tables,
+                                     std::span<const std::byte> code, size_t most_text,
+                                     IsWhole is_whole) {
+  return {name, tables, code, most_text, std::move(is_whole)};
 }
 
 void TextDecoder::look_for_end() {
-  if (!has_end_) {
-    done_ = text_.size() == most_text_;
-    return;
-  }
-  done_ = decoder_.place(kEnds.total) >= kEnds.start;
-  decoder_.accept(done_ ? kEnds : kGoesOn);
+  done_ = is_whole_ ? decoder_.is_at_end() && is_whole_(text_) : text_.size() == most_text_;
 }
 
 void TextDecoder::add(std::span<const float> logits, float greatest) {

@@ -2,9 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "compress/range_coder.h"
@@ -12,17 +13,17 @@
 
 namespace gpt2edge {
 
-// Where a code does not say how long its text is, an end follows after every token or it does not,
-// as one symbol of these two: 6 bits for the end, 0.02 for each token.
-constexpr FrequencyInterval kGoesOn{0, 63, 64}, kEnds{63, 1, 64};
-
 class TextDecoder {
  public:
-  // Of a text of n_text bytes, or of one whose code says where it ends, `most_text` at the most.
+  using IsWhole = std::function<bool(std::string_view text)>;
+
+  // Of a text of n_text bytes; or of one that ends where its code does and `is_whole` is true, and
+  // has `most_text` at the most.
   static TextDecoder of_length(const std::string& name, const TokenizerTables& tables,
                                std::span<const std::byte> code, size_t n_text);
-  static TextDecoder with_end(const std::string& name, const TokenizerTables& tables,
-                              std::span<const std::byte> code, size_t most_text);
+  static TextDecoder until_whole(const std::string& name, const TokenizerTables& tables,
+                                 std::span<const std::byte> code, size_t most_text,
+                                 IsWhole is_whole);
 
   bool done() const { return done_; }
   // Decodes the next token, with the logits after those so far and the greatest of them. Throws
@@ -35,7 +36,7 @@ class TextDecoder {
 
  private:
   TextDecoder(const std::string& name, const TokenizerTables& tables,
-              std::span<const std::byte> code, size_t most_text, bool has_end);
+              std::span<const std::byte> code, size_t most_text, IsWhole is_whole);
   void look_for_end();
   [[noreturn]] void fail() const;
 
@@ -43,7 +44,7 @@ class TextDecoder {
   const TokenizerTables& tables_;
   RangeDecoder decoder_;
   size_t most_text_;
-  bool has_end_;
+  IsWhole is_whole_;  // none where the text has most_text_ bytes
   bool done_ = false;
   std::vector<int32_t> tokens_;
   std::string text_;

@@ -7,7 +7,7 @@
 namespace gpt2edge {
 namespace {
 
-constexpr std::string_view kSpace = "\xE2\x96\x81";  // U+2581
+constexpr std::string_view kSpaceSign = "\xE2\x96\x81";  // U+2581
 
 // What comes without a space before it: the ends of sentences, and of contractions in English.
 constexpr std::string_view kClosing[] = {".", "?", "!", ",", "n't", "'m", "'s", "'ve", "'re"};
@@ -32,8 +32,8 @@ bool read_byte(std::string_view token, char& byte) {
 
 std::string text_of_word_piece(std::string_view token) {
   const bool is_name = token.size() > 1 && token.front() == '[' && token.back() == ']';
-  if (!is_name && !token.starts_with(kSpace)) return std::string(token);
-  const std::string_view word = is_name ? token : token.substr(kSpace.size());
+  if (!is_name && !token.starts_with(kSpaceSign)) return std::string(token);
+  const std::string_view word = is_name ? token : token.substr(kSpaceSign.size());
   return is_closing(word) ? std::string(word) : std::string(" ").append(word);
 }
 
@@ -41,9 +41,9 @@ std::string bytes_of_sentence_piece(std::string_view token, int32_t type) {
   char byte = 0;
   if (type == kByteToken && read_byte(token, byte)) return {byte};
   std::string text;
-  for (size_t at = token.find(kSpace); at != token.npos; at = token.find(kSpace)) {
+  for (size_t at = token.find(kSpaceSign); at != token.npos; at = token.find(kSpaceSign)) {
     text.append(token.substr(0, at)).append(" ");
-    token.remove_prefix(at + kSpace.size());
+    token.remove_prefix(at + kSpaceSign.size());
   }
   return text.append(token);
 }

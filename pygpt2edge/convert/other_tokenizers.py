@@ -32,7 +32,7 @@ from pygpt2edge.tokenizer.json_parts import (
     around_text,
     word_pieces,
 )
-from pygpt2edge.tokenizer.library_encoder import library_tokenizer
+from pygpt2edge.tokenizer.library_encoder import library_tokenizer, of_the_file
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as LibraryTokenizer
@@ -75,11 +75,6 @@ class _Folder:
         return list(texts_in(self.settings.get(name)))
 
 
-def has_other_tokenizer(folder: Path) -> bool:
-    """Whether a folder has a file that is no tokenizer of GPT-2's kind by its name."""
-    return any((folder / name).is_file() for name in (*SENTENCEPIECE_FILES, WORD_PIECES_FILE))
-
-
 def read_other_tokenizer(path: Path, n_vocab: int) -> Vocabulary:
     """The vocabulary of a folder whose tokenizer.json, vocab.txt or spiece.model is no tokenizer of
     GPT-2's kind.
@@ -101,11 +96,13 @@ def read_other_tokenizer(path: Path, n_vocab: int) -> Vocabulary:
         described, keys = read_sentencepiece(source, folder.tokenizer_class, folder.settings)
     described |= {"version": "1.0", "truncation": None, "padding": None}
     library = library_tokenizer(json.dumps(described), str(source))
-    _add_special_tokens(library, folder)
-    described = json.loads(library.to_str())
+    with of_the_file(str(source)):
+        _add_tokens(library, folder)
+        described = json.loads(library.to_str())
     warnings = _cut(described, source, n_vocab)
     kind = _kind(described, source)
-    keys = _special_ids(described, folder) | _around(library, kind) | keys
+    with of_the_file(str(source)):
+        keys = _special_ids(described, folder) | _around(library, kind) | keys
     return _vocabulary(described, kind, keys, n_vocab, warnings)
 
 
@@ -169,16 +166,44 @@ def _read_word_pieces(path: Path, folder: _Folder) -> Json:
     return described
 
 
-def _add_special_tokens(library: LibraryTokenizer, folder: _Folder) -> None:
-    """Those that the settings name; one that the vocabulary lacks gets the next id."""
+def _add_tokens(library: LibraryTokenizer, folder: _Folder) -> None:
+    """Those that the settings name beside the vocabulary; what it lacks gets the next ids."""
     from tokenizers import AddedToken
 
     known = {token.content for token in library.get_added_tokens_decoder().values()}
+    flags = ("special", "normalized", "lstrip", "rstrip", "single_word")
+    listed = _listed(folder)
+    library.add_tokens(
+        [
+            AddedToken(text, **{name: entry.get(name) is True for name in flags})
+            for text, entry in listed.items()
+            if text not in known
+        ]
+    )
     names = (*_SPECIAL_NAMES, *_MORE_SPECIAL)
     texts = dict.fromkeys(text for name in names for text in folder.texts(name) if text)
     library.add_special_tokens(
-        [AddedToken(text, special=True, normalized=False) for text in texts if text not in known]
+        [
+            AddedToken(text, special=True, normalized=False)
+            for text in texts
+            if text not in known | listed.keys()
+        ]
     )
+
+
+def _listed(folder: _Folder) -> Json:
+    """The added tokens of tokenizer_config.json and added_tokens.json by their texts, in the order
+    of their ids."""
+    found: dict[int, tuple[str, Json]] = {}
+    for text, token in read_optional(folder.path / "added_tokens.json").items():
+        if type(token) is int:
+            found[token] = text, {}
+    entries = folder.settings.get("added_tokens_decoder")
+    for key, entry in entries.items() if isinstance(entries, dict) else ():
+        content = entry.get("content") if isinstance(entry, dict) else None
+        if key.isdecimal() and isinstance(content, str) and content:
+            found[int(key)] = content, entry
+    return {text: entry for _, (text, entry) in sorted(found.items(), key=lambda item: item[0])}
 
 
 def _cut(described: Json, source: Path, n_vocab: int) -> tuple[str, ...]:

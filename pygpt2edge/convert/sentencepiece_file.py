@@ -108,6 +108,9 @@ def _read(path: Path) -> Any:
         raise FormatError(f"{path}: no SentencePiece model ({error}); download it again") from None
     if not file.pieces:
         raise FormatError(f"{path}: has no pieces, expected a SentencePiece model")
+    damaged = [i for i, piece in enumerate(file.pieces) if not isinstance(piece.piece, str)]
+    if damaged:
+        raise FormatError(f"{path}: piece {damaged[0]} is not UTF-8; download the file again")
     return file
 
 

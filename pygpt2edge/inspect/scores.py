@@ -63,9 +63,13 @@ class Expected:
 
     def __init__(self, logits: Floats) -> None:
         self.logits = logits
-        self.weights, self.log_sum = _softmax_parts(logits)
-        self.total = self.weights.sum(axis=1, dtype=np.float64)
+        self.weights, self.total, self.log_sum = _softmax_parts(logits)
         self.best = logits.argmax(axis=1)
+
+    def move_to(self, logits: Floats, weights: Floats) -> None:
+        """Copies what is a row of the vocabulary each, such as to a file, and frees its own."""
+        logits[:], weights[:] = self.logits, self.weights
+        self.logits, self.weights = logits, weights
 
 
 class Scores:
@@ -83,7 +87,7 @@ class Scores:
     ) -> None:
         """Rows of logits (n, n_vocab), the reference's predictions, and the n tokens that came, of
         which the first has n_before others before it in its window."""
-        _, log_sum = _softmax_parts(logits)
+        _, _, log_sum = _softmax_parts(logits)
         self._nll.append(log_sum - logits[np.arange(len(targets)), targets])
         self._before.append(np.arange(n_before, n_before + len(targets)))
         if expected is None:
@@ -131,9 +135,10 @@ class Scores:
             first, end = end, 2 * end
 
 
-def _softmax_parts(logits: Floats) -> tuple[Floats, NDArray[np.float64]]:
-    """exp(logits - the row's highest), and the logarithm of the sum of exp(logits)."""
+def _softmax_parts(logits: Floats) -> tuple[Floats, NDArray[np.float64], NDArray[np.float64]]:
+    """exp(logits - the row's highest), their sum, and the logarithm of the sum of exp(logits)."""
     highest = logits.max(axis=1)
     weights = logits - highest[:, None]
     np.exp(weights, out=weights)
-    return weights, highest + np.log(weights.sum(axis=1, dtype=np.float64))
+    total = weights.sum(axis=1, dtype=np.float64)
+    return weights, total, highest + np.log(total)

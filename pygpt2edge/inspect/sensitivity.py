@@ -69,7 +69,7 @@ def measure_costs(
     with tempfile.TemporaryDirectory(dir=statistics.parent) as folder:
         model = LoadedModel(path, n_threads=n_threads)
         windows = _spread(tokens, n_tokens, min(_WINDOW, model.n_ctx))
-        exact = _write_logits(model, windows, Path(folder) / "logits")
+        exact = _predictions(model, windows, Path(folder))
         del model  # before another is loaded
         patched = _PatchedModel(path, Path(folder) / "patched.gguf", n_threads)
         for i, plan in enumerate(chosen):
@@ -84,7 +84,7 @@ def measure_costs(
 
 def _costs_of(
     plan: TensorPlan, bias: TensorPlan | None, calibration: Calibration, patched: _PatchedModel,
-    windows: NDArray[np.int32], exact: Floats,
+    windows: NDArray[np.int32], exact: list[Expected],
 ) -> dict[str, float]:  # fmt: skip
     kinds = possible_types(plan.spec)
     kind = next(kind for kind in _MEASURED_TYPES if kind in kinds)
@@ -110,8 +110,8 @@ def check_memory_for_costs(path: Path, n_threads: int | None) -> None:
 
 
 def costs_disk_bytes(path: Path, checkpoint: Checkpoint, n_tokens: int) -> int:
-    """Of a copy of the model and of the tokens' logits."""
-    return path.stat().st_size + 4 * checkpoint.config.n_vocab * n_tokens
+    """Of a copy of the model, and of the tokens' logits and probabilities."""
+    return path.stat().st_size + 2 * 4 * checkpoint.config.n_vocab * n_tokens
 
 
 def _as(plan: TensorPlan, kind: str) -> TensorPlan:
@@ -181,17 +181,22 @@ def _logits(model: LoadedModel, windows: NDArray[np.int32]) -> Iterator[tuple[in
             yield i * len(window) + first, session.append_all_logits(window[first : first + ROWS])
 
 
-def _write_logits(model: LoadedModel, windows: NDArray[np.int32], path: Path) -> Floats:
-    out = np.memmap(path, np.float32, "w+", shape=(windows.size, model.config["n_vocab"]))
-    for first, logits in _logits(model, windows):
-        out[first : first + len(logits)] = logits
-    return out
+def _predictions(model: LoadedModel, windows: NDArray[np.int32], folder: Path) -> list[Expected]:
+    """For each part of the rows, kept in files: all models are compared with them."""
+    shape = (windows.size, model.config["n_vocab"])
+    logits = np.memmap(folder / "logits", np.float32, "w+", shape=shape)
+    weights = np.memmap(folder / "weights", np.float32, "w+", shape=shape)
+    parts = []
+    for first, rows in _logits(model, windows):
+        part = Expected(rows)
+        part.move_to(logits[first : first + len(rows)], weights[first : first + len(rows)])
+        parts.append(part)
+    return parts
 
 
-def _divergence(model: LoadedModel, windows: NDArray[np.int32], exact: Floats) -> float:
+def _divergence(model: LoadedModel, windows: NDArray[np.int32], exact: list[Expected]) -> float:
     scores = Scores()
     tokens = windows.ravel()
-    for first, logits in _logits(model, windows):
-        last = first + len(logits)
-        scores.add(tokens[first:last], logits, Expected(exact[first:last]), first)
+    for (first, logits), expected in zip(_logits(model, windows), exact, strict=True):
+        scores.add(tokens[first : first + len(logits)], logits, expected, first)
     return scores.evaluation().kl_mean or 0.0

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pygpt2edge.errors import FormatError, MissingDependencyError
+from pygpt2edge.errors import FormatError, Gpt2EdgeError, MissingDependencyError
 from pygpt2edge.tokenizer.places import Place
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class LibraryEncoder:
 
     def _encoding(self, text: str, allow_special: bool, add_special_tokens: bool) -> Encoding:
         library = self._with_special if allow_special else self._plain
-        with _of_the_file(self._path):
+        with of_the_file(self._path):
             return library.encode(text, add_special_tokens=add_special_tokens)
 
     def _checked(self, encoding: Encoding) -> list[int]:
@@ -67,7 +67,7 @@ class LibraryEncoder:
         """To which the text of a special token is a text like any other."""
         description = self._description
         if '"Unigram"' in description:
-            with _of_the_file(self._path):
+            with of_the_file(self._path):
                 description = without_special_pieces(description)
         library = library_tokenizer(description, self._path)
         library.encode_special_tokens = True
@@ -87,7 +87,7 @@ def library_tokenizer(description: str, path: str) -> LibraryTokenizer:
             f"{path}: its text is not cut by GPT-2's rule, which takes the tokenizers package: "
             'pip install "pygpt2edge[tokenizers]"'
         ) from error
-    with _of_the_file(path):
+    with of_the_file(path):
         return LibraryTokenizer.from_str(description)
 
 
@@ -112,11 +112,11 @@ def without_special_pieces(description: str) -> str:
 
 
 @contextmanager
-def _of_the_file(path: str) -> Iterator[None]:
+def of_the_file(path: str) -> Iterator[None]:
     """What the library makes of a description that is not sound is an error of its file."""
     try:
         yield
-    except (KeyboardInterrupt, SystemExit, MemoryError):
+    except (Gpt2EdgeError, KeyboardInterrupt, SystemExit, MemoryError):
         raise
     except BaseException as error:  # a panic of the library is no Exception
         raise FormatError(

@@ -40,8 +40,12 @@ def test_a_mixture_is_closer_than_q4_0(exact: Path, tmp_path: Path) -> None:
     other = convert(exact, tmp_path / "q4_0.gguf", "q4_0", rounding="reference").out
     # Of the kind that the model was trained on.
     text = GPT2().generate("It is", max_tokens=500, seed=1, ignore_eos=True).text
-    (rows,) = judge(exact, None, [other], [text], tmp_path, max_windows=1)
-    its_own, mixture, _q8_0 = rows
+    (rows,) = judge(exact, None, [other], [text], tmp_path, max_windows=1, bits=[4.5])
+    itself, its_own, mixture, _q8_0, small = rows
+    assert itself.found.kl_mean == 0
     assert (its_own.ratio, mixture.label) == (None, "mixture")
     assert mixture.path.stat().st_size <= other.stat().st_size
     assert mixture.meets_its_goal
+    # The goal for 4.5 bits is a perplexity within 2%.
+    assert small.path.stat().st_size < mixture.path.stat().st_size
+    assert small.found.perplexity < 1.02 * itself.found.perplexity

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import random
 import re
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 from pygpt2edge import GPT2, FormatError, MissingDependencyError, UnsupportedError, _core
 from pygpt2edge.convert import convert
+from pygpt2edge.convert.tokenizer_files import read_hugging_face_vocabulary
 from pygpt2edge.loaded_model import tokenizer_of
 from pygpt2edge.tokenizer import HUGGING_FACE_KEY, Tokenizer, read_tokenizer
 
@@ -364,3 +367,38 @@ def test_descriptions_are_not_trusted(tmp_path: Path) -> None:
                 tokenizer.encode("日本 x", allow_special=allow_special)
     with pytest.raises(UnsupportedError, match="to encode text takes GPT-2"):
         Tokenizer(tables).encode("text")
+
+
+def some_change(draw: random.Random, content: Any) -> Any:
+    """The content of a JSON file with one thing in it missing or of another kind."""
+    at = content
+    while True:
+        keys = list(at) if isinstance(at, dict) else range(len(at))
+        key = draw.choice(keys)
+        if not (isinstance(at[key], (dict, list)) and at[key] and draw.random() < 0.8):
+            break
+        at = at[key]
+    if draw.random() < 0.25:
+        del at[key]
+    else:
+        at[key] = draw.choice([None, True, -1, 10**12, 1.5, "", "x", "\ud800", [], {}, [["a", 1]]])
+    return content
+
+
+@pytest.mark.parametrize("name", ["saved_by_transformers", "llama3", "with_added_tokens"])
+def test_changed_files_are_read_or_refused(name: str, tmp_path: Path) -> None:
+    makers.ALL[name](tmp_path)
+    paths = [tmp_path / each for each in ("tokenizer.json", "tokenizer_config.json")]
+    sound = {path: json.loads(path.read_text()) for path in paths if path.exists()}
+    n_vocab = json.loads((tmp_path / "config.json").read_text())["vocab_size"]
+    draw, n_refused = random.Random(1), 0
+    for _ in range(60):
+        for path, content in sound.items():
+            changed = some_change(draw, json.loads(json.dumps(content)))
+            path.write_text(json.dumps(changed))
+        try:
+            read_hugging_face_vocabulary(tmp_path, n_vocab)
+        except (FormatError, UnsupportedError) as error:
+            n_refused += 1
+            assert str(tmp_path) in str(error)
+    assert 0 < n_refused < 60
