@@ -74,6 +74,8 @@ def test_places_are_those_of_transformers(case: Case) -> None:
     if case.name == "japanese":
         pytest.skip("as above")
     theirs = AutoTokenizer.from_pretrained(case.folder)
+    if not theirs.is_fast:
+        pytest.skip("that class of transformers tells no places")
     for text in makers.some_texts(50):
         found = theirs(text, return_offsets_mapping=True, return_special_tokens_mask=True)
         marked = zip(found["special_tokens_mask"], found["offset_mapping"], strict=True)
