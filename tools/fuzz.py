@@ -3,7 +3,7 @@
     python tools/fuzz.py [TARGET ...] [--seconds N] [--build FOLDER] [--corpus FOLDER]
 
 A target is a fuzz_*.cpp of tests/cpp without its end, or one of tools/fuzz_readers.py; all by
-default. Each runs for N seconds, from the inputs of tests/cpp/corpus/TARGET on, or those of the
+default. Each runs for N seconds, from the inputs of its folder in tests/cpp/corpus on, or the
 tests' checkpoints; what is new is kept in FOLDER/TARGET, where the next campaign goes on from it.
 Prints a JSON object for each: executions, coverage (edges), and how it ended. Inputs that crash it,
 leak or take too long are in FOLDER too. Exits with 1 where there are any.

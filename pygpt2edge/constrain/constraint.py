@@ -59,8 +59,8 @@ class Constraint:
         self._rest = [(token, text[end:]) for token, end in zip(repeated, ends, strict=False)]
         self._prefixes = prefixes_of(tokenizer) if repeated else None
         self._end = end_token(tokenizer)
-        self._n_tokens = n_tokens(tokenizer)
         self._token_bytes = tokenizer.token_bytes
+        self._n_tokens = n_tokens(tokenizer)
         self._masks: Task[list[bytes]] | None = None
         self._read: list[int] = []  # tokens of the text, and those that must follow it
         self._ahead: list[int] = []  # draft tokens that the matcher has read behind them

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import threading
 from collections import deque
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, final
+from weakref import WeakSet
 
 from pygpt2edge import _core
 from pygpt2edge.engine.job import Job
@@ -78,6 +81,7 @@ class Engine:
         self._offered: list[_core.Session] = []  # to be kept
         self._thread = threading.Thread(target=self._work, name="pygpt2edge-engine", daemon=True)
         self._thread.start()
+        _open_engines.add(self)
 
     def submit(
         self,
@@ -145,6 +149,7 @@ class Engine:
             self._closing = True
             self._changed.notify()
         self._thread.join()
+        _open_engines.discard(self)
 
     def __enter__(self) -> Engine:
         return self
@@ -259,3 +264,17 @@ class Engine:
         while self._model.cache_bytes_used + to_come > self.cache_bytes:
             if not self._prefixes.drop_oldest():
                 return
+
+
+_open_engines: WeakSet[Engine] = WeakSet()
+
+
+@atexit.register
+def _close_engines() -> None:
+    """A thread that comes back from the core while the interpreter ends would abort the program."""
+    for engine in list(_open_engines):
+        engine.close()
+
+
+if hasattr(os, "register_at_fork"):  # a child process has none of the threads
+    os.register_at_fork(after_in_child=_open_engines.clear)

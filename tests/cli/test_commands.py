@@ -25,6 +25,8 @@ COMMANDS = [
     "calibrate",
     "inspect",
     "rank",
+    "embed",
+    "classify",
     "map",
     "tokenize",
     "eval",

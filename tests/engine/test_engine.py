@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import resource
+import subprocess
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -245,3 +247,17 @@ def test_memory_does_not_grow() -> None:
         after = run(prompts[2000:])
     assert model.cache_bytes_used <= 20 * model.memory["cache"]
     assert after - before < 40_000  # kB; a request that kept its logits would leave 200 kB
+
+
+def test_a_program_may_end_without_closing(
+    run_python: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    code = """
+from pygpt2edge import GPT2, Engine
+engine = Engine(GPT2())
+requests = [engine.submit("It is", max_tokens=500, ignore_eos=True) for _ in range(4)]
+next(requests[0])
+"""
+    for _ in range(3):
+        done = run_python(code)
+        assert (done.returncode, done.stderr) == (0, "")
