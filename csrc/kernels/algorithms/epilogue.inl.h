@@ -35,7 +35,8 @@ GPT2EDGE_INLINE void activate(const MatmulArgs& args, size_t column, Isa::Floats
   }
   if (args.epilogue == Epilogue::kGeluTanh) {
     for (int t = 0; t < T; ++t) sum[t] = gelu_tanh(sum[t]);
-  } else if (args.epilogue != Epilogue::kBias && args.epilogue != Epilogue::kResidual) {
+  } else if (args.epilogue != Epilogue::kBias && args.epilogue != Epilogue::kResidual)
+      [[unlikely]] {
     for (int t = 0; t < T; ++t) sum[t] = less_usual(args.epilogue, sum[t]);
   }
 }
