@@ -20,11 +20,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pygpt2edge import _core
 from pygpt2edge.errors import FormatError
 from pygpt2edge.loaded_model import LoadedModel
+from pygpt2edge.serve.settings import Settings
 from pygpt2edge.tokenizer import Tokenizer
 
 _KEY = "tokenizer.chat_template"
-_MAX_TEMPLATE, _MAX_TEXT = 1 << 16, 1 << 20  # characters
-_MAX_SECONDS = 1.0
 # Filters that make much of a small number.
 _NOT_HERE = ("center", "format", "indent", "wordwrap", "filesizeformat", "urlize", "xmlattr")
 
@@ -36,12 +35,16 @@ class TemplateRefusal(ValueError):  # noqa: N818
 class ChatTemplate:
     """The template of one model.
 
-    Raises FormatError for a text that is no template.
+    Raises FormatError for a text that is no template, or longer than the settings allow.
     """
 
-    def __init__(self, text: str, tokenizer: Tokenizer) -> None:
-        if len(text) > _MAX_TEMPLATE:
-            raise FormatError(f"the chat template is longer than {_MAX_TEMPLATE:,} characters")
+    def __init__(self, text: str, tokenizer: Tokenizer, settings: Settings) -> None:
+        if len(text) > settings.max_template:
+            raise FormatError(
+                f"the chat template has {len(text):,} characters, at most "
+                f"{settings.max_template:,} are allowed (--max-template)"
+            )
+        self._settings = settings
         environment = _Environment(
             trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
         )
@@ -91,7 +94,7 @@ class ChatTemplate:
         tokenizer = self._tokenizer
         text = ""
         before = sys.gettrace()
-        sys.settrace(_deadline(time.monotonic() + _MAX_SECONDS))
+        sys.settrace(_deadline(time.monotonic() + self._settings.template_timeout))
         try:
             for piece in self._template.generate(
                 messages=messages,
@@ -100,7 +103,7 @@ class ChatTemplate:
                 eos_token=_text(tokenizer, tokenizer.eos_token),
             ):
                 text += piece
-                if len(text) > _MAX_TEXT:
+                if len(text) > self._settings.max_chat:
                     raise TemplateRefusal("the chat template makes too long a prompt of this chat")
         except TemplateRefusal:
             raise
@@ -148,7 +151,7 @@ def _text(tokenizer: Tokenizer, token: int | None) -> str:
     return "" if token is None else tokenizer.decode([token])
 
 
-def chat_template_of(model: LoadedModel) -> ChatTemplate | None:
+def chat_template_of(model: LoadedModel, settings: Settings) -> ChatTemplate | None:
     """The template that a model's file carries; None where it has none. Raises FormatError."""
     text = _core.GgufFile(str(model.path)).metadata.get(_KEY)
-    return ChatTemplate(text, model.tokenizer) if isinstance(text, str) else None
+    return ChatTemplate(text, model.tokenizer, settings) if isinstance(text, str) else None

@@ -66,8 +66,8 @@ class Service:
 
 def _chat_template(model: GPT2, settings: Settings) -> ChatTemplate | None:
     if settings.chat_template is not None:
-        return ChatTemplate(settings.chat_template, model.tokenizer)
-    return chat_template_of(model)
+        return ChatTemplate(settings.chat_template, model.tokenizer, settings)
+    return chat_template_of(model, settings)
 
 
 def service_of(request: Request) -> Service:

@@ -53,6 +53,13 @@ class Settings:
         256, "--max-attention", "Tokens of a text whose attention is asked for."
     )
     max_body: int = _limit(1 << 20, "--max-body", "Bytes of a request's body.")
+    max_template: int = _limit(1 << 16, "--max-template", "Characters of a chat template.")
+    max_chat: int = _limit(
+        1 << 20, "--max-chat", "Characters that a chat template may make of a chat."
+    )
+    template_timeout: float = _limit(
+        1.0, "--template-timeout", "Seconds that a chat template may take for a chat.", low=0.001
+    )
     max_connections: int = _limit(512, "--max-connections", "Connections at once.")
     read_timeout: float = _limit(
         30.0, "--read-timeout", "Seconds in which a request must have arrived."

@@ -22,6 +22,7 @@ from pygpt2edge.serve.chat_template import (  # noqa: E402
     TemplateRefusal,
     chat_template_of,
 )
+from pygpt2edge.serve.settings import Settings  # noqa: E402
 
 # As DialoGPT has it.
 TEMPLATE = "{% for message in messages %}{{ message.content }}{{ eos_token }}{% endfor %}"
@@ -76,7 +77,7 @@ def test_logprobs(client: openai.OpenAI) -> None:
 
 
 def test_text_of_special_tokens_in_a_message_is_text(model: GPT2) -> None:
-    template = ChatTemplate(TEMPLATE, model.tokenizer)
+    template = ChatTemplate(TEMPLATE, model.tokenizer, Settings())
     tokens = template.tokens([{"role": "user", "content": "a<|endoftext|>b"}])
     assert tokens.count(END) == 1
     assert model.tokenizer.decode(tokens) == "a<|endoftext|>b<|endoftext|>"
@@ -123,8 +124,25 @@ def test_hostile_templates(model: GPT2, text: str) -> None:
     from pygpt2edge import FormatError
 
     with pytest.raises((TemplateRefusal, FormatError)) as caught:
-        ChatTemplate(text, model.tokenizer).tokens([{"role": "user", "content": "x"}])
+        ChatTemplate(text, model.tokenizer, Settings()).tokens([{"role": "user", "content": "x"}])
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (Settings(max_template=10), "at most 10 are allowed"),
+        (Settings(max_chat=3), "too long a prompt"),
+        (Settings(template_timeout=1e-9), "takes too long"),
+    ],
+)
+def test_limits_of_templates_are_settings(model: GPT2, settings: Settings, words: str) -> None:
+    from pygpt2edge import FormatError
+
+    with pytest.raises((TemplateRefusal, FormatError), match=words):
+        ChatTemplate(TEMPLATE, model.tokenizer, settings).tokens(
+            [{"role": "user", "content": "hello"}]
+        )
 
 
 @pytest.mark.parametrize("form", ["text", "list", "file"])
@@ -140,6 +158,6 @@ def test_the_converter_keeps_the_template(data: Path, tmp_path: Path, form: str)
     first = convert(folder, tmp_path / "first.gguf", "f32").out
     second = convert(first, tmp_path / "second.gguf", "q8_0").out
     model = GPT2(second)
-    template = chat_template_of(model)
+    template = chat_template_of(model, Settings())
     assert template is not None
     assert template.tokens([{"role": "user", "content": "a"}])[-1] == model.tokenizer.eos_token
