@@ -40,6 +40,10 @@ if TYPE_CHECKING:
               help="Scales of the least error, or ggml's for q8_0, q4_0.")  # fmt: skip
 @click.option("--calibration", metavar="STATS", type=click.Path(),
               help="Statistics of `calibrate` or llama.cpp's imatrix to round by.")  # fmt: skip
+@click.option("--no-error-feedback", is_flag=True,
+              help="With --calibration: no column makes up for the errors of others.")  # fmt: skip
+@click.option("--no-bias-compensation", is_flag=True,
+              help="With --calibration: biases stay as they are.")  # fmt: skip
 @click.option("--equalize", is_flag=True,
               help="Even out channels between matrices, for models with outliers.")  # fmt: skip
 @click.option("--lora", metavar="FOLDER[:SCALE]", multiple=True,
@@ -61,6 +65,8 @@ def command(
     embedding_type: str | None,
     rounding: str,
     calibration: str | None,
+    no_error_feedback: bool,
+    no_bias_compensation: bool,
     equalize: bool,
     lora: tuple[str, ...],
     no_classifier: bool,
@@ -102,6 +108,8 @@ def command(
             embedding_type=embedding_type,
             rounding=rounding,
             calibration=calibration,
+            error_feedback=not no_error_feedback,
+            bias_compensation=not no_bias_compensation,
             equalize=equalize,
             lora=[_adapter(text) for text in lora],
             classifier=not no_classifier,

@@ -49,12 +49,18 @@ class RoundingGuide:
 
 
 class Calibration:
-    """A file of statistics, read one matrix at a time."""
+    """A file of statistics, read one matrix at a time.
 
-    def __init__(self, path: Path) -> None:
+    `error_feedback` and `bias_compensation` say what a guide may have beside weights.
+    """
+
+    def __init__(
+        self, path: Path, *, error_feedback: bool = True, bias_compensation: bool = True
+    ) -> None:
         from pygpt2edge import _core
 
         self._path = path
+        self._error_feedback, self._bias_compensation = error_feedback, bias_compensation
         self._input_scales: Mapping[str, NDArray[np.float32]] = {}
         self._file = _core.GgufFile(str(path))
         self._shapes = {info.name: tuple(info.shape) for info in self._file.tensors}
@@ -107,11 +113,11 @@ class Calibration:
         if scales is not None:
             squares *= np.square(scales)
         mean = None
-        if has_bias and f"{name}.in_sum" in self._shapes:
+        if has_bias and self._bias_compensation and f"{name}.in_sum" in self._shapes:
             mean = self._read(f"{name}.in_sum", 1, n_in)[0] / np.float32(count)
             if scales is not None:
                 mean *= scales
-        if f"{name}.in_products" not in self._shapes:
+        if not self._error_feedback or f"{name}.in_products" not in self._shapes:
             return RoundingGuide(_normalized(squares), None, mean)
         # In place: these are the largest arrays of a conversion.
         moments = self._read(f"{name}.in_products", n_in, n_in)

@@ -89,6 +89,8 @@ def convert(
     embedding_type: str | None = None,
     rounding: str = "search",
     calibration: str | Path | None = None,
+    error_feedback: bool = True,
+    bias_compensation: bool = True,
     equalize: bool = False,
     n_threads: int | None = None,
     progress: Progress | None = None,
@@ -116,6 +118,7 @@ def convert(
       calibration: a file that `calibrate` or llama.cpp's imatrix wrote for this model. Errors are
         then weighted by what the matrices' inputs were; from ours, every column also makes up for
         the errors of those before it, and biases for what the outputs lose on average.
+      error_feedback, bias_compensation: False leaves out the one or the other of these two.
       equalize: move powers of two between norms and the matrices behind them, and between values
         and what follows attention, so that blocks of 32 hold numbers of a size; for models with
         channels far larger than others. By the calibration where there is one.
@@ -148,7 +151,11 @@ def convert(
     output_type(type)  # before a download of gigabytes
     out = Path(os.path.realpath(out))
     path, name = _locate(source, revision)
-    statistics = None if calibration is None else Calibration(Path(calibration))
+    statistics = None
+    if calibration is not None:
+        statistics = Calibration(
+            Path(calibration), error_feedback=error_feedback, bias_compensation=bias_compensation
+        )
     checkpoint = merge_adapters(open_checkpoint(path), lora)
     if not classifier:
         checkpoint = checkpoint.without_classifier()

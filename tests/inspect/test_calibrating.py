@@ -135,6 +135,27 @@ def test_biases_give_back_the_mean(exact: Path, stats: Path, tmp_path: Path) -> 
     assert np.abs(mean_outputs(plain, mean) - expected).max() > 1e-4
 
 
+def test_feedback_and_compensation_can_be_left_out(
+    exact: Path, stats: Path, tmp_path: Path
+) -> None:
+    made = {}
+    for options in ([], ["--no-error-feedback"], ["--no-bias-compensation"],
+                    ["--no-error-feedback", "--no-bias-compensation"]):  # fmt: skip
+        out = tmp_path / "out.gguf"
+        command = ["convert", str(exact), str(out), "--type", "iq4_nl", "--force", "-q"]
+        done = CliRunner().invoke(cli, [*command, "--calibration", str(stats), *options])
+        assert done.exit_code == 0, done.output
+        file = _core.GgufFile(str(out))
+        bias = file.read_rows(f"{MATRIX}.bias", 0, 1)
+        made[" ".join(options)] = (
+            file.raw_rows(f"{MATRIX}.weight", 0, 1).tobytes(),
+            bias.tobytes(),
+        )
+    assert len({weight for weight, _ in made.values()}) >= 3
+    kept = _core.GgufFile(str(exact)).read_rows(f"{MATRIX}.bias", 0, 1).tobytes()
+    assert [bias == kept for _, bias in made.values()] == [False, False, True, True]
+
+
 def test_an_imatrix_of_llama_cpp_is_read(exact: Path, tmp_path: Path) -> None:
     calibrate(exact, TEXT, tmp_path / "small.gguf", max_tokens=100, products=False)
     convert(exact, tmp_path / "out.gguf", "q4_0", calibration=tmp_path / "small.gguf")
