@@ -8,8 +8,9 @@ file must be there whole, or the new one; an error must be told in one line, and
 beside the file but, after a kill, what the same command takes up or a temporary file. Where a
 command goes on from what is left, it is run again, and must come to the same bytes.
 
---quick takes the first, the middle and the last call of each kind. Needs Linux and strace. Prints a
-JSON object for each command: how many runs there were, and how many of them ended how.
+--quick takes the first and the last call of each kind, of those of inputs the middle one. Needs
+Linux and strace. Prints a JSON object for each command: how many runs there were, and how many of
+them ended how.
 """
 
 from __future__ import annotations
@@ -150,7 +151,8 @@ def faults(trial: Trial, quick: bool) -> Iterator[Fault]:
     for path in (None, *(path.relative_to(source.parent) for path in files)):
         errors = INPUT_CALLS if path else OUTPUT_CALLS
         for call, n in trial.count(list(errors), path).items():
-            numbers = sorted({1, (n + 1) // 2, n}) if quick else range(1, n + 1)
+            few = [(n + 1) // 2] if path else sorted({1, n})
+            numbers = few if quick else range(1, n + 1)
             kinds = errors[call] if path else (*errors[call], "SIGKILL")
             for number, error in itertools.product(numbers, kinds):
                 yield Fault(call, number, error, path)

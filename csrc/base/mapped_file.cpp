@@ -1,5 +1,6 @@
 #include "base/mapped_file.h"
 
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <stdexcept>
@@ -152,6 +153,8 @@ void MappedFile::take(std::span<const std::byte> mapped) {
 }
 
 void MappedFile::check_read(const std::string& name) const {
+  // The reads come before this, not after: what the handler of their signal says is asked for.
+  std::atomic_signal_fence(std::memory_order_seq_cst);
   if (mapping_ == nullptr || !mapping_->has_lost_pages()) return;
   fail(name, EIO,
        "it was shortened while it was being read, or its disk fails: leave the file as it is "

@@ -27,11 +27,14 @@ std::vector<float> floats_of(const GgufFile& file, const TensorInfo& tensor, uin
     throw FormatError(message(file.path(), ": tensor ", tensor.name, " is not [", n_rows, ", ", n,
                               "], as the classifier's labels and the model's width make it"));
   }
-  std::vector<float> out(n_rows * n);
-  const size_t bytes = row_bytes(tensor.type, n);
-  for (size_t i = 0; i < n_rows; ++i) {
-    dequantize_row(tensor.type, tensor.data + bytes * i, out.data() + n * i, n);
-  }
+  const auto n_in = static_cast<size_t>(n);
+  std::vector<float> out(static_cast<size_t>(n_rows) * n_in);
+  const size_t bytes = row_bytes(tensor.type, n_in);
+  file.checked([&] {
+    for (size_t i = 0; i < n_rows; ++i) {
+      dequantize_row(tensor.type, tensor.data + bytes * i, out.data() + n_in * i, n_in);
+    }
+  });
   return out;
 }
 

@@ -7,12 +7,17 @@ from PyInstaller.utils.hooks import collect_data_files, get_hook_config
 # --hidden-import; what needs one that is not there says so in a line.
 excludedimports = [
     "gguf",
+    "google",
     "huggingface_hub",
     "llguidance",
     "matplotlib",
     "numpy",
+    "pyarrow",
+    "ray",
     "safetensors",
+    "sentencepiece",
     "tiktoken",
+    "tokenizers",
     "typing_extensions",
 ]
 
