@@ -177,13 +177,18 @@ def japanese(folder: Path) -> None:
     write_model(folder, n, eos_token_id=2, bos_token_id=1)
 
 
-def unigram(folder: Path) -> None:
-    """SentencePiece's own way, with bytes for what has no piece."""
-    n = sentence_pieces(folder, "tokenizer.model", byte_fallback=True, vocab_size=560)
+def write_plain_class(folder: Path, n: int) -> None:
+    """The settings of no class of its own, and a model of n tokens."""
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>",
                 "eos_token": "</s>", "unk_token": "<unk>"}  # fmt: skip
     write_json(folder / "tokenizer_config.json", settings)
     write_model(folder, n, eos_token_id=2, bos_token_id=1)
+
+
+def unigram(folder: Path) -> None:
+    """SentencePiece's own way, with bytes for what has no piece."""
+    n = sentence_pieces(folder, "tokenizer.model", byte_fallback=True, vocab_size=560)
+    write_plain_class(folder, n)
 
 
 def pairs(folder: Path) -> None:
@@ -193,10 +198,7 @@ def pairs(folder: Path) -> None:
         remove_extra_whitespaces=False, normalization_rule_name="identity",
         user_defined_symbols=["<turn>", "  "],
     )  # fmt: skip
-    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>",
-                "eos_token": "</s>", "unk_token": "<unk>"}  # fmt: skip
-    write_json(folder / "tokenizer_config.json", settings)
-    write_model(folder, n, eos_token_id=2, bos_token_id=1)
+    write_plain_class(folder, n)
 
 
 def swedish(folder: Path) -> None:

@@ -72,11 +72,9 @@ void handle(int signal_number, siginfo_t* info, void* context) {
   const auto address = reinterpret_cast<uintptr_t>(info->si_addr);
   // A signal that a process has sent (si_code up to 0) names no address.
   LostPagesEntry* const entry = info->si_code > 0 ? find_entry(address) : nullptr;
-  if (entry == nullptr || !replace_pages(*entry, address)) {
-    pass_on(signal_number, info, context);
-    return;
-  }
-  entry->is_lost = true;
+  // First: from when the zeros are there, another thread reads them without a signal.
+  if (entry != nullptr) entry->is_lost = true;
+  if (entry == nullptr || !replace_pages(*entry, address)) pass_on(signal_number, info, context);
 }
 
 void install_handler() {

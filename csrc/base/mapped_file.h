@@ -1,7 +1,7 @@
 // A file mapped into memory to be read, and never written.
 //
 // Replacing the file by renaming leaves an open mapping intact. Where it is shortened, or its disk
-// fails, what cannot be read reads as zeros, and check_read() tells it.
+// fails, what cannot be read reads as zeros, and checked() tells it.
 #pragma once
 
 #include <cstddef>

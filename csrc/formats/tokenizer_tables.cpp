@@ -340,6 +340,12 @@ std::string_view token_bytes(const TokenizerTables& tables, int32_t token) {
   return all[static_cast<size_t>(token)];
 }
 
+std::string spelled(const TokenizerTables& tables, std::span<const int32_t> tokens) {
+  std::string bytes;
+  for (const int32_t token : tokens) bytes += token_bytes(tables, token);
+  return bytes;
+}
+
 std::string_view ranked_bytes(const TokenizerTables& tables, size_t rank) {
   if (rank < kBytes) return {&kAlphabet.byte_at[rank], 1};
   return tables.token_bytes[static_cast<size_t>(tables.ranked_ids[rank])];

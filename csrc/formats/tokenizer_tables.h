@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -62,6 +63,8 @@ void require_gpt2_rule(const TokenizerTables& tables, const char* what, const ch
 
 // The bytes of a token. Throws std::invalid_argument for an id that is none.
 std::string_view token_bytes(const TokenizerTables& tables, int32_t token);
+// The same of tokens, one behind another.
+std::string spelled(const TokenizerTables& tables, std::span<const int32_t> tokens);
 
 // The bytes of entry `rank` of ranked_ids, be there a token for them or not.
 std::string_view ranked_bytes(const TokenizerTables& tables, size_t rank);

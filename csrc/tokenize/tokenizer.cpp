@@ -91,8 +91,7 @@ std::optional<std::vector<int32_t>> Tokenizer::encode_bytes(std::string_view byt
 }
 
 std::string Tokenizer::decode(std::span<const int32_t> tokens) const {
-  std::string out;
-  for (const int32_t token : tokens) out += token_bytes(*tables_, token);
+  std::string out = spelled(*tables_, tokens);
   const std::string_view first = tokens.empty() ? "" : token_bytes(*tables_, tokens[0]);
   const size_t n_spaces = std::min(first.find_first_not_of(' '), first.size());
   out.erase(0, std::min(n_spaces, tables_->hidden_spaces));

@@ -42,7 +42,7 @@ def command(
     function: ScoreFunction | None, aggregation: Aggregation | None, truncate: bool,
     allow_special: bool,
 ) -> None:  # fmt: skip
-    """Classify texts, or their tokens, by a model that was fine-tuned to.
+    """Give texts, or their tokens, the labels of a fine-tune.
 
     A model of GPT2ForSequenceClassification gives each text its labels; one of
     GPT2ForTokenClassification gives labels to tokens, but for "O", with their places in the text.

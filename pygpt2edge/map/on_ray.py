@@ -53,9 +53,7 @@ def results_on_ray(
         for row in _rows(pieces, arguments, cpus):
             if row["problem"]:
                 raise OSError(f"a worker of the Ray cluster failed {row['problem']}")
-            results = json.loads(row["results"])
-            first += len(results)
-            yield from results
+            yield from json.loads(row["results"])
 
 
 @contextmanager
@@ -123,7 +121,7 @@ def _piece_size(n_records: int, n_workers: int) -> int:
 
 def _rows(
     pieces: list[dict[str, int]], arguments: dict[str, Any], cpus: int
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[dict[str, str]]:
     """What `_done` makes of each piece, in order."""
     import ray
     import ray.data
@@ -143,7 +141,7 @@ def _rows(
 
 def _done(
     row: dict[str, int], model: bytes, table: Table, task: Task, n_bytes: int
-) -> dict[str, Any]:
+) -> dict[str, str]:
     """In a worker: the results of a piece, as JSON, or what stood in the way."""
     piece = Piece(**row)
     try:
@@ -155,8 +153,8 @@ def _done(
         results = list(task.results(_opened(model), table.records(piece), piece.first))
     except _PROBLEMS as error:
         problem = f"on {socket.gethostname()}: {type(error).__name__}: {error}"
-        return {"first": piece.first, "results": "", "problem": problem}
-    return {"first": piece.first, "results": json.dumps(results), "problem": ""}
+        return {"results": "", "problem": problem}
+    return {"results": json.dumps(results), "problem": ""}
 
 
 @functools.lru_cache(maxsize=1)

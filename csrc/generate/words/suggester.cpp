@@ -46,8 +46,8 @@ Suggester::Suggester(std::shared_ptr<Model> model, std::shared_ptr<const Tokeniz
 std::vector<WordSuggestion> Suggester::suggest(std::string_view text, int64_t k,
                                                const Interrupt& interrupt) {
   checked("k", k);
-  const std::string spelled = as_spelled(text);
-  const std::optional<PartialWord> partial = PartialWord::at_end_of(spelled);
+  const std::string whole = as_spelled(text);
+  const std::optional<PartialWord> partial = PartialWord::at_end_of(whole);
   if (!partial) return {};
   Tokens context = tokenizer_->encode(partial->context);
   if (context.empty()) context.push_back(start_token(*tokenizer_->tables()));
@@ -77,10 +77,9 @@ std::unique_lock<std::timed_mutex> Suggester::wait(const Interrupt& interrupt) {
 std::string Suggester::as_spelled(std::string_view text) const {
   const TokenizerTables& tables = *tokenizer_->tables();
   if (tables.hidden_spaces == 0) return std::string(text);
-  std::string spelled;
-  for (const int32_t token : tokenizer_->encode(text)) spelled += token_bytes(tables, token);
-  const bool goes_on = !text.empty() && !text.ends_with(' ') && !spelled.empty();
-  return goes_on ? spelled : spelled + ' ';
+  const std::string bytes = spelled(tables, tokenizer_->encode(text));
+  const bool goes_on = !text.empty() && !text.ends_with(' ') && !bytes.empty();
+  return goes_on ? bytes : bytes + ' ';
 }
 
 // The tokens of a long partial word, which a search would need many passes for. None where a word
@@ -89,9 +88,7 @@ Suggester::Tokens Suggester::long_word(std::string_view prefix) const {
   if (prefix.size() < kLongWord) return {};
   Tokens path = tokenizer_->encode(prefix);
   if (path.size() < kLongWord) return {};
-  std::string spelled;
-  for (const int32_t token : path) spelled += token_bytes(*tokenizer_->tables(), token);
-  if (spelled != prefix) return {};
+  if (spelled(*tokenizer_->tables(), path) != prefix) return {};
   path.resize(std::min(path.size(), contexts_.room()));
   return path;
 }
