@@ -2,10 +2,10 @@
 
     python tools/check_reproducible_wheel.py dist/pygpt2edge-0.1.0.tar.gz
 
-The two builds differ in all that must not matter: the folder, the times of the files, the umask, the
-time zone, the language and the number of compilers at a time. No compiler's cache is used. Prints the
-wheel's SHA-256, or what differs, and then exits with 1. Needs a compiler, and the network (or an
-index) for what the build needs.
+The two builds differ in all that must not matter: the folder, the times of the files, the umask,
+the time zone, the language and the number of compilers at a time. No compiler's cache is used.
+Prints the wheel's SHA-256, or what differs, and then exits with 1. Needs a compiler, and the
+network (or an index) for what the build needs.
 """
 
 from __future__ import annotations
