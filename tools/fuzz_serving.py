@@ -36,8 +36,9 @@ with atheris.instrument_imports(include=["pygpt2edge", "jinja2", "llguidance"]):
     from pygpt2edge.errors import FormatError
     from pygpt2edge.options import SamplingParams
     from pygpt2edge.serve.app import ENDPOINTS, create_app
-    from pygpt2edge.serve.chat_template import ChatTemplate, TemplateRefusal
+    from pygpt2edge.serve.chat_template import ChatTemplate
     from pygpt2edge.serve.settings import Settings
+    from pygpt2edge.serve.template_sandbox import TemplateRefusal
 
 DATA = Path(__file__).resolve().parents[1] / "tests" / "data" / "convert"
 PROMPT = "a b"
@@ -204,7 +205,8 @@ class Languages:
         source = data.decode("utf-8", "surrogateescape")
         draw = random.Random(len(data))
         try:
-            params = SamplingParams(**{self._option: source})
+            options: dict[str, Any] = {self._option: source}
+            params = SamplingParams(**options)
             constraint = constraint_for(self._tokenizer, params, self._prompt)
             assert constraint is not None
             self._write(constraint, draw)
