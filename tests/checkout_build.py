@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -12,6 +14,17 @@ _ROOT = Path(__file__).resolve().parents[1]
 # cache then has. One build of a run is made with SEPARATE_SOURCES: each file includes what it uses.
 JOINED_SOURCES = {"CMAKE_UNITY_BUILD": "ON", "CMAKE_UNITY_BUILD_BATCH_SIZE": "8"}
 SEPARATE_SOURCES = {"CMAKE_UNITY_BUILD": "OFF"}
+
+
+@contextmanager
+def build_folder() -> Iterator[Path]:
+    """A new folder for a build, beside the package's: from there a source is named by the same
+    words, relative to the checkout, and what one build compiles is in the compiler's cache for the
+    others (CCACHE_BASEDIR in .ci/run)."""
+    beside = _ROOT / "build"
+    beside.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="tests-", dir=beside) as folder:
+        yield Path(folder)
 
 
 def build_checkout(folder: Path, targets: Sequence[str] = (), **options: str) -> None:

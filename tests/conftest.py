@@ -114,14 +114,14 @@ def demo_in_f32(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def native_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def native_build() -> Iterator[Path]:
     """The core, the C library, the program and the C++ tests, built by the system's compiler with
     warnings as errors: minutes, once in a run."""
-    folder = tmp_path_factory.mktemp("build")
-    from checkout_build import build_checkout
+    from checkout_build import build_checkout, build_folder
 
-    build_checkout(folder, GPT2EDGE_TOOLS="ON")
-    return folder
+    with build_folder() as folder:
+        build_checkout(folder, GPT2EDGE_TOOLS="ON")
+        yield folder
 
 
 @pytest.fixture(scope="session")

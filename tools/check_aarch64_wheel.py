@@ -93,7 +93,7 @@ def make_host(folder: Path) -> Path:
     python = folder / "bin" / "python"
     if not python.exists():
         run(sys.executable, "-m", "venv", folder)
-        build = ["scikit-build-core>=0.10", "pybind11>=2.13", "cmake>=3.18", "ninja>=1.11", "pip"]
+        build = ["scikit-build-core>=1.0", "pybind11>=2.13", "cmake>=3.18", "ninja>=1.11", "pip"]
         run(python, "-m", "pip", "install", "-q", "-U", *build)
     run(python, "-m", "pip", "install", "-q", ROOT)
     return python

@@ -26,6 +26,7 @@ NEEDED = [
     r"pygpt2edge/serve/page/page\.html",
     r"pygpt2edge-[^/]+\.dist-info/entry_points\.txt",
     r"pygpt2edge-[^/]+\.dist-info/(licenses/)?LICENSE",
+    r"pygpt2edge-[^/]+\.dist-info/sboms/pygpt2edge\.cdx\.json",
 ]
 ALLOWED = (
     r"pygpt2edge/.*\.(py|pyi|typed|gguf|html|so|pyd)|pygpt2edge/config/(include|lib)/.*"

@@ -21,6 +21,9 @@ from pathlib import Path
 
 from archive_systems import NATIVE, ROOT, TOOLCHAINS, kind, systems, zig_folder
 
+sys.path.append(str(ROOT / "tests"))
+from checkout_build import JOINED_SOURCES, build_folder
+
 LIBRARIES = ("gpt2edge", "gpt2edge_static")
 PROGRAM = "gpt2edge_program"
 
@@ -35,8 +38,7 @@ def version() -> str:
 def build(toolchain: str, folder: Path, targets: tuple[str, ...], options: list[str]) -> None:
     defines = [
         "GPT2EDGE_PYTHON=OFF", "CMAKE_INSTALL_LIBDIR=lib",
-        # Many files compiled as one take half the time.
-        "CMAKE_UNITY_BUILD=ON", "CMAKE_UNITY_BUILD_BATCH_SIZE=12", *options,
+        *(f"{name}={value}" for name, value in JOINED_SOURCES.items()), *options,
     ]  # fmt: skip
     if toolchain != NATIVE:
         defines.append(f"CMAKE_TOOLCHAIN_FILE={TOOLCHAINS / toolchain}.cmake")
@@ -59,16 +61,16 @@ def make(system: str, out: Path, options: list[str]) -> Path:
     name = f"gpt2edge-{version()}-{system}"
     # Apple's systems have no libraries for static programs, and Windows' are always there.
     is_static = "GPT2EDGE_STATIC_PROGRAM=" + ("ON" if kind(system) == "linux" else "OFF")
-    with tempfile.TemporaryDirectory() as temporary:
-        work, staged = Path(temporary), Path(temporary) / name
-        folders = dict.fromkeys(("library", "program"), work / "build")
+    with tempfile.TemporaryDirectory() as temporary, build_folder() as work:
+        staged = Path(temporary) / name
+        folders = dict.fromkeys(("library", "program"), work)
         static = f"{system}-static"
         if (TOOLCHAINS / f"{static}.cmake").is_file():
             folders["program"] = work / "static"
-            build(system, folders["library"], LIBRARIES, options)
+            build(system, work, LIBRARIES, options)
             build(static, folders["program"], (PROGRAM,), [is_static, *options])
         else:
-            build(system, work / "build", (*LIBRARIES, PROGRAM), [is_static, *options])
+            build(system, work, (*LIBRARIES, PROGRAM), [is_static, *options])
         for component, folder in folders.items():
             install(system, folder, component, staged)
         shutil.copy(ROOT / "LICENSE", staged)

@@ -59,6 +59,7 @@ CpuFeatures detect() {
   CpuFeatures f;
   if (cpuid(0).eax < 7) return f;
   const Registers one = cpuid(1);
+  f.crc32c = bit(one.ecx, 20);
   const bool has_xgetbv = bit(one.ecx, 27);
   if (!has_xgetbv) return f;
   const uint64_t saved = saved_registers();
@@ -87,9 +88,11 @@ CpuFeatures detect() {
   f.neon = true;
 #if defined(__linux__)
   const unsigned long hwcap = getauxval(AT_HWCAP), hwcap2 = getauxval(AT_HWCAP2);
+  f.crc32c = (hwcap >> 7 & 1) != 0;    // HWCAP_CRC32
   f.dotprod = (hwcap >> 20 & 1) != 0;  // HWCAP_ASIMDDP
   f.i8mm = (hwcap2 >> 13 & 1) != 0;    // HWCAP2_I8MM
 #elif defined(__APPLE__)
+  f.crc32c = has_feature("hw.optional.armv8_crc32");
   f.dotprod = has_feature("hw.optional.arm.FEAT_DotProd");
   f.i8mm = has_feature("hw.optional.arm.FEAT_I8MM");
 #elif defined(_WIN32)

@@ -13,6 +13,7 @@ struct CpuFeatures {
   bool neon = false;
   bool dotprod = false;
   bool i8mm = false;
+  bool crc32c = false;  // the checksum: SSE 4.2, or Arm's CRC extension
 };
 
 const CpuFeatures& cpu_features();

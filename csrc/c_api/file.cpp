@@ -73,8 +73,8 @@ gpt2edge_status gpt2edge_file_memory(gpt2edge_file* file, const gpt2edge_model_o
   return guarded([&] {
     const auto held = Files::get(file);
     const ModelOptions given = read_model_options(options);
-    const MemoryNeeds needs = memory_needs(held->gguf, read_config(held->gguf), given.cache,
-                                           checked_thread_count(given.n_threads));
+    const MemoryNeeds needs = memory_needs(WeightPlan(held->gguf, read_config(held->gguf)),
+                                           given.cache, checked_thread_count(given.n_threads));
     write_struct(memory, {0, needs.weights, needs.cache, needs.workspace, available_memory()},
                  "gpt2edge_memory");
   });

@@ -22,7 +22,7 @@ uint64_t statistics_bytes(int n_in, bool with_products) {
 uint64_t stage_bytes(const GgufFile& file, const Config& part, int n_threads, bool with_products) {
   const auto of = [&](int n_in) { return statistics_bytes(n_in, with_products); };
   const uint64_t layer = 3 * of(part.n_embd) + of(part.n_inner);
-  return memory_needs(file, part, kExactCache, n_threads).all() +
+  return memory_needs(WeightPlan(file, part), kExactCache, n_threads).all() +
          static_cast<uint64_t>(part.n_layer) * layer + (part.has_head ? of(part.n_embd) : 0) +
          of(std::max(part.n_embd, part.n_inner));
 }

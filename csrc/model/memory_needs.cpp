@@ -5,7 +5,6 @@
 #include "base/available_memory.h"
 #include "base/error.h"
 #include "model/kv_cache.h"
-#include "model/weights.h"
 #include "model/workspace.h"
 
 namespace gpt2edge {
@@ -41,21 +40,21 @@ int resolved_n_ctx(const CacheOptions& cache, const Config& config) {
   return cache.n_ctx > 0 ? std::min(cache.n_ctx, config.n_ctx) : config.n_ctx;
 }
 
-MemoryNeeds memory_needs(const GgufFile& file, const Config& config, const CacheOptions& cache,
-                         int n_threads) {
-  const auto [weights, default_type] = Weights::needs(file, config);
-  const kernels::CacheType type = cache.type.value_or(default_type);
-  return {weights, KvCache::bytes_needed(config, resolved_n_ctx(cache, config), type),
+MemoryNeeds memory_needs(const WeightPlan& plan, const CacheOptions& cache, int n_threads) {
+  const Config& config = plan.config();
+  const kernels::CacheType type = cache.type.value_or(plan.cache_type());
+  return {plan.bytes(), KvCache::bytes_needed(config, resolved_n_ctx(cache, config), type),
           Workspace::bytes_needed(config, n_threads)};
 }
 
-void check_fits(const GgufFile& file, const Config& config, const CacheOptions& cache,
-                int n_threads, uint64_t available) {
-  const MemoryNeeds needs = memory_needs(file, config, cache, n_threads);
+void check_fits(const WeightPlan& plan, const CacheOptions& cache, int n_threads,
+                uint64_t available) {
+  const Config& config = plan.config();
+  const MemoryNeeds needs = memory_needs(plan, cache, n_threads);
   if (needs.all() + kReserve <= available) return;
   const int n_ctx = resolved_n_ctx(cache, config);
   const uint64_t fixed = needs.weights + needs.workspace + kReserve;
-  throw MemoryError(message(file.path(), ": needs ", megabytes(needs.all() + kReserve),
+  throw MemoryError(message(plan.file().path(), ": needs ", megabytes(needs.all() + kReserve),
                             " MB of memory (weights ", megabytes(needs.weights), ", cache of ",
                             n_ctx, " tokens ", megabytes(needs.cache), ", workspace ",
                             megabytes(needs.workspace), "), and ", megabytes(available),

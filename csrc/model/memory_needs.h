@@ -3,9 +3,8 @@
 
 #include <optional>
 
-#include "formats/gguf.h"
 #include "kernels/kernel_table.h"
-#include "model/config.h"
+#include "model/weight_plan.h"
 
 namespace gpt2edge {
 
@@ -23,11 +22,10 @@ struct MemoryNeeds {
 // The positions of a sequence.
 int resolved_n_ctx(const CacheOptions& cache, const Config& config);
 
-MemoryNeeds memory_needs(const GgufFile& file, const Config& config, const CacheOptions& cache,
-                         int n_threads);
+MemoryNeeds memory_needs(const WeightPlan& plan, const CacheOptions& cache, int n_threads);
 
 // Throws MemoryError, naming what would help, when a model needs more than `available` bytes.
-void check_fits(const GgufFile& file, const Config& config, const CacheOptions& cache,
-                int n_threads, uint64_t available);
+void check_fits(const WeightPlan& plan, const CacheOptions& cache, int n_threads,
+                uint64_t available);
 
 }  // namespace gpt2edge

@@ -19,10 +19,9 @@ namespace {
 using kernels::Epilogue;
 using kernels::PanelLayout;
 
-Config config_that_fits(const GgufFile& file, const Config& config, const CacheOptions& cache,
-                        int n_threads) {
-  check_fits(file, config, cache, n_threads, available_memory());
-  return config;
+const WeightPlan& that_fits(const WeightPlan& plan, const CacheOptions& cache, int n_threads) {
+  check_fits(plan, cache, n_threads, available_memory());
+  return plan;
 }
 
 std::array<std::shared_ptr<PagePool>, 3> make_page_pools(const Config& config, int n_ctx) {
@@ -71,23 +70,23 @@ Model::Model(const std::string& path, int n_threads, const CacheOptions& cache)
     : Model(GgufFile::open(path), n_threads, cache) {}
 
 Model::Model(const GgufFile& file, int n_threads, const CacheOptions& cache)
-    : Model(file, Threads{checked_thread_count(n_threads)}, cache, read_config(file)) {}
+    : Model(WeightPlan(file, read_config(file)), checked_thread_count(n_threads), cache) {}
 
 Model::Model(const GgufFile& file, int n_threads, const CacheOptions& cache, LayerRange range)
-    : Model(file, Threads{checked_thread_count(n_threads)}, cache,
-            part_of(read_config(file), range)) {}
+    : Model(WeightPlan(file, part_of(read_config(file), range)), checked_thread_count(n_threads),
+            cache) {}
 
-Model::Model(const GgufFile& file, Threads threads, const CacheOptions& cache, const Config& config)
-    : path_(file.path()),
-      fingerprint_(gpt2edge::fingerprint(file)),
+Model::Model(const WeightPlan& plan, int n_threads, const CacheOptions& cache)
+    : path_(plan.file().path()),
+      fingerprint_(gpt2edge::fingerprint(plan.file())),
       kernels_(kernels::default_table()),
-      config_(config_that_fits(file, config, cache, threads.n)),
-      cache_type_(cache.type.value_or(Weights::needs(file, config_).cache_type)),
+      config_(that_fits(plan, cache, n_threads).config()),
+      cache_type_(cache.type.value_or(plan.cache_type())),
       page_pools_(make_page_pools(config_, resolved_n_ctx(cache, config_))),
-      pool_(threads.n),
-      weights_(file, config_, kernels_.code_bias, pool_),
-      classifier_(read_classifier(file, config_)),
-      has_language_model_(gpt2edge::has_language_model(file)),
+      pool_(n_threads),
+      weights_(plan, kernels_.code_bias, pool_),
+      classifier_(read_classifier(plan.file(), config_)),
+      has_language_model_(gpt2edge::has_language_model(plan.file())),
       workspace_(config_, pool_.n_threads(), kernels_.max_tokens) {}
 
 template <typename Compute>

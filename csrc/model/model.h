@@ -126,10 +126,7 @@ class Model {
   }
 
  private:
-  struct Threads {
-    int n;
-  };
-  Model(const GgufFile& file, Threads threads, const CacheOptions& cache, const Config& config);
+  Model(const WeightPlan& plan, int n_threads, const CacheOptions& cache);
 
   // Rows at consecutive positions of one sequence.
   struct Run {

@@ -1,118 +1,12 @@
 #include "model/weights.h"
 
 #include <algorithm>
-#include <map>
 #include <string>
 
-#include "base/error.h"
 #include "formats/dequantize.h"
 
 namespace gpt2edge {
 namespace {
-
-// One tensor's place in the arena.
-struct Placement {
-  const TensorInfo* tensor;
-  bool is_matrix;               // packed for the kernels; otherwise kept as plain floats
-  kernels::PanelLayout layout;  // of a matrix
-  int n_out, n_in;              // of a matrix; rows and columns of floats otherwise
-  size_t offset;                // in the arena
-};
-
-// The place of every tensor in the arena. Building it is the only place that checks names and
-// shapes; it allocates little memory.
-class Plan {
- public:
-  Plan(const GgufFile& file, const Config& config) : file_(file) {
-    const int embd = config.n_embd, inner = config.n_inner;
-    const bool has_own_head = file.find_tensor("output.weight") != nullptr;
-    if (config.has_embedding || (config.has_head && !has_own_head)) {
-      add_matrix("token_embd.weight", config.n_vocab, embd);
-    }
-    if (config.has_embedding) add_floats("position_embd.weight", config.n_ctx, embd);
-    for (int i = 0; i < config.n_layer; ++i) {
-      const std::string block = block_name(config, i);
-      add_norm(block + "attn_norm", embd);
-      add_linear(block + "attn_qkv", 3 * embd, embd);
-      add_linear(block + "attn_output", embd, embd);
-      add_norm(block + "ffn_norm", embd);
-      add_linear(block + "ffn_up", inner, embd);
-      add_linear(block + "ffn_down", embd, inner);
-    }
-    if (!config.has_head) return;
-    add_norm("output_norm", embd);
-    // Files without it share one matrix between the embedding and the head.
-    if (has_own_head) add_matrix("output.weight", config.n_vocab, embd);
-  }
-
-  const std::map<std::string, Placement>& placements() const { return placements_; }
-  size_t bytes() const { return bytes_; }
-
- private:
-  void add_norm(const std::string& name, int n) {
-    add_floats(name + ".weight", 1, n);
-    add_floats(name + ".bias", 1, n);
-  }
-
-  void add_linear(const std::string& name, int n_out, int n_in) {
-    add_matrix(name + ".weight", n_out, n_in);
-    add_floats(name + ".bias", 1, n_out);
-  }
-
-  void add_matrix(const std::string& name, int n_out, int n_in) {
-    const TensorInfo& tensor = checked(name, n_out, n_in);
-    refuse_scale_of(name);
-    const auto layout = kernels::panel_layout(tensor.type, n_in);
-    place(name, {&tensor, true, layout, n_out, n_in, bytes_},
-          layout.panel_bytes * kernels::panel_count(n_out));
-  }
-
-  void add_floats(const std::string& name, int rows, int n) {
-    const TensorInfo& tensor = checked(name, rows, n);
-    // Kernels read whole vectors of 16: leave room after the last row.
-    place(name, {&tensor, false, {}, rows, n, bytes_},
-          (static_cast<size_t>(rows) * n + 15) * sizeof(float));
-  }
-
-  void place(const std::string& name, Placement placement, size_t size) {
-    placements_.emplace(name, placement);
-    bytes_ += (size + 63) / 64 * 64;
-  }
-
-  const TensorInfo& checked(const std::string& name, int rows, int n) {
-    const TensorInfo& tensor = file_.tensor(name);
-    uint64_t found_rows = 1;
-    for (size_t i = 0; i + 1 < tensor.shape.size(); ++i) found_rows *= tensor.shape[i];
-    const bool right = tensor.shape.size() <= 2 &&
-                       tensor.shape.back() == static_cast<uint64_t>(n) &&
-                       found_rows == static_cast<uint64_t>(rows);
-    if (!right) {
-      throw FormatError(message(file_.path(), ": tensor ", name, " has shape ", text(tensor.shape),
-                                ", the model's configuration makes it [", rows, ", ", n,
-                                "]: the file is damaged or was converted wrongly"));
-    }
-    return tensor;
-  }
-
-  // Where a file has one, llama.cpp multiplies a matrix's outputs by it (as for NVFP4).
-  void refuse_scale_of(const std::string& name) {
-    const std::string scale = name.substr(0, name.rfind('.')) + ".scale";
-    if (file_.find_tensor(scale) == nullptr) return;
-    throw UnsupportedError(message(file_.path(), ": tensor ", scale, " scales ", name,
-                                   ", which this program does not do: convert the original model "
-                                   "to q8_0 or q4_0"));
-  }
-
-  static std::string text(const std::vector<uint64_t>& shape) {
-    std::string out = "[";
-    for (size_t i = 0; i < shape.size(); ++i) out += (i > 0 ? ", " : "") + std::to_string(shape[i]);
-    return out + "]";
-  }
-
-  const GgufFile& file_;
-  std::map<std::string, Placement> placements_;
-  size_t bytes_ = 0;
-};
 
 // How much of the file is mapped into memory at a time.
 constexpr size_t kMappedBytes = size_t{4} << 20;
@@ -129,7 +23,7 @@ void read_in_order(const GgufFile& file, const TensorInfo& tensor, int n, size_t
   }
 }
 
-void pack(const GgufFile& file, const Placement& place, int code_bias, ThreadPool& pool,
+void pack(const GgufFile& file, const WeightPlace& place, int code_bias, ThreadPool& pool,
           std::byte* arena) {
   const TensorInfo& tensor = *place.tensor;
   const size_t row = row_bytes(tensor.type, static_cast<size_t>(place.n_in));
@@ -152,30 +46,19 @@ void pack(const GgufFile& file, const Placement& place, int code_bias, ThreadPoo
 
 }  // namespace
 
-Weights::Needs Weights::needs(const GgufFile& file, const Config& config) {
-  const Plan plan(file, config);
-  bool all_f32 = true;
-  for (const auto& [name, place] : plan.placements()) {
-    if (place.is_matrix) all_f32 = all_f32 && place.layout.form == kernels::WeightForm::kF32;
-  }
-  return {plan.bytes(), all_f32 ? kernels::CacheType::kF32 : kernels::CacheType::kF16};
-}
-
-Weights::Weights(const GgufFile& file, const Config& config, int code_bias, ThreadPool& pool) {
-  const Plan plan(file, config);
-  arena_ = AlignedBuffer(plan.bytes());
-  file.checked([&] {
+Weights::Weights(const WeightPlan& plan, int code_bias, ThreadPool& pool) : arena_(plan.bytes()) {
+  plan.file().checked([&] {
     const ThreadPool::Lease lease(pool);
-    for (const auto& [name, place] : plan.placements()) {
-      pack(file, place, code_bias, pool, arena_.data());
+    for (const auto& [name, place] : plan.places()) {
+      pack(plan.file(), place, code_bias, pool, arena_.data());
     }
   });
 
   const auto floats = [&](const std::string& name) {
-    return reinterpret_cast<const float*>(arena_.data() + plan.placements().at(name).offset);
+    return reinterpret_cast<const float*>(arena_.data() + plan.at(name).offset);
   };
   const auto matrix = [&](const std::string& name) {
-    const Placement& place = plan.placements().at(name);
+    const WeightPlace& place = plan.at(name);
     return kernels::PackedMatrix{place.layout,
                                  reinterpret_cast<const uint8_t*>(arena_.data() + place.offset),
                                  place.n_out, code_bias};
@@ -187,6 +70,7 @@ Weights::Weights(const GgufFile& file, const Config& config, int code_bias, Thre
     return Norm{floats(name + ".weight"), floats(name + ".bias")};
   };
 
+  const Config& config = plan.config();
   if (config.has_embedding) {
     wte = matrix("token_embd.weight");
     wpe = floats("position_embd.weight");
@@ -199,8 +83,7 @@ Weights::Weights(const GgufFile& file, const Config& config, int code_bias, Thre
   }
   if (!config.has_head) return;
   ln_f = norm("output_norm");
-  const bool has_own_head = plan.placements().count("output.weight") > 0;
-  lm_head = {matrix(has_own_head ? "output.weight" : "token_embd.weight"), nullptr};
+  lm_head = {matrix(plan.has_own_head() ? "output.weight" : "token_embd.weight"), nullptr};
 }
 
 size_t Weights::bytes_per_token() const {

@@ -6,9 +6,8 @@
 
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
-#include "formats/gguf.h"
 #include "kernels/kernel_table.h"
-#include "model/config.h"
+#include "model/weight_plan.h"
 
 namespace gpt2edge {
 
@@ -37,19 +36,9 @@ struct LayerWeights {
 
 class Weights {
  public:
-  // Packs every tensor of the file, on all threads of the pool. Throws FormatError for a tensor
-  // that is missing or of the wrong shape, before any memory is taken. `code_bias` is the kernel
+  // Packs every tensor of the plan's file, on all threads of the pool. `code_bias` is the kernel
   // table's.
-  Weights(const GgufFile& file, const Config& config, int code_bias, ThreadPool& pool);
-
-  // What the arena will take, without loading, and how a sequence's keys and values are kept unless
-  // the caller says otherwise: f32 for a model stored in f32, so that its logits keep their full
-  // precision, else f16.
-  struct Needs {
-    size_t bytes;
-    kernels::CacheType cache_type;
-  };
-  static Needs needs(const GgufFile& file, const Config& config);
+  Weights(const WeightPlan& plan, int code_bias, ThreadPool& pool);
 
   std::vector<LayerWeights> layers;
   // Of a part of a model only where they belong to it.

@@ -142,8 +142,9 @@ std::vector<TopOfRow> append_and_rank_part(Sequence& sequence, const Tokens& tok
 py::dict memory_estimate(const std::string& path, int n_ctx, const std::string& kv_type,
                          int n_threads) {
   const GgufFile file = GgufFile::open(path);
-  const MemoryNeeds needs = memory_needs(file, read_config(file), cache_options(n_ctx, kv_type),
-                                         checked_thread_count(n_threads));
+  const MemoryNeeds needs =
+      memory_needs(WeightPlan(file, read_config(file)), cache_options(n_ctx, kv_type),
+                   checked_thread_count(n_threads));
   py::dict out;
   out["weights"] = needs.weights;
   out["cache"] = needs.cache;

@@ -322,11 +322,27 @@ void test_other_code_bias(const TinyModel& tiny) {
   CHECK(same_bits(first.logits_after(71).all, second.logits_after(71).all));
 }
 
+// Files and other processors know the same sums.
+void test_checksums() {
+  const std::string known = "123456789";  // RFC 3720, B.4, has others
+  std::vector<uint8_t> bytes(known.begin(), known.end());
+  CHECK(crc32c(0, bytes.data(), bytes.size()) == 0xE3069283u);
+  CHECK(crc32c_by_tables(0, bytes.data(), bytes.size()) == 0xE3069283u);
+  bytes.resize(3 * 4096 + 100);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i * i >> 3);
+  for (const size_t n : {0, 1, 7, 8, 9, 4095, 4096, 4097, 3 * 4096 + 77}) {
+    const uint32_t sum = crc32c(5, bytes.data() + 3, n);
+    CHECK(sum == crc32c_by_tables(5, bytes.data() + 3, n));
+    CHECK(sum == crc32c(crc32c(5, bytes.data() + 3, n / 3), bytes.data() + 3 + n / 3, n - n / 3));
+  }
+}
+
 }  // namespace
 }  // namespace gpt2edge::test
 
 int main() {
   using namespace gpt2edge::test;
+  test_checksums();
   Setup setup{tiny_model({.n_ctx = 100, .n_vocab = 50})};
   for (const auto type : {gpt2edge::kernels::CacheType::kF32, gpt2edge::kernels::CacheType::kF16,
                           gpt2edge::kernels::CacheType::kInt8}) {
