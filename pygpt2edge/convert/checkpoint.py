@@ -27,6 +27,7 @@ from pygpt2edge.convert.stored_tensor import RowSource, StoredTensor, ZeroVector
 from pygpt2edge.convert.vocabulary import Vocabulary
 from pygpt2edge.errors import FormatError, UnsupportedError
 
+_MANY_LAYERS = 1000
 _COMPARE_BYTES = 8 << 20
 _Tensor = TypeVar("_Tensor", bound=StoredTensor | QuantizedTensor)
 
@@ -135,9 +136,9 @@ def bind(
 
 
 def check_layers(path: Path, config: ModelConfig, n_tensors: int) -> None:
-    """Raises FormatError where there are more layers than tensors, before anything is made for each
-    layer."""
-    if config.n_layer > n_tensors:
+    """Raises FormatError where there are far more layers than tensors, before anything is made for
+    each layer."""
+    if config.n_layer > max(n_tensors, _MANY_LAYERS):
         raise FormatError(
             f"{path}: the configuration has {config.n_layer} layers, but there are {n_tensors} "
             "tensors; the checkpoint is incomplete"
