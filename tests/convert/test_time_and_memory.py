@@ -197,6 +197,16 @@ def table(path: Path) -> None:
     index(path, [block([HEADER, *keys])], [0])
 
 
+def gguf(path: Path) -> None:
+    def text(data: bytes) -> bytes:
+        return len(data).to_bytes(8, "little") + data
+
+    n = SIZE // 10
+    head = b"GGUF" + (3).to_bytes(4, "little") + bytes(8) + (1).to_bytes(8, "little")
+    kind = (9).to_bytes(4, "little") + (8).to_bytes(4, "little") + n.to_bytes(8, "little")
+    path.write_bytes(head + text(b"a.b") + kind + text(b"ab") * n)
+
+
 # How the file is called, what reads it, and what makes it: of all that a reader takes, what takes
 # the most memory for its size.
 LARGE: dict[str, tuple[str, str, Callable[[Path], object]]] = {
@@ -210,6 +220,7 @@ LARGE: dict[str, tuple[str, str, Callable[[Path], object]]] = {
     "JSON objects": ("a.json", "json", lambda path: repeated_json(path, "{}")),
     "JSON texts": ("a.json", "json", lambda path: repeated_json(path, '"\\u0100"')),
     "safetensors": ("a.safetensors", "safetensors", safetensors),
+    "GGUF": ("a.gguf", "gguf", gguf),
     "table": ("m.index", "tensorflow", table),
 }  # fmt: skip
 
@@ -221,9 +232,11 @@ from pygpt2edge.convert.tf_reader import read_tf_checkpoint
 from pygpt2edge.convert.torch_reader import read_torch
 from pygpt2edge.errors import Gpt2EdgeError
 from pygpt2edge.json_file import read_json
+from pygpt2edge import _core
 import safetensors, zipfile
 kind, path = sys.argv[1], Path(sys.argv[2])
 readers = {"torch": read_torch, "json": read_json, "safetensors": read_safetensors,
+           "gguf": lambda path: _core.GgufFile(str(path)).metadata["a.b"],
            "tensorflow": lambda path: read_tf_checkpoint(path.with_suffix(""))}
 def peak():
     status = dict(line.split(":", 1) for line in open("/proc/self/status"))
