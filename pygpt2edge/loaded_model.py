@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 
 from pygpt2edge import _core
 from pygpt2edge.errors import FormatError, UnsupportedError
+from pygpt2edge.process.lock import ProcessLock
 from pygpt2edge.tokenizer import Tokenizer, read_tokenizer
 
 if TYPE_CHECKING:
@@ -254,7 +255,7 @@ class _VocabularyReader(threading.Thread):
 
 # The models of this process that came by pickle. A worker is often sent its model with every task.
 _opened: WeakValueDictionary[tuple[type, _Given], LoadedModel] = WeakValueDictionary()
-_opening = threading.Lock()
+_opening = ProcessLock()
 
 
 def _opened_again(kind: type[LoadedModel], given: _Given, fingerprint: int) -> LoadedModel:

@@ -20,6 +20,8 @@ bool WatchedRange::has_lost_pages() const { return false; }
 #include <cstdint>
 #include <mutex>
 
+#include "base/fork.h"
+
 namespace gpt2edge {
 
 // One range, or none where the size is 0. The handler of the signal may read an entry at any time,
@@ -34,7 +36,6 @@ struct LostPagesEntry {
 namespace {
 
 std::atomic<LostPagesEntry*> first_entry{nullptr};
-std::mutex entries_mutex;  // of those who change entries
 struct sigaction earlier_action;
 size_t page_size;
 
@@ -102,7 +103,7 @@ LostPagesEntry* unused_entry() {
 WatchedRange::WatchedRange(const void* begin, size_t size) {
   static std::once_flag is_installed;
   std::call_once(is_installed, install_handler);
-  const std::lock_guard lock(entries_mutex);
+  const std::lock_guard lock(brief_mutex());
   entry_ = unused_entry();
   entry_->is_lost = false;
   entry_->begin = reinterpret_cast<uintptr_t>(begin);
@@ -110,7 +111,7 @@ WatchedRange::WatchedRange(const void* begin, size_t size) {
 }
 
 WatchedRange::~WatchedRange() {
-  const std::lock_guard lock(entries_mutex);
+  const std::lock_guard lock(brief_mutex());
   entry_->size = 0;
 }
 

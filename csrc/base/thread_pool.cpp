@@ -1,11 +1,5 @@
 #include "base/thread_pool.h"
 
-#if defined(_WIN32)
-#include <process.h>
-#else
-#include <unistd.h>
-#endif
-
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
 #endif
@@ -20,14 +14,6 @@ uint64_t next_item(uint64_t ticket) { return ticket & kItemMask; }
 uint64_t n_items_of(uint64_t ticket) { return ticket >> kItemBits & kItemMask; }
 uint64_t job_of(uint64_t ticket) { return ticket >> (2 * kItemBits); }
 bool has_items(uint64_t ticket) { return next_item(ticket) < n_items_of(ticket); }
-
-long this_process() {
-#if defined(_WIN32)
-  return _getpid();
-#else
-  return getpid();
-#endif
-}
 
 void relax() {
 #if defined(__x86_64__) || defined(_M_X64)
@@ -45,16 +31,17 @@ constexpr int kYields = 200;
 
 }  // namespace
 
-ThreadPool::ThreadPool(int n_threads) : n_threads_(n_threads), owner_process_(this_process()) {
-  for (int thread = 1; thread < n_threads; ++thread) {
+ThreadPool::ThreadPool(int n_threads) : n_threads_(n_threads) { start(); }
+
+void ThreadPool::start() {
+  for (int thread = 1; thread < n_threads_; ++thread) {
     workers_.emplace_back([this, thread] { work(thread); });
   }
 }
 
 ThreadPool::~ThreadPool() {
   if (forked()) {
-    // The threads stayed behind in the parent process: there is nothing to join.
-    for (auto& worker : workers_) worker.detach();
+    leave_threads();
     return;
   }
   stopping_.store(true);
@@ -63,18 +50,24 @@ ThreadPool::~ThreadPool() {
   for (auto& worker : workers_) worker.join();
 }
 
-bool ThreadPool::forked() const { return this_process() != owner_process_; }
+bool ThreadPool::forked() const { return fork_count() != started_; }
+
+// The threads stayed behind in the parent process. To the system their handles are those of threads
+// that this process has started since: they can be neither joined nor detached.
+void ThreadPool::leave_threads() {
+  if (!workers_.empty()) new std::vector<std::thread>(std::move(workers_));
+  workers_.clear();
+}
 
 ThreadPool::Lease::Lease(ThreadPool& pool) : lock_(pool.lease_mutex_) {
-  if (!pool.forked() || pool.workers_.empty()) return;
-  // A child made by fork() has this object but not its threads: start them anew.
-  for (auto& worker : pool.workers_) worker.detach();
-  pool.workers_.clear();
+  if (!pool.forked()) return;
+  // A child made by fork() has this object but not its threads, and perhaps a job that another
+  // thread was waiting for.
+  pool.leave_threads();
   pool.n_asleep_.store(0);
-  pool.owner_process_ = this_process();
-  for (int thread = 1; thread < pool.n_threads_; ++thread) {
-    pool.workers_.emplace_back([&pool, thread] { pool.work(thread); });
-  }
+  pool.ticket_.store(0);
+  pool.started_ = fork_count();
+  pool.start();
 }
 
 void ThreadPool::run_job(int n_items, Call call, void* context) {

@@ -11,6 +11,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/fork.h"
+
 namespace gpt2edge {
 
 class ThreadPool {
@@ -41,7 +43,7 @@ class ThreadPool {
     explicit Lease(ThreadPool& pool);
 
    private:
-    std::unique_lock<std::mutex> lock_;
+    std::unique_lock<WorkMutex> lock_;
   };
 
  private:
@@ -52,6 +54,8 @@ class ThreadPool {
   bool take_item(int thread);
   void wait_for_items();
   bool forked() const;
+  void start();
+  void leave_threads();
 
   // One word, so that claiming an item also says which job it is of:
   // job number (16 bits) | items in the job (24) | next item to take (24).
@@ -64,9 +68,9 @@ class ThreadPool {
   void* context_ = nullptr;
 
   int n_threads_;
-  long owner_process_;
+  uint32_t started_ = fork_count();
   std::vector<std::thread> workers_;
-  std::mutex lease_mutex_;
+  WorkMutex lease_mutex_{AfterFork::kFree};
 };
 
 }  // namespace gpt2edge

@@ -9,6 +9,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/fork.h"
+
 namespace gpt2edge::c_api {
 
 class HandleError : public std::runtime_error {
@@ -27,15 +29,17 @@ class Handles {
  public:
   static Tag* add(std::shared_ptr<Object> object) {
     const uintptr_t handle = next_handle();
-    const std::lock_guard<std::mutex> lock(table().mutex);
-    table().objects.emplace(handle, std::move(object));
+    const std::lock_guard<std::mutex> lock(brief_mutex());
+    // Where there is no memory for its place, the object ends without the lock, which its end
+    // takes.
+    table().emplace(handle, nullptr).first->second = std::move(object);
     return reinterpret_cast<Tag*>(handle);
   }
 
   static std::shared_ptr<Object> get(const Tag* handle) {
-    const std::lock_guard<std::mutex> lock(table().mutex);
-    const auto found = table().objects.find(reinterpret_cast<uintptr_t>(handle));
-    if (found == table().objects.end()) throw_bad_handle(handle, Object::kKind);
+    const std::lock_guard<std::mutex> lock(brief_mutex());
+    const auto found = table().find(reinterpret_cast<uintptr_t>(handle));
+    if (found == table().end()) throw_bad_handle(handle, Object::kKind);
     return found->second;
   }
 
@@ -43,18 +47,15 @@ class Handles {
   static void close(Tag* handle) {
     if (handle == nullptr) return;
     std::shared_ptr<Object> object;  // outlives the lock: its end may take long
-    const std::lock_guard<std::mutex> lock(table().mutex);
-    const auto found = table().objects.find(reinterpret_cast<uintptr_t>(handle));
-    if (found == table().objects.end()) throw_bad_handle(handle, Object::kKind);
+    const std::lock_guard<std::mutex> lock(brief_mutex());
+    const auto found = table().find(reinterpret_cast<uintptr_t>(handle));
+    if (found == table().end()) throw_bad_handle(handle, Object::kKind);
     object = std::move(found->second);
-    table().objects.erase(found);
+    table().erase(found);
   }
 
  private:
-  struct Table {
-    std::mutex mutex;
-    std::unordered_map<uintptr_t, std::shared_ptr<Object>> objects;
-  };
+  using Table = std::unordered_map<uintptr_t, std::shared_ptr<Object>>;
   // Never destroyed: at the process's end, threads may still be in calls.
   static Table& table() {
     static Table* const kept = new Table;

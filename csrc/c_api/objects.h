@@ -3,11 +3,11 @@
 
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/fork.h"
 #include "c_api/handles.h"
 #include "c_api/status.h"
 #include "formats/gguf.h"
@@ -40,7 +40,7 @@ struct WrittenText {
   static constexpr char kKind[] = "text";
   std::unique_ptr<Text> text;
   Interrupt interrupt;
-  std::mutex mutex;
+  WorkMutex mutex;
   std::deque<Piece> taken;  // from the text, and not yet by the caller
   Piece shown;              // the caller's
   std::vector<gpt2edge_token_logprob> shown_top;
@@ -50,14 +50,14 @@ struct Session {
   static constexpr char kKind[] = "session";
   std::unique_ptr<Sequence> sequence;
   Interrupt interrupt;
-  std::mutex mutex;
+  WorkMutex mutex;
 };
 
 struct WordSuggester {
   static constexpr char kKind[] = "suggester";
   std::unique_ptr<Suggester> suggester;
   Interrupt interrupt;
-  std::mutex mutex;
+  WorkMutex mutex;
   std::vector<WordSuggestion> found;  // the caller's
   std::vector<gpt2edge_word> shown;
 };

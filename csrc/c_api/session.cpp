@@ -17,12 +17,12 @@ gpt2edge_session* kept(std::unique_ptr<Sequence> sequence, const Interrupt& inte
 }
 
 // In an order that is the same for all calls, so that two of them do not wait for one another.
-std::vector<std::unique_lock<std::mutex>> locked(std::vector<std::shared_ptr<Session>> sessions) {
+std::vector<std::unique_lock<WorkMutex>> locked(std::vector<std::shared_ptr<Session>> sessions) {
   std::sort(sessions.begin(), sessions.end());
   if (std::adjacent_find(sessions.begin(), sessions.end()) != sessions.end()) {
     throw std::invalid_argument("a session comes twice");
   }
-  std::vector<std::unique_lock<std::mutex>> locks;
+  std::vector<std::unique_lock<WorkMutex>> locks;
   for (const auto& session : sessions) locks.emplace_back(session->mutex);
   return locks;
 }
@@ -62,7 +62,7 @@ gpt2edge_status gpt2edge_session_logits(gpt2edge_session* session, float* logits
                                         size_t* n_logits) {
   return guarded([&] {
     const auto held = Sessions::get(session);
-    const std::lock_guard<std::mutex> lock(held->mutex);
+    const std::lock_guard<WorkMutex> lock(held->mutex);
     write_array(held->sequence->logits_after(held->sequence->length()).all, logits, capacity,
                 n_logits);
   });
@@ -72,7 +72,7 @@ gpt2edge_status gpt2edge_session_tokens(gpt2edge_session* session, int32_t* toke
                                         size_t* n_tokens) {
   return guarded([&] {
     const auto held = Sessions::get(session);
-    const std::lock_guard<std::mutex> lock(held->mutex);
+    const std::lock_guard<WorkMutex> lock(held->mutex);
     write_array<int32_t>(held->sequence->tokens(), tokens, capacity, n_tokens);
   });
 }
@@ -80,7 +80,7 @@ gpt2edge_status gpt2edge_session_tokens(gpt2edge_session* session, int32_t* toke
 gpt2edge_status gpt2edge_session_truncate(gpt2edge_session* session, size_t n_tokens) {
   return guarded([&] {
     const auto held = Sessions::get(session);
-    const std::lock_guard<std::mutex> lock(held->mutex);
+    const std::lock_guard<WorkMutex> lock(held->mutex);
     const auto length = static_cast<size_t>(held->sequence->length());
     if (n_tokens > length) {
       throw std::invalid_argument(
@@ -94,7 +94,7 @@ gpt2edge_status gpt2edge_session_fork(gpt2edge_session* session, gpt2edge_sessio
   return guarded([&] {
     auto& out = required(fork, "the place for the fork");
     const auto held = Sessions::get(session);
-    const std::lock_guard<std::mutex> lock(held->mutex);
+    const std::lock_guard<WorkMutex> lock(held->mutex);
     out = kept(held->sequence->fork(), held->interrupt);
   });
 }

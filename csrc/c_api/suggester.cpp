@@ -27,7 +27,7 @@ gpt2edge_status gpt2edge_suggest(gpt2edge_suggester* suggester, const char* text
     auto& out = required(words, "the place for the words");
     auto& n = required(n_words, "the place for the number of words");
     const auto held = Suggesters::get(suggester);
-    const std::lock_guard<std::mutex> lock(held->mutex);
+    const std::lock_guard<WorkMutex> lock(held->mutex);
     const auto most = static_cast<int64_t>(std::min<size_t>(k, INT32_MAX));
     held->found =
         held->suggester->suggest(text_of(text, n_text, "the text"), most, held->interrupt);

@@ -136,7 +136,7 @@ gpt2edge_status gpt2edge_text_next(gpt2edge_text* text, gpt2edge_piece* piece) {
   return guarded([&] {
     required(piece, "the place for the piece");
     const auto written = Texts::get(text);
-    const std::lock_guard<std::mutex> lock(written->mutex);
+    const std::lock_guard<WorkMutex> lock(written->mutex);
     return give(*written, next(*written), piece);
   });
 }
@@ -145,7 +145,7 @@ gpt2edge_status gpt2edge_text_take(gpt2edge_text* text, gpt2edge_piece* piece) {
   return guarded([&] {
     required(piece, "the place for the piece");
     const auto written = Texts::get(text);
-    const std::lock_guard<std::mutex> lock(written->mutex);
+    const std::lock_guard<WorkMutex> lock(written->mutex);
     auto left = taken(*written);
     if (!left) written->text->check_error();
     return give(*written, std::move(left), piece);
@@ -156,7 +156,7 @@ gpt2edge_status gpt2edge_text_run(gpt2edge_text* text, gpt2edge_piece_function f
                                   void* user) {
   return guarded([&] {
     const auto written = Texts::get(text);
-    const std::lock_guard<std::mutex> lock(written->mutex);
+    const std::lock_guard<WorkMutex> lock(written->mutex);
     while (auto piece = next(*written)) {
       const gpt2edge_piece seen = shown(*written, std::move(*piece));
       if (function != nullptr && function(user, &seen) != 0) written->text->cancel();

@@ -81,7 +81,7 @@ Text::Text(std::shared_ptr<Model> model, std::shared_ptr<const TokenizerTables> 
 
 // The lock of every call that changes the text or tells whether it has ended. A cancel that came
 // meanwhile takes effect here.
-std::unique_lock<std::mutex> Text::lock() {
+std::unique_lock<WorkMutex> Text::lock() {
   std::unique_lock lock(mutex_);
   if (is_cancelled_ && !is_over()) finish(FinishReason::kCancelled);
   return lock;

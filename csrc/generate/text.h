@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/fork.h"
 #include "formats/tokenizer_tables.h"
 #include "generate/allowed_logits.h"
 #include "generate/constraint.h"
@@ -64,7 +65,8 @@ struct TextState {
   TextTimings timings;
 };
 
-// Methods may be called from any thread; they lock the text.
+// Methods may be called from any thread; they lock the text. After a fork, those of a text that
+// another thread was at work on throw UnsupportedError in the child.
 class Text {
  public:
   // `vocabulary` is the model's; `speculation` and `constraint` may be null. Throws
@@ -144,7 +146,7 @@ class Text {
   int64_t n_generated() const;
   bool is_reading() const { return static_cast<size_t>(window_.length()) < n_prompt_; }
   bool has_all_tokens() const;
-  std::unique_lock<std::mutex> lock();
+  std::unique_lock<WorkMutex> lock();
   bool is_over() const { return finish_reason_ != FinishReason::kNone || error_ != nullptr; }
   void plan(size_t n_tokens, std::vector<Sequence::Part>& parts);
   void commit(double seconds);
@@ -177,7 +179,7 @@ class Text {
   void restore(const SavedText& saved);
   void replay(const SavedText& saved);
 
-  mutable std::mutex mutex_;
+  mutable WorkMutex mutex_;
   std::atomic<bool> is_cancelled_{false};
   std::optional<std::chrono::steady_clock::time_point> deadline_;
   std::shared_ptr<Model> model_;

@@ -25,7 +25,7 @@ std::vector<Text*> in_order(std::span<Text* const> texts) {
 }  // namespace
 
 void Text::step(std::span<Text* const> texts, const Interrupt& interrupt) {
-  std::vector<std::unique_lock<std::mutex>> locks;
+  std::vector<std::unique_lock<WorkMutex>> locks;
   for (Text* text : in_order(texts)) locks.push_back(text->lock());
 
   for (Text* text : texts) {

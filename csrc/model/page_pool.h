@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "base/aligned_buffer.h"
@@ -41,7 +40,6 @@ class PagePool : public std::enable_shared_from_this<PagePool> {
 
   uint64_t page_bytes_;
   int slab_pages_;
-  mutable std::mutex mutex_;
   std::vector<std::unique_ptr<Slab>> slabs_;
 };
 

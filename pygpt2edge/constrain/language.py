@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 from pygpt2edge.constrain.vocabulary import vocabulary_of
+from pygpt2edge.process.lock import ProcessLock
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher
@@ -55,7 +56,7 @@ def matcher_of(language: Language, tokenizer: Tokenizer, after: str = "") -> LLM
 
 _Compiled = OrderedDict[tuple[Language, str], "LLMatcher"]
 _compiled: WeakKeyDictionary[Tokenizer, _Compiled] = WeakKeyDictionary()
-_lock = threading.Lock()
+_lock = ProcessLock()
 
 
 def _compile(language: Language, vocabulary: Any, after: str) -> LLMatcher:

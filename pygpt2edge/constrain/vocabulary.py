@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from bisect import bisect_left
 from collections.abc import Sequence
 from functools import lru_cache
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 from pygpt2edge.errors import MissingDependencyError
+from pygpt2edge.process.lock import ProcessLock
 
 if TYPE_CHECKING:
     from llguidance import LLTokenizer
@@ -30,7 +30,7 @@ _SLICES = [
 ]
 
 _known: WeakKeyDictionary[Tokenizer, LLTokenizer] = WeakKeyDictionary()
-_lock = threading.Lock()
+_lock = ProcessLock()
 _ALL_BYTES = frozenset(bytes([byte]) for byte in range(256))
 
 

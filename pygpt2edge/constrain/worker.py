@@ -13,6 +13,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
+from pygpt2edge.process.lock import ProcessLock
+
 Result = TypeVar("Result")
 
 
@@ -23,6 +25,7 @@ class Task(Generic[Result]):
         self._compute = compute
         self._results: list[Result] = []
         self._error: BaseException | None = None
+        self._process = os.getpid()
         self._is_running = threading.Lock()
         self._is_running.acquire()
 
@@ -36,7 +39,13 @@ class Task(Generic[Result]):
             self._is_running.release()
 
     def wait(self) -> None:
-        """Waits until it is computed, or has failed."""
+        """Waits until it is computed, or has failed. Raises RuntimeError where the thread that
+        computes it stayed behind in a parent process."""
+        if self._process != os.getpid() and not self._results and self._error is None:
+            raise RuntimeError(
+                "the next tokens of this text were being computed by another thread when the "
+                "process forked: begin the text anew in this process"
+            )
         with self._is_running:
             pass
 
@@ -73,7 +82,7 @@ class Worker:
 
 
 _workers: list[Worker] = []
-_lock = threading.Lock()
+_lock = ProcessLock()
 
 
 def mask_worker() -> Worker:

@@ -75,8 +75,10 @@ class Engine:
         self._prefixes = PrefixCache() if keep_prefixes else None
         self._waiting: deque[Job] = deque()
         self._running: list[Job] = []
+        self._jobs: WeakSet[Job] = WeakSet()
         self._changed = threading.Condition()
         self._closing = False
+        self._why_closed = "the engine is closed"
         self._n_passes = 0
         self._offered: list[_core.Session] = []  # to be kept
         self._thread = threading.Thread(target=self._work, name="pygpt2edge-engine", daemon=True)
@@ -105,12 +107,13 @@ class Engine:
             )
         with self._changed:
             if self._closing:
-                raise RuntimeError("the engine is closed")
+                raise RuntimeError(self._why_closed)
             if len(self._waiting) >= self._max_queue:
                 raise QueueFullError(
                     f"{len(self._waiting)} requests wait already: try again later, or raise "
                     "max_queue"
                 )
+            self._jobs.add(job)
             self._waiting.append(job)
             self._changed.notify()
         return job
@@ -169,6 +172,18 @@ class Engine:
                 return
             self._waiting.remove(job)
         job.end()
+
+    def _leave(self) -> None:
+        """In a child process: the engine's thread stayed with the parent, and may have held locks
+        of its requests."""
+        self._changed = threading.Condition()
+        self._closing = True
+        self._why_closed = (
+            "the engine stayed with the process that forked: make an Engine in this process"
+        )
+        for job in [job for job in self._jobs if not job.done()]:
+            job.abandon(RuntimeError(self._why_closed))
+        self._running, self._waiting = [], deque()
 
     # ---- the engine's own thread ----
 
@@ -276,5 +291,11 @@ def _close_engines() -> None:
         engine.close()
 
 
-if hasattr(os, "register_at_fork"):  # a child process has none of the threads
-    os.register_at_fork(after_in_child=_open_engines.clear)
+def _leave_engines() -> None:
+    for engine in list(_open_engines):
+        engine._leave()
+    _open_engines.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_engines)

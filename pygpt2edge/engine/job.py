@@ -43,6 +43,10 @@ class Job(Request):
         if pieces:
             self._add(pieces)
 
+    def abandon(self, error: Exception) -> None:
+        """Ends it in a child process, which has not the thread that writes it."""
+        self._abandon(error)
+
     def end(self, error: BaseException | None = None) -> None:
         """Tells the reader that there are no more, and the error, if any."""
         self._end(error)

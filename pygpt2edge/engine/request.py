@@ -108,6 +108,12 @@ class Request(Iterator[Piece], AsyncIterator[Piece]):
             self._done, self._error = True, error
         self._wake_reader()
 
+    def _abandon(self, error: Exception) -> None:
+        """Ends it in a child process, where whoever held its lock is not."""
+        self._changed = threading.Condition()
+        self._waiting, self._callbacks = [], None
+        self._done, self._error = True, error
+
     def _wake_reader(self) -> None:
         with self._changed:
             self._changed.notify_all()

@@ -2,12 +2,13 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 
 namespace check {
-inline std::atomic<int> n_checks = 0;
+inline std::atomic<int64_t> n_checks = 0;  // of hours, in some programs
 inline std::atomic<int> n_failures = 0;
 
 inline bool that(bool holds, const char* what, const char* file, int line) {
@@ -32,7 +33,8 @@ bool throws(const Action& action) {
 }
 
 inline int done() {
-  std::printf("%d passed, %d failed\n", n_checks.load() - n_failures.load(), n_failures.load());
+  std::printf("%lld passed, %d failed\n",
+              static_cast<long long>(n_checks.load() - n_failures.load()), n_failures.load());
   return n_failures == 0 && n_checks > 0 ? 0 : 1;
 }
 }  // namespace check

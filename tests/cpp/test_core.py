@@ -50,6 +50,23 @@ def test_program(build: Path, program: str) -> None:
     assert " 0 failed" in run(build / "tests" / "cpp" / program)
 
 
+# Processors of before AVX2, and of before VNNI.
+OLDER_CPUS = {"Nehalem": "scalar", "Haswell": "avx2"}
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="runs this machine's build")
+@pytest.mark.skipif(shutil.which("qemu-x86_64") is None, reason="needs qemu-user")
+@pytest.mark.parametrize("core", OLDER_CPUS)
+def test_models_have_the_same_bits_on_older_processors(
+    native_build: Path, monkeypatch: pytest.MonkeyPatch, core: str
+) -> None:
+    monkeypatch.setenv("CHECK_QUICK", "1")
+    program = native_build / "tests" / "cpp" / "test_equal_bits"
+    said = run("qemu-x86_64", "-cpu", core, program)
+    assert " 0 failed" in said
+    assert {line.split()[0] for line in said.splitlines() if ": 0x" in line} == {OLDER_CPUS[core]}
+
+
 def test_reading_program_says_what_it_accepts(build: Path, tmp_path: Path) -> None:
     demo = ROOT / "pygpt2edge" / "data" / "demo.gguf"
     (tmp_path / "bad.gguf").write_bytes(demo.read_bytes()[:1000])

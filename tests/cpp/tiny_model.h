@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstring>
 #include <memory>
-#include <random>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,6 +16,8 @@
 #include "gguf_bytes.h"
 #include "model/model.h"
 #include "quantize/quantize.h"
+#include "random.h"
+#include "random_blocks.h"
 
 namespace gpt2edge::test {
 
@@ -29,24 +30,6 @@ struct Shape {
   int n_inner = 64;
   TensorType type = TensorType::Q8_0;  // of the matrices
   uint32_t seed = 1;
-};
-
-// The same on every machine, which the distributions of the standard library are not.
-class Random {
- public:
-  explicit Random(uint32_t seed) : bits_(seed) {}
-  int below(int n) { return static_cast<int>(bits_() % static_cast<uint32_t>(n)); }
-  int between(int first, int last) { return first + below(last - first + 1); }
-  // In [-1, 1).
-  float uniform() { return static_cast<float>(bits_() >> 8) / 8388608.0f - 1.0f; }
-  std::vector<int32_t> tokens(int n, int n_vocab) {
-    std::vector<int32_t> tokens(static_cast<size_t>(n));
-    for (int32_t& token : tokens) token = below(n_vocab);
-    return tokens;
-  }
-
- private:
-  std::mt19937 bits_;
 };
 
 // The weights of a model, tensor by tensor, in the order of the file.
@@ -88,18 +71,22 @@ class TinyWeights {
     add(name + ".weight", n_out, n_in, 0.0f, spread, shape_.type);
   }
 
-  // A vector where n_out is 0.
+  // A vector where n_out is 0. Blocks of scales of scales are random.
   void add(const std::string& name, int n_out, int n_in, float mean, float spread,
            TensorType type) {
     const auto width = static_cast<size_t>(n_in);
     Tensor tensor{name, {width}, type, {}};
     if (n_out > 0) tensor.dims.push_back(static_cast<uint64_t>(n_out));
+    const size_t size = row_bytes(type, width);
+    tensor.bytes.resize(size * static_cast<size_t>(std::max(1, n_out)));
+    const std::span bytes(reinterpret_cast<std::byte*>(tensor.bytes.data()), tensor.bytes.size());
+    const bool is_soon_written =
+        can_quantize_to(type) && type_traits(static_cast<uint32_t>(type))->block_size <= 32;
+    if (!is_soon_written) draw_blocks(type, bytes, random_);
     std::vector<float> row(width);
-    for (int r = 0; r < std::max(1, n_out); ++r) {
+    for (size_t first = 0; is_soon_written && first < bytes.size(); first += size) {
       for (float& x : row) x = mean + spread * random_.uniform();
-      std::vector<char> bytes(row_bytes(type, width));
-      quantize_rows(type, row.data(), 1, width, reinterpret_cast<std::byte*>(bytes.data()));
-      tensor.bytes.append(bytes.begin(), bytes.end());
+      quantize_rows(type, row.data(), 1, width, &bytes[first]);
     }
     tensors_.push_back(std::move(tensor));
   }

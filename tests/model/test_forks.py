@@ -1,134 +1,146 @@
-"""Sessions that share memory and passes are what they would be alone."""
+"""A process that forks while it has a model, whatever its threads do at that moment."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
+import subprocess
+from collections.abc import Callable
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from tiny_models import MODELS, TinyModel, draw_weights, write_gguf
 
-from pygpt2edge import ContextLengthError, _core
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
 
-# Contexts of several pages of 64 tokens.
-SHAPE = TinyModel("pages", n_layer=2, n_head=2, n_embd=32, n_inner=64, n_ctx=200, n_vocab=50)
-KV_TYPES = ["int8", "f16", "f32"]
+# `child` runs an action in a child process, which is ended where it waits for ever.
+BEGINNING = """
+import multiprocessing, os, signal, sys, threading, traceback, warnings
+from pygpt2edge import GPT2, Engine
+
+warnings.simplefilter("ignore")
+model = GPT2(n_threads=2)
+OPTIONS = dict(seed=1, max_tokens=10)
+LONG = dict(max_tokens=900, ignore_eos=True)
+
+def child(action):
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(100)
+        try:
+            action()
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert status == 0, status
+
+def raises(what, action):
+    try:
+        action()
+    except Exception as error:
+        assert what in str(error), error
+    else:
+        raise AssertionError("no error")
+
+expected = model.generate("Once upon", **OPTIONS).text
+
+def text_of(_):
+    return model.generate("Once upon", **OPTIONS).text
+
+def generates():
+    assert model.generate("Once upon", **OPTIONS).text == expected
+    texts = model.generate(["Once upon"] * 2, **OPTIONS)
+    assert [text.text for text in texts] == [expected] * 2
+    with Engine(model) as engine:
+        assert engine.submit("Once upon", **OPTIONS).result().text == expected
+"""
+
+AT_REST = """
+child(generates)
+child(lambda: child(generates))
+generates()
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    assert pool.map(text_of, range(4)) == [expected] * 4
+"""
+
+WHILE_ANOTHER_THREAD_GENERATES = """
+over = threading.Event()
+
+def work():
+    while not over.is_set():
+        model.generate("It is", max_tokens=50, ignore_eos=True)
+
+thread = threading.Thread(target=work)
+thread.start()
+for _ in range(5):
+    child(generates)
+over.set()
+thread.join()
+"""
+
+WITH_AN_ENGINE = """
+with Engine(model) as engine:
+    child(generates)
+    child(lambda: raises("make an Engine in this process", lambda: engine.submit("It is")))
+    child(engine.close)
+    requests = [engine.submit("It is", **LONG) for _ in range(3)]
+    next(requests[0])
+    child(generates)
+    child(lambda: raises("make an Engine in this process", requests[1].result))
+    child(lambda: requests[2].cancel())
+    child(engine.close)
+    for request in requests:
+        request.cancel()
+        request.result()
+    assert engine.submit("Once upon", **OPTIONS).result().text == expected
+"""
+
+A_STREAM = """
+stream = model.stream("Once upon", **OPTIONS)
+first = next(stream).text
+
+def goes_on():
+    assert first + "".join(piece.text for piece in stream) == expected
+
+child(goes_on)
+goes_on()
+"""
+
+A_CONSTRAINED_TEXT = """
+pytest = __import__("pytest")
+pytest.importorskip("llguidance")
+WORDS = dict(OPTIONS, regex="[a-z ]+")
+words = model.generate("Once upon", **WORDS).text
+
+def generates_words():
+    assert model.generate("Once upon", **WORDS).text == words
+
+child(generates_words)
+stream = model.stream("Once upon", **WORDS)
+next(stream)
+
+def goes_on_or_says_why():
+    try:
+        for _ in stream:
+            pass
+    except RuntimeError as error:
+        assert "begin the text anew" in str(error), error
+
+child(goes_on_or_says_why)
+child(generates_words)
+"""
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> _core.Model:
-    path = tmp_path_factory.mktemp("models") / "pages.gguf"
-    return _core.Model(str(write_gguf(path, SHAPE, draw_weights(SHAPE), "q8_0")), 2)
-
-
-def alone(model: _core.Model, tokens: list[int], kv_type: str) -> np.ndarray:
-    session = _core.Session(model, kv_type=kv_type)
-    session.append(tokens)
-    return session.logits
-
-
-def tokens_of(seed: int, n: int) -> list[int]:
-    return [int(t) for t in np.random.default_rng(seed).integers(0, SHAPE.n_vocab, n)]
-
-
-# What may happen to some sessions: a pass with one or more of them, a fork, a truncation, an end.
-ACTIONS = st.lists(
-    st.one_of(
-        st.tuples(
-            st.just("append"),
-            st.lists(
-                st.tuples(st.integers(0, 7), st.integers(1, 70), st.integers(0, 3)),
-                min_size=1, max_size=4,
-            ),
-        ),
-        st.tuples(st.just("fork"), st.integers(0, 7)),
-        st.tuples(st.just("truncate"), st.integers(0, 7), st.floats(0, 1)),
-        st.tuples(st.just("drop"), st.integers(0, 7)),
-    ),
-    max_size=14,
-)  # fmt: skip
-
-
-@settings(deadline=None, max_examples=60)
-@given(actions=ACTIONS, kv_type=st.sampled_from(KV_TYPES))
-def test_any_interleaving(model: _core.Model, actions: list[tuple], kv_type: str) -> None:
-    sessions = [(_core.Session(model, kv_type=kv_type), [])]
-    for action, *details in actions:
-        if action == "append":
-            parts = {}
-            for which, n, seed in details[0]:
-                session, tokens = sessions[which % len(sessions)]
-                n = min(n, SHAPE.n_ctx - len(tokens))  # noqa: PLW2901
-                if n > 0 and id(session) not in parts:
-                    parts[id(session)] = (session, tokens_of(seed, n))
-                    tokens += tokens_of(seed, n)
-            _core.append_together(list(parts.values()))
-            continue
-        session, tokens = sessions[details[0] % len(sessions)]
-        if action == "fork":
-            sessions.append((session.fork(), list(tokens)))
-        elif action == "truncate":
-            n = int(details[1] * len(tokens))
-            session.truncate(n)
-            del tokens[n:]
-        elif len(sessions) > 1:
-            sessions.remove((session, tokens))
-    for session, tokens in sessions:
-        assert session.tokens == tokens
-        if not tokens:
-            continue
-        last = tokens[-1]
-        session.truncate(len(tokens) - 1)
-        session.append([last])
-        assert np.array_equal(session.logits, alone(model, tokens, kv_type))
-
-
-def test_a_fork_has_the_logits_and_goes_its_own_way(model: _core.Model) -> None:
-    session = _core.Session(model)
-    session.append(tokens_of(1, 100))
-    fork = session.fork()
-    assert np.array_equal(fork.logits, session.logits)
-    fork.append([1])
-    session.append([2])
-    assert np.array_equal(fork.logits, alone(model, [*tokens_of(1, 100), 1], "f16"))
-    assert np.array_equal(session.logits, alone(model, [*tokens_of(1, 100), 2], "f16"))
-
-
-def test_memory_is_shared_and_given_back(model: _core.Model) -> None:
-    before = model.cache_bytes_used
-    session = _core.Session(model)
-    assert model.cache_bytes_used == before
-    session.append(tokens_of(2, 130))
-    page = (model.cache_bytes_used - before) // 3
-    forks = [session.fork() for _ in range(10)]
-    assert model.cache_bytes_used == before + 3 * page
-    _core.append_together([(fork, [i]) for i, fork in enumerate(forks)])
-    assert model.cache_bytes_used == before + 13 * page  # a last page for each
-    assert session.cache_bytes_used == 3 * page
-    assert session.cache_bytes == 4 * page
-    session.truncate(64)
-    assert session.cache_bytes_used == page
-    del session, forks
-    assert model.cache_bytes_used == before
-
-
-def test_a_part_that_cannot_be_computed_changes_none(model: _core.Model) -> None:
-    one, two = _core.Session(model), _core.Session(model)
-    one.append([1, 2])
-    two.append(tokens_of(3, 199))
-    with pytest.raises(ContextLengthError, match="201 tokens do not fit"):
-        _core.append_together([(one, [3]), (two, [4, 5])])
-    with pytest.raises(ValueError, match="comes twice"):
-        _core.append_together([(one, [3]), (one, [4])])
-    assert one.tokens == [1, 2]
-    assert len(two) == 199
-    assert np.array_equal(one.logits, alone(model, [1, 2], "f16"))
-
-
-def test_sessions_of_two_models(model: _core.Model, tmp_path: Path) -> None:
-    plain = MODELS["plain"]
-    other = _core.Model(str(write_gguf(tmp_path / "o.gguf", plain, draw_weights(plain), "f16")), 1)
-    with pytest.raises(ValueError, match="different models"):
-        _core.append_together([(_core.Session(model), [1]), (_core.Session(other), [1])])
+@pytest.mark.parametrize(
+    "code",
+    [AT_REST, WHILE_ANOTHER_THREAD_GENERATES, WITH_AN_ENGINE, A_STREAM, A_CONSTRAINED_TEXT],
+    ids=["at-rest", "busy", "engine", "stream", "constrained"],
+)
+def test_a_child_goes_on(
+    run_python: Callable[..., subprocess.CompletedProcess[str]], code: str
+) -> None:
+    done = run_python(BEGINNING + code)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -64,9 +64,10 @@ void Suggester::clear(const Interrupt& interrupt) {
   contexts_.clear();
 }
 
-std::unique_lock<std::timed_mutex> Suggester::wait(const Interrupt& interrupt) {
+std::unique_lock<Suggester::TimedMutex> Suggester::wait(const Interrupt& interrupt) {
   std::unique_lock lock(mutex_, std::defer_lock);
-  while (!lock.try_lock_for(std::chrono::milliseconds(20))) {
+  const auto soon = [] { return std::chrono::system_clock::now() + std::chrono::milliseconds(20); };
+  while (!lock.try_lock_until(soon())) {
     if (interrupt) interrupt();
   }
   return lock;

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/fork.h"
 #include "base/lru_cache.h"
 #include "generate/words/distribution.h"
 #include "generate/words/text_contexts.h"
@@ -41,10 +42,11 @@ class Suggester {
   void clear(const Interrupt& interrupt);
 
  private:
+  using TimedMutex = WorkMutexOf<std::timed_mutex>;
   using Tokens = std::vector<int32_t>;
   using Distributions = std::vector<const Distribution*>;
 
-  std::unique_lock<std::timed_mutex> wait(const Interrupt& interrupt);
+  std::unique_lock<TimedMutex> wait(const Interrupt& interrupt);
   std::string as_spelled(std::string_view text) const;
   Tokens long_word(std::string_view prefix) const;
   void run(WordSearch& search, const Tokens& context, const Tokens& path,
@@ -56,7 +58,7 @@ class Suggester {
 
   const std::shared_ptr<const Tokenizer> tokenizer_;
   const int64_t max_passes_;
-  std::timed_mutex mutex_;  // of all that follows
+  TimedMutex mutex_;  // of all that follows
   WordVocabulary vocabulary_;
   TextContexts contexts_;
   LruCache<Tokens, Distribution> cache_;  // of the next token, by the context's tokens and a path's
