@@ -6,14 +6,21 @@ import signal
 
 
 def main() -> None:
-    """The command line. Ctrl-C ends the process at once while its code is being loaded."""
+    """The command line. While its code is loaded and while its threads end, Ctrl-C ends the process
+    at once, by the signal."""
     earlier = signal.getsignal(signal.SIGINT)
-    if earlier is signal.default_int_handler:
+    is_usual = earlier is signal.default_int_handler
+    if is_usual:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from pygpt2edge.cli import main as run
 
-    signal.signal(signal.SIGINT, earlier)
-    run()
+    try:
+        if is_usual:
+            signal.signal(signal.SIGINT, earlier)
+        run()
+    finally:
+        if is_usual:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 if __name__ == "__main__":

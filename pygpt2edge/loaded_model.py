@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 
 from pygpt2edge import _core
 from pygpt2edge.errors import FormatError, UnsupportedError
-from pygpt2edge.process_lock import ProcessLock
+from pygpt2edge.process.lock import ProcessLock
 from pygpt2edge.tokenizer import Tokenizer, read_tokenizer
 
 if TYPE_CHECKING:

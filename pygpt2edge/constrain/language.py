@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 from pygpt2edge.constrain.vocabulary import vocabulary_of
-from pygpt2edge.process_lock import ProcessLock
+from pygpt2edge.process.lock import ProcessLock
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher

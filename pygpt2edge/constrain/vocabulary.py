@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 from pygpt2edge.errors import MissingDependencyError
-from pygpt2edge.process_lock import ProcessLock
+from pygpt2edge.process.lock import ProcessLock
 
 if TYPE_CHECKING:
     from llguidance import LLTokenizer

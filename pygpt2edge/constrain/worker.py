@@ -13,7 +13,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
-from pygpt2edge.process_lock import ProcessLock
+from pygpt2edge.process.lock import ProcessLock
 
 Result = TypeVar("Result")
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 from click.testing import CliRunner
@@ -56,6 +57,82 @@ def test_while_reading_the_prompt(start: Start) -> None:
     assert process.returncode == 130
     assert out.decode() == prompt + "\n"
     assert err.splitlines()[-1].startswith("prefill 0 tokens")
+
+
+def test_within_a_language(start: Start) -> None:
+    pytest.importorskip("llguidance")
+    overflow = ("--context-overflow", "slide")
+    process = start(*_ENDLESS, "--regex", "[a-z ]+", *overflow, "It is", env=_SLOW)
+    out, err = _interrupt_after(process, b"It is" + b"?" * 15)
+    assert process.returncode == 130
+    assert out.endswith(b"\n")
+    assert "Traceback" not in err
+
+
+# Ctrl-C comes while a function runs: when it is called, or somewhat later.
+_INTERRUPTED = """
+import os, signal, sys, threading
+from importlib import import_module
+place, name, delay = sys.argv[1:4]
+owner = import_module(place)
+if "." in name:
+    kind, name = name.split(".")
+    owner = getattr(owner, kind)
+plain, interrupt = getattr(owner, name), lambda: os.kill(os.getpid(), signal.SIGINT)
+
+def called(*given, **options):
+    setattr(owner, name, plain)
+    threading.Timer(float(delay), interrupt).start() if float(delay) else interrupt()
+    return plain(*given, **options)
+
+setattr(owner, name, called)
+sys.argv[1:] = sys.argv[4:]
+from pygpt2edge.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "delay", "options"),
+    [
+        ("pygpt2edge._core", "Model", 0, ()),  # while it is loaded
+        ("pygpt2edge", "Engine.submit", 0.3, ("--n", "3")),  # while the command waits for an engine
+    ],
+    ids=["loading", "engine"],
+)
+def test_before_there_is_text(
+    run_python: Callable[..., subprocess.CompletedProcess[str]],
+    place: str,
+    name: str,
+    delay: float,
+    options: tuple[str, ...],
+) -> None:
+    given = (*_ENDLESS, "--context-overflow", "slide", *options, "It is")
+    done = run_python(_INTERRUPTED, place, name, delay, *given, **_SLOW)
+    assert done.returncode == 130, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[-1] == "pygpt2edge: interrupted"
+    assert "Traceback" not in done.stderr
+
+
+def test_while_the_command_is_imported(
+    run_python: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    code = """
+import os, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, path, target=None):
+        if name == "pygpt2edge.cli":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+from pygpt2edge.__main__ import main
+main()
+"""
+    done = run_python(code)
+    assert done.returncode == -signal.SIGINT
+    assert done.stderr == ""
 
 
 def test_json_says_that_the_text_is_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,9 @@ CPUS = {
     "riscv64": Cpu("riscv64", "riscv64-linux-gnu-g++", "qemu-riscv64", None, ["scalar"]),
 }
 pytestmark = pytest.mark.slow
-PROGRAMS = sorted(path.stem for path in Path(__file__).parent.glob("test_*.cpp"))
+# Where a process with threads forks, the emulator's own locks may be held for ever in the child.
+NOT_EMULATED = {"test_fork"}
+PROGRAMS = sorted({path.stem for path in Path(__file__).parent.glob("test_*.cpp")} - NOT_EMULATED)
 # Where only the plain kernels run, nothing differs but the compiler and the words' size: what reads
 # files, computes and cuts texts is built and run there, and the whole program. The core with every
 # instruction set runs the kernels of the lesser ones too.
