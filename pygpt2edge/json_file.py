@@ -8,6 +8,8 @@ from typing import Any
 
 from pygpt2edge.errors import FormatError
 
+_DEEPEST = 100
+
 
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file. Raises FormatError when it is not JSON, or not an object."""
@@ -17,4 +19,17 @@ def read_json(path: Path) -> dict[str, Any]:
         raise FormatError(f"{path}: not valid JSON ({error}); download the file again") from error
     if not isinstance(value, dict):
         raise FormatError(f"{path}: holds a JSON {type(value).__name__}, expected an object")
+    if _is_deeper(value, _DEEPEST):
+        raise FormatError(
+            f"{path}: JSON that is nested over {_DEEPEST} deep, as no file of a checkpoint is"
+        )
     return value
+
+
+def _is_deeper(value: dict[str, Any], most: int) -> bool:
+    """What is very deep overflows those that go through it by recursion."""
+    level: list[Any] = [value]
+    for _ in range(most):
+        parts = [part.values() if isinstance(part, dict) else part for part in level]
+        level = [inner for part in parts for inner in part if isinstance(inner, dict | list)]
+    return bool(level)

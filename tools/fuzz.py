@@ -1,14 +1,16 @@
 """Builds the fuzzers of the core by Clang, with its sanitizers, and runs them and the readers'.
 
-    python tools/fuzz.py [TARGET ...] [--seconds N] [--build FOLDER] [--corpus FOLDER]
+    python tools/fuzz.py [TARGET ...] [--seconds N] [--timeout N]
+                         [--build FOLDER] [--corpus FOLDER]
 
-A target is a fuzz_*.cpp of tests/cpp without its end, or one of tools/fuzz_readers.py; all by
-default. Each runs for N seconds, from the inputs of its folder in tests/cpp/corpus on, or the
-tests' checkpoints; what is new is kept in FOLDER/TARGET, where the next campaign goes on from it.
-Prints a JSON object for each: executions, coverage (edges), and how it ended. Inputs that crash it,
-leak or take too long are in FOLDER too. Exits with 1 where there are any.
+A target is a fuzz_*.cpp of tests/cpp without its end, or one of tools/fuzz_readers.py and
+tools/fuzz_serving.py; all by default. Each runs for N seconds, from the inputs of its folder in
+tests/cpp/corpus on, or the tests' checkpoints; what is new is kept in FOLDER/TARGET, where the next
+campaign goes on from it. Prints a JSON object for each: executions, coverage (edges), seconds, and
+how it ended. Inputs that crash it, leak or take too long are in FOLDER too. Exits with 1 where
+there are any.
 
-The core's need Clang and its runtime libraries (Debian: clang and libclang-rt-dev), the readers'
+The core's need Clang and its runtime libraries (Debian: clang and libclang-rt-dev), the others
 `pip install atheris`.
 """
 
@@ -21,6 +23,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,7 +40,13 @@ READERS = {
     "read_config": ["hugging_face/config.json", "openai/hparams.json"],
     "read_tokenizer": ["hugging_face/tokenizer.json"],
 }
-MOST_MEMORY = 500  # MB, of a reader of files of at most 200 kB, the interpreter's own included
+# Those of tools/fuzz_serving.py, and how long their inputs are at most.
+SERVING = {
+    "serve_body": 4000, "chat_template": 4000,
+    "constrain_regex": 2000, "constrain_schema": 4000, "constrain_grammar": 4000,
+}  # fmt: skip
+IN_PYTHON = [*READERS, *SERVING]
+MOST_MEMORY = 500  # MB, of a target in Python, the interpreter's own included
 
 
 def core_targets() -> list[str]:
@@ -67,26 +76,30 @@ def program(target: str, build: Path, seeds: Path) -> list[object]:
     """The command that runs it from its first inputs on; what is new goes to `seeds`."""
     dictionary = SOURCES / "corpus" / f"{target}.dict"
     words = [f"-dict={dictionary}"] if dictionary.exists() else []
-    if target not in READERS:
+    inputs = SOURCES / "corpus" / target
+    kept = [seeds, inputs] if inputs.exists() else [seeds]
+    if target not in IN_PYTHON:
         longest = LONGEST.get(target, OTHERWISE_LONGEST)
-        inputs = SOURCES / "corpus" / target
-        return [build / "tests" / "cpp" / target, f"-max_len={longest}", *words, seeds, inputs]
-    for path in READERS[target]:
+        return [build / "tests" / "cpp" / target, f"-max_len={longest}", *words, *kept]
+    for path in READERS.get(target, ()):
         shutil.copy(ROOT / "tests" / "data" / "convert" / path, seeds)
-    tool = ROOT / "tools" / "fuzz_readers.py"
-    limits = [f"-rss_limit_mb={MOST_MEMORY}", "-max_len=200000"]
-    return [sys.executable, tool, target, *limits, *words, seeds]
+    tool = ROOT / "tools" / ("fuzz_readers.py" if target in READERS else "fuzz_serving.py")
+    limits = [f"-rss_limit_mb={MOST_MEMORY}", f"-max_len={SERVING.get(target, 200_000)}"]
+    return [sys.executable, tool, target, *limits, *words, *kept]
 
 
-def fuzz(target: str, build: Path, corpus: Path, seconds: int) -> dict[str, object]:
+def fuzz(target: str, build: Path, corpus: Path, seconds: int, timeout: int) -> dict[str, object]:
     folder = corpus / target
     folder.mkdir(parents=True, exist_ok=True)
     command = [
-        *program(target, build, folder), f"-max_total_time={seconds}", "-seed=1", "-timeout=20",
-        "-print_final_stats=1", f"-artifact_prefix={folder}-",
+        *program(target, build, folder), f"-max_total_time={seconds}", f"-timeout={timeout}",
+        "-seed=1", "-print_final_stats=1", f"-artifact_prefix={folder}-",
     ]  # fmt: skip
     environment = os.environ | {"TMPDIR": str(corpus)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    begin = time.monotonic()
+    done = subprocess.run(
+        command, capture_output=True, text=True, errors="replace", check=False, env=environment
+    )
     covered = re.findall(r"^#\d+\s.* cov: (\d+) ", done.stderr, re.M)
     ran = re.search(r"^stat::number_of_executed_units: (\d+)$", done.stderr, re.M)
     if done.returncode != 0:
@@ -95,6 +108,7 @@ def fuzz(target: str, build: Path, corpus: Path, seconds: int) -> dict[str, obje
         "target": target,
         "executions": int(ran[1]) if ran else 0,
         "coverage": int(covered[-1]) if covered else 0,
+        "seconds": round(time.monotonic() - begin),
         "is_sound": done.returncode == 0,
     }
 
@@ -105,21 +119,24 @@ def main() -> None:
     )
     parser.add_argument("targets", nargs="*", metavar="TARGET")
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument(
+        "--timeout", type=int, default=20, help="seconds that one input may take; 20 by default"
+    )
     parser.add_argument("--build", type=Path, default=ROOT / "build" / "fuzz")
     parser.add_argument("--corpus", type=Path, default=ROOT / "build" / "corpus")
     parser.add_argument("--compiler", default="clang++")
     given = parser.parse_args()
-    known = [*core_targets(), *READERS]
+    known = [*core_targets(), *IN_PYTHON]
     unknown = set(given.targets) - set(known)
     if unknown:
         parser.error(f"no fuzzer is named {', '.join(sorted(unknown))}: {', '.join(known)}")
     chosen = given.targets or known
-    if built := [target for target in chosen if target not in READERS]:
+    if built := [target for target in chosen if target not in IN_PYTHON]:
         configure(given.build, given.compiler)
         run(["cmake", "--build", str(given.build), "--target", *built])
     all_sound = True
     for target in chosen:
-        found = fuzz(target, given.build, given.corpus, given.seconds)
+        found = fuzz(target, given.build, given.corpus, given.seconds, given.timeout)
         all_sound = all_sound and bool(found["is_sound"])
         print(json.dumps(found), flush=True)
     sys.exit(not all_sound)

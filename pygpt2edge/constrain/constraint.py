@@ -13,6 +13,7 @@ import json
 from collections.abc import Sequence
 from itertools import accumulate, takewhile
 
+from pygpt2edge.constrain.endless import forced_text_of
 from pygpt2edge.constrain.healing import repeated_tokens
 from pygpt2edge.constrain.language import Language, matcher_of
 from pygpt2edge.constrain.vocabulary import end_token, n_tokens, prefixes_of
@@ -61,6 +62,7 @@ class Constraint:
         self._end = end_token(tokenizer)
         self._token_bytes = tokenizer.token_bytes
         self._n_tokens = n_tokens(tokenizer)
+        self._forced_text = forced_text_of(tokenizer, language)
         self._masks: Task[list[bytes]] | None = None
         self._read: list[int] = []  # tokens of the text, and those that must follow it
         self._ahead: list[int] = []  # draft tokens that the matcher has read behind them
@@ -140,6 +142,7 @@ class Constraint:
         self._read_ahead([])
 
     def _forced(self) -> tuple[list[int], bool]:
+        self._check_end()
         tokens = self._matcher.compute_ff_tokens()
         if tokens:
             self._matcher.consume_tokens(tokens)
@@ -171,6 +174,7 @@ class Constraint:
         self._ahead = draft
 
     def _mask(self) -> bytes:
+        self._check_end()
         mask = self._of_tokens(self._matcher.compute_bitmask())
         self._check()
         if self._rest:
@@ -198,6 +202,10 @@ class Constraint:
         assert self._prefixes is not None
         allowed = int.from_bytes(mask, "little") & self._prefixes.longer(rest).mask | 1 << own
         return allowed.to_bytes(len(mask), "little")
+
+    def _check_end(self) -> None:
+        if self._forced_text is not None:
+            self._forced_text.check(self._matcher)
 
     def _check(self) -> None:
         if not self._matcher.is_error():

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pygpt2edge.constrain.endless import forced_text_of
 from pygpt2edge.constrain.language import Language, matcher_of
 from pygpt2edge.constrain.vocabulary import prefixes_of, vocabulary_of
 
@@ -54,6 +55,8 @@ def _is_crossed(tokenizer: Tokenizer, language: Language, last: Sequence[int]) -
     if not any(alone.validate_tokens(encode(byte)) for byte in longer.next_bytes):
         return False
     joined = matcher_of(language, tokenizer, end.decode())
+    if forced_text := forced_text_of(tokenizer, language):
+        forced_text.check(joined)
     return int.from_bytes(joined.compute_bitmask(), "little") & longer.mask != 0
 
 

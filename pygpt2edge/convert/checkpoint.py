@@ -27,6 +27,7 @@ from pygpt2edge.convert.stored_tensor import RowSource, StoredTensor, ZeroVector
 from pygpt2edge.convert.vocabulary import Vocabulary
 from pygpt2edge.errors import FormatError, UnsupportedError
 
+_MANY_LAYERS = 1000
 _COMPARE_BYTES = 8 << 20
 _Tensor = TypeVar("_Tensor", bound=StoredTensor | QuantizedTensor)
 
@@ -101,6 +102,7 @@ def bind(
             f"{path}: tensor lm_head.weight is missing; config.json says the head is not tied "
             "to the embedding (tie_word_embeddings)"
         )
+    check_layers(path, config, len(by_name))
     specs = needed_tensors(config, has_output="lm_head.weight" in by_name)
     shapes = {name: tensor.shape for name, tensor in by_name.items()}
     classifier, head = head_of_checkpoint(path, config, shapes) or (None, [])
@@ -131,6 +133,16 @@ def bind(
         kind, path, config, entries, without_tied_output(bound), read_vocabulary, notes,
         classifier=classifier,
     )  # fmt: skip
+
+
+def check_layers(path: Path, config: ModelConfig, n_tensors: int) -> None:
+    """Raises FormatError where there are far more layers than tensors, before anything is made for
+    each layer."""
+    if config.n_layer > max(n_tensors, _MANY_LAYERS):
+        raise FormatError(
+            f"{path}: the configuration has {config.n_layer} layers, but there are {n_tensors} "
+            "tensors; the checkpoint is incomplete"
+        )
 
 
 def _has_linear_weights(specs: list[TensorSpec], by_name: dict[str, StoredTensor]) -> bool:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pygpt2edge.convert.checkpoint import Checkpoint, StoredEntry, checked, without_tied_output
+from pygpt2edge.convert.checkpoint import (
+    Checkpoint,
+    StoredEntry,
+    check_layers,
+    checked,
+    without_tied_output,
+)
 from pygpt2edge.convert.classifier import head_of_gguf
 from pygpt2edge.convert.gguf_reader import read_gguf
 from pygpt2edge.convert.gpt2_names import TensorSpec, needed_tensors
@@ -22,6 +28,7 @@ def open_gguf(path: Path) -> Checkpoint:
     n_tokens = len(contents.vocabulary.tokens)
     if n_tokens != n_vocab:
         raise FormatError(f"{path}: has {n_tokens} tokens for the {n_vocab} rows of token_embd")
+    check_layers(path, config, len(contents.tensors))
     specs = needed_tensors(config, has_output="output.weight" in contents.tensors)
     shapes = {name: tensor.shape for name, tensor in contents.tensors.items()}
     found = head_of_gguf(contents.metadata, contents.labels, config, shapes)

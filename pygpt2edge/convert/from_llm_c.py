@@ -55,7 +55,7 @@ def open_llm_c(path: Path) -> Checkpoint:
 def _place(path: Path, config: ModelConfig, n_rows: int, dtype: str) -> dict[str, StoredTensor]:
     """canonical name -> place. Raises FormatError when the file has another size."""
     width, inner = config.n_embd, config.n_inner
-    of_layers = {
+    of_layers: dict[str, tuple[int, ...]] = {
         "ln_1.weight": (width,), "ln_1.bias": (width,),
         "attn.c_attn.weight": (3 * width, width), "attn.c_attn.bias": (3 * width,),
         "attn.c_proj.weight": (width, width), "attn.c_proj.bias": (width,),
@@ -63,19 +63,27 @@ def _place(path: Path, config: ModelConfig, n_rows: int, dtype: str) -> dict[str
         "mlp.c_fc.weight": (inner, width), "mlp.c_fc.bias": (inner,),
         "mlp.c_proj.weight": (width, inner), "mlp.c_proj.bias": (width,),
     }  # fmt: skip
-    shapes: dict[str, tuple[int, ...]] = {
+    before: dict[str, tuple[int, ...]] = {
         "wte.weight": (n_rows, width), "wpe.weight": (config.n_ctx, width)
     }  # fmt: skip
+    behind: dict[str, tuple[int, ...]] = {"ln_f.weight": (width,), "ln_f.bias": (width,)}
+    # Before anything is made for each layer: the header may lie about their number.
+    n_numbers = _n_numbers(before) + config.n_layer * _n_numbers(of_layers) + _n_numbers(behind)
+    expected = _HEADER_BYTES + n_numbers * ITEM_SIZES[dtype]
+    if expected != path.stat().st_size:
+        raise FormatError(
+            f"{path}: {path.stat().st_size} bytes, expected {expected} from the header; the file "
+            "is truncated or damaged"
+        )
+    shapes = before
     for name, shape in of_layers.items():
         shapes |= {f"h.{layer}.{name}": shape for layer in range(config.n_layer)}
-    shapes |= {"ln_f.weight": (width,), "ln_f.bias": (width,)}
     placed, offset = {}, _HEADER_BYTES
-    for name, shape in shapes.items():
+    for name, shape in (shapes | behind).items():
         placed[name] = StoredTensor.contiguous(name, path, dtype, shape, offset)
         offset += math.prod(shape) * ITEM_SIZES[dtype]
-    if offset != path.stat().st_size:
-        raise FormatError(
-            f"{path}: {path.stat().st_size} bytes, expected {offset} from the header; the file is "
-            "truncated or damaged"
-        )
     return placed
+
+
+def _n_numbers(shapes: dict[str, tuple[int, ...]]) -> int:
+    return sum(map(math.prod, shapes.values()))

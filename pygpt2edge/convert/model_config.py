@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pygpt2edge.convert.torch_pickle import shown
 from pygpt2edge.errors import FormatError, UnsupportedError
 from pygpt2edge.json_file import read_json
 
@@ -153,7 +154,7 @@ def read_nanogpt_config(path: Path, args: dict[str, Any]) -> ModelConfig:
     for key, value in args.items():
         if key not in _NANOGPT_ARGS and value:
             raise UnsupportedError(
-                f"{path}: model_args has {key!r:.60} = {value!r:.60}, which GPT-2 does not have; "
+                f"{path}: model_args has {shown(key)} = {shown(value)}, which GPT-2 does not have; "
                 "if the model computes the same without it, save it without"
             )
     return config_of_hparams(path, args, "vocab_size", "block_size", "gelu")
@@ -222,7 +223,7 @@ def _dimension(path: Path, raw: Mapping[str, Any], key: str) -> int:
         raise FormatError(f"{path}: has no {key!r}; a GPT-2 configuration needs it")
     if type(value) is not int or not 0 < value <= _MAX_DIMENSION:
         raise FormatError(
-            f"{path}: {key} is {value!r:.60}, expected a whole number from 1 to {_MAX_DIMENSION}"
+            f"{path}: {key} is {shown(value)}, expected a whole number from 1 to {_MAX_DIMENSION}"
         )
     return value
 

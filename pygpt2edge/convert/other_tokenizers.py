@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from pygpt2edge.convert.pre_tokenizers import llama_cpp_name
 from pygpt2edge.convert.sentencepiece_file import read_sentencepiece
-from pygpt2edge.convert.vocabulary import Vocabulary, left_out, read_optional, texts_in
+from pygpt2edge.convert.vocabulary import (
+    Vocabulary,
+    is_token_id,
+    left_out,
+    read_optional,
+    texts_in,
+)
 from pygpt2edge.errors import FormatError, UnsupportedError
 from pygpt2edge.json_file import read_json
 from pygpt2edge.tokenizer import HUGGING_FACE_KEY
@@ -201,7 +207,7 @@ def _listed(folder: _Folder) -> Json:
     entries = folder.settings.get("added_tokens_decoder")
     for key, entry in entries.items() if isinstance(entries, dict) else ():
         content = entry.get("content") if isinstance(entry, dict) else None
-        if key.isdecimal() and isinstance(content, str) and content:
+        if is_token_id(key) and isinstance(content, str) and content:
             found[int(key)] = content, entry
     return {text: entry for _, (text, entry) in sorted(found.items(), key=lambda item: item[0])}
 

@@ -125,7 +125,9 @@ def _model(path: Path, file: Any, pieces: list[str], scores: list[float], types:
     byte_fallback = BYTE in types
     if kind == _UNIGRAM:
         return unigram_model(pieces, scores, unknown, byte_fallback=byte_fallback)
-    return pair_model(pieces, scores, types, pieces[unknown], byte_fallback=byte_fallback)
+    return pair_model(
+        pieces, scores, types, pieces[unknown], byte_fallback=byte_fallback, source=str(path)
+    )
 
 
 def _add_extra_ids(

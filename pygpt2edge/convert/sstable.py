@@ -22,6 +22,8 @@ _COMPRESSIONS = {1: "snappy", 2: "zlib", 4: "zstd"}
 # GPT-2's longest variable name has 26 bytes; the largest index of the four models has 30 kB.
 _MAX_KEY_SIZE = 1024
 _MAX_FILE_SIZE = 16 << 20
+# A key is stored as what differs from the one before. TensorFlow's take up less than the index.
+_MOST_KEYS = 8  # times the file's size
 
 
 def read_sstable(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -41,9 +43,16 @@ def read_sstable(path: Path) -> Iterator[tuple[str, bytes]]:
     index, _ = table.read_handle(handles, position)
     for _ in table.entries(meta_index):  # it is empty, and read for its checksum
         raise FormatError(f"{path}: the table has filters, which TensorFlow does not write")
+    end = n_key_bytes = 0
     for _, value in table.entries(index):
         block, _ = table.read_handle(value, 0)
+        if block[0] < end:
+            raise FormatError(f"{path}: blocks overlap; the file is damaged, download it again")
+        end = sum(block)
         for key, entry in table.entries(block):
+            n_key_bytes += len(key)
+            if n_key_bytes > _MOST_KEYS * size:
+                raise FormatError(f"{path}: its keys have over {_MOST_KEYS} times its own size")
             yield key.decode("utf-8", errors="replace"), entry
 
 

@@ -34,6 +34,7 @@ ITEM_SIZES = {name: np.dtype(code).itemsize for name, code in _NUMPY_DTYPES.item
 _BLOCK = 128
 
 _CRC_CHUNK = 4 << 20
+_MOST_DIMENSIONS = 32  # of any tensor, also of one that is no weight
 
 
 class RowSource(Protocol):
@@ -102,6 +103,7 @@ class StoredTensor:
     def contiguous(
         cls, name: str, path: Path, dtype: str, shape: tuple[int, ...], offset: int
     ) -> StoredTensor:
+        shape = checked_shape(path, name, shape)
         return cls(name, path, dtype, shape, offset, contiguous_strides(shape))
 
     @property
@@ -152,6 +154,16 @@ class ZeroVector:
 
     def verify(self) -> None:
         """Nothing is stored that could be damaged."""
+
+
+def checked_shape(path: Path, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape, if a tensor may have it. Products of very many numbers take very long."""
+    if len(shape) > _MOST_DIMENSIONS or any(n >= 1 << 63 for n in shape):
+        raise FormatError(
+            f"{path}: tensor {name:.80} has {len(shape):,} dimensions, expected "
+            f"{_MOST_DIMENSIONS} at most, of 63 bits"
+        )
+    return shape
 
 
 def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:

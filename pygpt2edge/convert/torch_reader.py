@@ -17,8 +17,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pygpt2edge.convert.gpt2_names import is_embedding
-from pygpt2edge.convert.stored_tensor import ITEM_SIZES, Checksum, StoredTensor
-from pygpt2edge.convert.torch_pickle import Storage, TensorView, read_pickle, refuse_foreign
+from pygpt2edge.convert.stored_tensor import ITEM_SIZES, Checksum, StoredTensor, checked_shape
+from pygpt2edge.convert.torch_pickle import (
+    Storage,
+    TensorView,
+    read_pickle,
+    refuse_foreign,
+    shown,
+)
 from pygpt2edge.errors import FormatError, Gpt2EdgeError, UnsupportedError
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -54,7 +60,7 @@ def read_torch_file(path: Path) -> TorchFile:
             raise UnsupportedError(f"{path}: {error}") from None
         if not isinstance(name, str) or not isinstance(view, TensorView):
             raise UnsupportedError(
-                f"{path}: entry {name!r:.60} is a {type(view).__name__}, expected a tensor; "
+                f"{path}: entry {shown(name)} is a {type(view).__name__}, expected a tensor; "
                 "save the model's state_dict() alone, or use save_pretrained"
             )
         tensors[name] = _checked(path, name, view, places)
@@ -94,8 +100,7 @@ def _read_zip(path: Path) -> _Contents:
             folder = description.removesuffix("data.pkl")
             _check_little_endian(path, archive, members.get(folder + "byteorder"))
             info = members[description]
-            if info.file_size > path.stat().st_size:
-                raise FormatError(f"{path}: {description} claims {info.file_size} bytes")
+            _check_stored(path, info)
             saved = read_pickle(io.BytesIO(archive.read(info)), path)
     except (Gpt2EdgeError, MemoryError, PermissionError):
         raise
@@ -133,18 +138,28 @@ def _without_checksums(members: Iterable[zipfile.ZipInfo]) -> bool:
 def _check_little_endian(
     path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo | None
 ) -> None:
-    if member is not None and member.file_size <= 16 and archive.read(member) == b"big":
+    if member is None or member.file_size > 16:
+        return
+    _check_stored(path, member)
+    if archive.read(member) == b"big":
         raise UnsupportedError(f"{path}: numbers are big-endian, expected little-endian")
+
+
+def _check_stored(path: Path, member: zipfile.ZipInfo) -> None:
+    """A compressed member could be far larger than the file."""
+    if member.compress_type != zipfile.ZIP_STORED:
+        raise UnsupportedError(
+            f"{path}: member {member.filename:.100} is compressed; torch.save never does that"
+        )
+    if member.file_size > path.stat().st_size:
+        raise FormatError(f"{path}: {member.filename:.100} claims {member.file_size} bytes")
 
 
 def _member_offset(
     path: Path, file: io.BufferedReader, member: zipfile.ZipInfo, storage: Storage
 ) -> int:
     """Where the bytes of a stored member start."""
-    if member.compress_type != zipfile.ZIP_STORED:
-        raise UnsupportedError(
-            f"{path}: member {member.filename} is compressed; torch.save never does that"
-        )
+    _check_stored(path, member)
     file.seek(member.header_offset)
     header = file.read(_LOCAL_HEADER_SIZE)
     if len(header) < _LOCAL_HEADER_SIZE or header[:4] != _MEMBER_MAGIC:
@@ -171,7 +186,7 @@ def _read_legacy(path: Path) -> _Contents:
         if read_pickle(stream, path) != _LEGACY_MAGIC:
             raise FormatError(f"{path}: a pickle, but not one that torch.save wrote")
         if (version := read_pickle(stream, path)) != _LEGACY_VERSION:
-            raise UnsupportedError(f"{path}: PyTorch file version {version!r:.20}, expected 1001")
+            raise UnsupportedError(f"{path}: PyTorch file version {shown(version)}, expected 1001")
         machine = read_pickle(stream, path)
         if not isinstance(machine, dict) or machine.get("little_endian") is not True:
             raise UnsupportedError(f"{path}: numbers are big-endian, expected little-endian")
@@ -185,7 +200,7 @@ def _read_legacy(path: Path) -> _Contents:
         for key in keys if isinstance(keys, list) else []:
             storage = by_key.get(key) if isinstance(key, str) else None
             if storage is None:
-                raise FormatError(f"{path}: storage {key!r:.40} belongs to no tensor")
+                raise FormatError(f"{path}: storage {shown(key)} belongs to no tensor")
             file.seek(position)
             n_elements = int.from_bytes(file.read(8), "little", signed=True)
             position += 8
@@ -229,7 +244,7 @@ def _checked(
     )
     if not sizes_are_counts or not isinstance(storage, Storage) or storage not in places:
         raise FormatError(f"{path}: tensor {name}: damaged description; download the file again")
-    n_elements = math.prod(shape)
+    n_elements = math.prod(checked_shape(path, name, shape))
     last = first + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
     # Fewer numbers in storage than in the tensor: its strides overlap, or its shape is wrong.
     if n_elements > 0 and (last >= storage.n_elements or n_elements > storage.n_elements):

@@ -225,12 +225,17 @@ def _added_tokens(
         add(token_id, text, is_special=False)
     decoder = settings.get("added_tokens_decoder")
     for key, entry in decoder.items() if isinstance(decoder, dict) else ():
-        if key.isdecimal() and isinstance(entry, dict):
+        if is_token_id(key) and isinstance(entry, dict):
             add(int(key), entry.get("content"), is_special=entry.get("special"))
     for entry in tokenizer.get("added_tokens") or ():
         if isinstance(entry, dict):
             add(entry.get("id"), entry.get("content"), is_special=entry.get("special"))
     return added
+
+
+def is_token_id(text: str) -> bool:
+    """Whether a key of JSON is a number that could be a token's."""
+    return text.isdecimal() and len(text) <= 10
 
 
 def texts_in(value: object) -> Iterator[str]:

@@ -1,12 +1,12 @@
 """Chat templates: the Jinja program of a model that makes a prompt of a chat.
 
-A template is part of a model's file, which may come from anybody. It runs in Jinja's sandbox, which
-has no way to Python or to files, and ends when it takes too long or writes too much.
+A template is part of a model's file, which may come from anybody. It runs in a sandbox
+(template_sandbox.py), which has no way to Python or to files, and ends when it takes too long or
+makes too much.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -14,22 +14,15 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-from jinja2 import TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from pygpt2edge import _core
 from pygpt2edge.errors import FormatError
 from pygpt2edge.loaded_model import LoadedModel
 from pygpt2edge.serve.settings import Settings
+from pygpt2edge.serve.template_sandbox import BoundedEnvironment, TemplateRefusal
 from pygpt2edge.tokenizer import Tokenizer
 
 _KEY = "tokenizer.chat_template"
-# Filters that make much of a small number.
-_NOT_HERE = ("center", "format", "indent", "wordwrap", "filesizeformat", "urlize", "xmlattr")
-
-
-class TemplateRefusal(ValueError):  # noqa: N818
-    """A template that cannot be used, or that refuses a chat."""
+_ROOM = 10_000  # characters and elements of a value, beside four times what a prompt may have
 
 
 class ChatTemplate:
@@ -45,17 +38,17 @@ class ChatTemplate:
                 f"{settings.max_template:,} are allowed (--max-template)"
             )
         self._settings = settings
-        environment = _Environment(
-            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-        )
-        for name in _NOT_HERE:
-            environment.filters.pop(name, None)
-        environment.filters["tojson"] = _json
-        environment.globals["raise_exception"] = _refuse
+        self._environment = BoundedEnvironment(_ROOM + 4 * settings.max_chat)
+        self._environment.globals["raise_exception"] = _refuse
         try:
-            self._template = environment.from_string(text)
-        except (TemplateError, RecursionError) as error:
-            raise FormatError(f"the chat template is no Jinja template: {error}") from None
+            self._template = self._environment.from_string(text)
+        except MemoryError:
+            raise
+        # Not only Jinja's errors: what it makes of the template may be no Python.
+        except Exception as error:
+            raise FormatError(
+                f"the chat template is no Jinja template: {_one_line(error)}"
+            ) from None
         self._tokenizer = tokenizer
         self._encode = partial(tokenizer.encode, add_special_tokens=False)
         self._special = {token: _text(tokenizer, token) for token in tokenizer.special_tokens}
@@ -94,21 +87,27 @@ class ChatTemplate:
         tokenizer = self._tokenizer
         text = ""
         before = sys.gettrace()
+        given = {
+            "messages": messages,
+            "add_generation_prompt": True,
+            "bos_token": _text(tokenizer, tokenizer.bos_token),
+            "eos_token": _text(tokenizer, tokenizer.eos_token),
+        }
         sys.settrace(_deadline(time.monotonic() + self._settings.template_timeout))
         try:
-            for piece in self._template.generate(
-                messages=messages,
-                add_generation_prompt=True,
-                bos_token=_text(tokenizer, tokenizer.bos_token),
-                eos_token=_text(tokenizer, tokenizer.eos_token),
-            ):
-                text += piece
-                if len(text) > self._settings.max_chat:
-                    raise TemplateRefusal("the chat template makes too long a prompt of this chat")
+            with self._environment.measured_anew():
+                for piece in self._template.generate(given):
+                    text += str(piece)
+                    if len(text) > self._settings.max_chat:
+                        raise TemplateRefusal(
+                            "the chat template makes too long a prompt of this chat"
+                        )
         except TemplateRefusal:
             raise
         except Exception as error:  # the template's own, of any kind
-            raise TemplateRefusal(f"the chat template fails on this chat: {error}") from None
+            raise TemplateRefusal(
+                f"the chat template fails on this chat: {_one_line(error)}"
+            ) from None
         finally:
             sys.settrace(before)
         return text
@@ -116,16 +115,6 @@ class ChatTemplate:
 
 # The first character of Unicode's plane 15: nobody's text has it for a reason.
 _PRIVATE = 0xF0000
-
-
-class _Environment(ImmutableSandboxedEnvironment):
-    intercepted_binops = frozenset(["*", "**", "%"])
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        plain = (int, float)
-        if not (isinstance(left, plain) and isinstance(right, plain)) or operator == "**":
-            raise TemplateRefusal(f"a chat template may use {operator} for numbers only")
-        return super().call_binop(context, operator, left, right)
 
 
 def _deadline(end: float) -> Any:
@@ -140,11 +129,12 @@ def _deadline(end: float) -> Any:
 
 
 def _refuse(message: str) -> None:
-    raise TemplateRefusal(str(message)[:200])
+    raise TemplateRefusal(" ".join(str(message).split())[:200] or "the chat template refuses it")
 
 
-def _json(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent and min(int(indent), 8))
+def _one_line(error: Exception) -> str:
+    line = " ".join(str(error).split())
+    return (line or type(error).__name__)[:200]
 
 
 def _text(tokenizer: Tokenizer, token: int | None) -> str:

@@ -96,7 +96,9 @@ def _sentence_pieces(
     model = (
         unigram_model(tokens, scores, unknown, byte_fallback=byte_fallback)
         if is_unigram
-        else pair_model(tokens, scores, types, tokens[unknown], byte_fallback=byte_fallback)
+        else pair_model(
+            tokens, scores, types, tokens[unknown], byte_fallback=byte_fallback, source=file.path
+        )
     )
     return sentence_pieces(
         model,

@@ -7,9 +7,12 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from pygpt2edge.errors import UnsupportedError
+
 # GGUF's types of tokens
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 SPACE = "\u2581"  # stands for a space in a token
+_LONGEST_PIECE = 1024  # characters; SentencePiece's trainer makes 16 at most by default
 _WORD_LENGTH = 100  # characters; BERT's tokenizers know no longer words
 
 Json = dict[str, Any]
@@ -96,10 +99,17 @@ def unigram_model(pieces: Sequence[str], scores: Sequence[float], unknown: int, 
 
 
 def pair_model(pieces: Sequence[str], scores: Sequence[float], types: Sequence[int],
-               unknown: str, *, byte_fallback: bool) -> Json:  # fmt: skip
+               unknown: str, *, byte_fallback: bool, source: str) -> Json:  # fmt: skip
     """SentencePiece's byte-pair encoding. It joins the pair first whose result has the best score,
-    and tells no pairs: all are tried that two normal pieces make."""
+    and tells no pairs: all are tried that two normal pieces make. Raises UnsupportedError, naming
+    `source`, for pieces so long that this would take for ever."""
     ids = {piece: i for i, piece in enumerate(pieces) if types[i] == NORMAL}
+    longest = max(map(len, ids), default=0)
+    if longest > _LONGEST_PIECE:  # each is cut in two at every place
+        raise UnsupportedError(
+            f"{source}: a piece of the vocabulary has {longest:,} characters, expected "
+            f"{_LONGEST_PIECE:,} at most"
+        )
     ranked = sorted(
         (-scores[i], i, piece[:n], piece[n:])
         for piece, i in ids.items()

@@ -36,6 +36,9 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"grammar": 'b ::= "c"'}, ValueError, "grammar: there is no rule 'root'"),
     ({"grammar": ""}, ValueError, "no rule 'root', or in Lark's notation 'start'"),
     ({"grammar": "root ::= " + "(" * 9000 + '"a"' + ")" * 9000}, ValueError, "nested too deeply"),
+    # A takes every "a", and leaves none for the end: what it forces has no end.
+    ({"grammar": 'start: A "a"\nA: /a+/'}, ValueError, "grammar: it forces a text that never ends"),
+    ({"grammar": 'start: "b" " " "c"\n%ignore / +/'}, ValueError, "forces a text that never ends"),
     ({"json_schema": "[1]"}, ValueError, r"json_schema is \[1\], expected a JSON object"),
     ({"json_schema": False}, ValueError, "json_schema is False, expected a JSON object"),
     ({"json_schema": '{"a"'}, ValueError, "json_schema is no JSON: .* line 1 column 5"),

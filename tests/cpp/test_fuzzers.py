@@ -16,7 +16,7 @@ import pytest
 SOURCES = Path(__file__).parent
 TOOL = SOURCES.parents[1] / "tools" / "fuzz.py"
 SECONDS = 4
-READERS = sorted(runpy.run_path(str(TOOL))["READERS"])
+IN_PYTHON = sorted(runpy.run_path(str(TOOL))["IN_PYTHON"])
 
 pytestmark = pytest.mark.slow
 
@@ -54,8 +54,8 @@ def test_nothing_is_found(build: Path, tmp_path: Path, target: str) -> None:
 
 
 @pytest.mark.skipif(find_spec("atheris") is None, reason="needs atheris")
-@pytest.mark.parametrize("target", READERS)
-def test_nothing_is_found_in_readers(tmp_path: Path, target: str) -> None:
+@pytest.mark.parametrize("target", IN_PYTHON)
+def test_nothing_is_found_in_python(tmp_path: Path, target: str) -> None:
     done = run(sys.executable, TOOL, target, "--seconds", "1", "--corpus", tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

@@ -17,12 +17,9 @@ from pygpt2edge.convert import convert
 pytest.importorskip("jinja2", reason="needs jinja2")
 openai = pytest.importorskip("openai", reason="needs openai")
 
-from pygpt2edge.serve.chat_template import (  # noqa: E402
-    ChatTemplate,
-    TemplateRefusal,
-    chat_template_of,
-)
+from pygpt2edge.serve.chat_template import ChatTemplate, chat_template_of  # noqa: E402
 from pygpt2edge.serve.settings import Settings  # noqa: E402
+from pygpt2edge.serve.template_sandbox import TemplateRefusal  # noqa: E402
 
 # As DialoGPT has it.
 TEMPLATE = "{% for message in messages %}{{ message.content }}{{ eos_token }}{% endfor %}"
@@ -116,7 +113,48 @@ HOSTILE = {
     "attribute": "{{ cycler.__init__.__globals__ }}",
     "file": "{% include '/etc/passwd' %}",
     "refusal": "{{ raise_exception('roles must alternate') }}",
-}
+    "no python": "{% for a in 'x' %}" * 21 + "{% endfor %}" * 21,
+    "deep": "{{ " + "(" * 300 + "1" + ")" * 300 + " }}",
+    "long sum": "{{ 1" + " + 1" * 9000 + " }}",
+    "long number": "{{ " + "9" * 5000 + " }}",
+    # What grows by doubling, or in one step.
+    "added": "{% set ns = namespace(x='ab') %}{% for i in range(40) %}{% set ns.x = ns.x + ns.x %}"
+    "{% endfor %}",
+    "joined by ~": "{% set ns = namespace(x='ab') %}{% for i in range(40) %}"
+    "{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
+    "join": "{{ range(99999) | join('" + "x" * 60_000 + "') }}",
+    "join method": "{{ ('" + "x" * 60_000 + "').join(range(99999)|map('string')) }}",
+    "replace": "{{ ('a' ~ 'b' | center(9)) | replace('', 'x') }}",
+    "replaced": "{% set a = 'x' %}"
+    + ("{% set a = a | replace('x', 'x" + "x" * 99 + "') %}") * 6
+    + "{{ a }}",
+    "replace method": "{% set a = 'x' %}"
+    + ("{% set a = a.replace('x', 'x" + "x" * 99 + "') %}") * 6
+    + "{{ a }}",
+    "fill": "{{ [1] | batch(9999999999, 'x') | list }}",
+    "just": "{{ 'x'.ljust(9999999999) }}",
+    "zeros": "{{ 'x'.zfill(9999999999) }}",
+    "tabs": "{{ ('\t' ~ '').expandtabs(9999999999) }}",
+    "translate": "{{ 'x'.translate({120: 'y'}) }}",
+    "width": "{{ '{:>9999999999}'.format(1) }}",
+    "width given": "{{ '{:>{}}'.format(1, 99999) }}",
+    "bytes": "{{ (5).to_bytes(9999999999, 'big') }}",
+    "product": "{% set ns = namespace(x=99999) %}{% for i in range(60) %}"
+    "{% set ns.x = ns.x * ns.x %}{% endfor %}",
+    "nested": "{% set ns = namespace(x=[1, 1]) %}{% for i in range(60) %}"
+    "{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}",
+    "nested in objects": "{% set ns = namespace(x=1) %}{% for i in range(60) %}"
+    "{% set ns.x = {'a': ns.x, 'b': ns.x} %}{% endfor %}{{ ns.x | tojson }}",
+    "nested in calls": "{% set ns = namespace(x=1) %}{% for i in range(60) %}"
+    "{% set ns.x = dict(a=ns.x, b=ns.x) %}{% endfor %}{{ ns.x | string }}",
+    "spaces": "{% set ns = namespace(x=[1]) %}{% for i in range(400) %}{% set ns.x = [ns.x] %}"
+    "{% endfor %}{{ ns.x | tojson(8) }}",
+    "sum of lists": "{{ [[1], [2]] | sum(start=[]) }}",
+    "block": "{% set a %}{% for i in range(99999) %}" + "x" * 60_000 + "{% endfor %}{% endset %}",
+    "many": "".join("{% set a" + str(i) + " = messages[0].content ~ 'a' * 0 if 0 else 'x'.ljust"
+                    "(90000) %}" for i in range(900)),
+    "power of round": "{{ 1 | round(9999999999, 'ceil') }}",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
@@ -126,6 +164,28 @@ def test_hostile_templates(model: GPT2, text: str) -> None:
     with pytest.raises((TemplateRefusal, FormatError)) as caught:
         ChatTemplate(text, model.tokenizer, Settings()).tokens([{"role": "user", "content": "x"}])
     assert len(str(caught.value)) < 300
+    assert "\n" not in str(caught.value)
+
+
+SOUND = {
+    "{{ messages|map(attribute='content')|join(', ') }}": "x",
+    "{{ messages[0]['content'].replace('x', 'yz') ~ 1 ~ none }}": "yz1None",
+    "{{ [1, [2, 'a']] }}{{ {'a': 1} | tojson }}{{ (1, 2)[::-1] }}": "[1, [2, 'a']]{\"a\": 1}(2, 1)",
+    "{{ 'a-b'.split('-') | last | upper }}{{ '{:>3}|{x}'.format(1, x=2) }}": "B  1|2",
+    "{% macro f(x) %}<{{ x }}>{% endmacro %}{{ f(3) * 1 if false else f('q') | e }}": "&lt;q&gt;",
+    "{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}"
+    "{{ ns.n }}{{ range(4) | sum }}{{ 7 // 2 }}{{ 7 % 4 }}{{ 2.5 | round | int }}": "16332",
+    "{% set x %}a{% endset %}{{ x + 'b' }}{{ ['b', 'a'] | sort | join }}": "abab",
+    "{{ {'b': 1, 'a': 2} | dictsort | list }}{{ [1, 2, 3] | batch(2) | list }}":
+    "[('a', 2), ('b', 1)][[1, 2], [3]]",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", SOUND)
+def test_templates_do_what_jinjas_do(model: GPT2, text: str) -> None:
+    template = ChatTemplate(text, model.tokenizer, Settings())
+    tokens = template.tokens([{"role": "user", "content": "x"}])
+    assert model.tokenizer.decode(tokens) == SOUND[text]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pygpt2edge.generate.results import TokenLogprob
-from pygpt2edge.serve.chat_template import TemplateRefusal
 from pygpt2edge.serve.chats.forms import (
     Answer,
     ChatChoice,
@@ -39,6 +38,7 @@ from pygpt2edge.serve.http.disconnect import WhileConnected
 from pygpt2edge.serve.http.errors import invalid
 from pygpt2edge.serve.http.responses import json_response, new_id, now
 from pygpt2edge.serve.service import Service, service_of
+from pygpt2edge.serve.template_sandbox import TemplateRefusal
 from pygpt2edge.tokenizer import Tokenizer
 
 _NO_TEMPLATE = (
