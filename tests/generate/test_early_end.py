@@ -69,7 +69,10 @@ def test_a_deadline_that_is_not_met_changes_nothing(model: GPT2) -> None:
 
 
 def test_a_cancel_during_another_thread_s_step_is_seen_by_the_next_call(model: GPT2) -> None:
-    texts = [stream(model, PROMPT, SamplingParams(max_tokens=1000)).core_text for _ in range(2)]
+    texts = [
+        stream(model, PROMPT, SamplingParams(max_tokens=1000, ignore_eos=True)).core_text
+        for _ in range(2)
+    ]
     timer = threading.Timer(0.02, texts[0].cancel)
     timer.start()
     while timer.is_alive():
