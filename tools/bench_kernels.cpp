@@ -154,43 +154,56 @@ void bench_attention(const Bench& bench, CacheType type, const char* name, int w
   const bool many = n_rows >= kManyRows;
   const int n_pages = many ? (2 * n_rows + kPagePositions - 1) / kPagePositions : 16;
   const int n_ctx = n_pages * kPagePositions, first = n_ctx - n_rows;
-  const size_t bytes = product(n_ctx, kHeadWidth) * (type == CacheType::kInt8  ? 1
-                                                     : type == CacheType::kF16 ? 2
-                                                                               : 4);
-  const int n_caches =
-      many ? n_head : std::max(n_head, static_cast<int>((100 << 20) / (2 * bytes)));
-  const size_t part = bytes / static_cast<size_t>(n_pages), scales = kPagePositions * sizeof(float);
-  const size_t page_bytes = 2 * (part + scales) * static_cast<size_t>(n_caches);
-  AlignedBuffer cache(page_bytes * static_cast<size_t>(n_pages));
+  const HeadBytes head_parts = head_bytes(type, kHeadWidth);
+  const size_t page_share = head_parts.keys + head_parts.values + 2 * head_parts.scales;
+  const size_t bytes = page_share * static_cast<size_t>(n_pages);
+  const int n_caches = many ? n_head : std::max(n_head, static_cast<int>((100 << 20) / bytes));
+  const auto n = static_cast<size_t>(n_caches);
+  AlignedBuffer cache(bytes * n);
   std::vector<std::byte*> pages;
-  for (int i = 0; i < n_pages; ++i) {
-    pages.push_back(cache.data() + page_bytes * static_cast<size_t>(i));
+  for (size_t i = 0; i < static_cast<size_t>(n_pages); ++i) {
+    pages.push_back(cache.data() + page_share * n * i);
   }
   AlignedBuffer rows(3 * product(n_ctx, kHeadWidth) * sizeof(float));
-  AlignedBuffer out(product(n_rows, kHeadWidth) * static_cast<size_t>(n_caches) * sizeof(float));
+  AlignedBuffer out(product(n_rows, kHeadWidth) * n * sizeof(float));
   const size_t n_scratch = attention_scratch(static_cast<size_t>(n_ctx), kHeadWidth);
-  AlignedBuffer scratch(n_scratch * static_cast<size_t>(n_caches) * sizeof(float));
+  AlignedBuffer scratch(n_scratch * n * sizeof(float));
   fill(rows);
   const auto head = [&](int i) {
-    const size_t keys = 2 * (part + scales) * static_cast<size_t>(i);
-    const size_t key_scales = keys + 2 * part;
-    return HeadCache{pages.data(),        keys,       keys + part, key_scales,
-                     key_scales + scales, kHeadWidth, type};
+    const auto at = static_cast<size_t>(i);
+    const size_t values = head_parts.keys * n, scales = values + head_parts.values * n;
+    return HeadCache{pages.data(),
+                     head_parts.keys * at,
+                     values + head_parts.values * at,
+                     scales + head_parts.scales * at,
+                     scales + head_parts.scales * (n + at),
+                     kHeadWidth,
+                     type};
   };
   const float* x = rows.as<float>();
-  const auto append = [&](int i, int n, int position) {
+  const auto append = [&](int i, int n_new, int position) {
     bench.kernels.append(
-        {head(i), x + n_ctx * kHeadWidth, x + 2 * n_ctx * kHeadWidth, kHeadWidth, n, position});
+        {head(i), x + n_ctx * kHeadWidth, x + 2 * n_ctx * kHeadWidth, kHeadWidth, n_new, position});
   };
   for (int i = 0; i < n_caches; ++i) append(i, n_ctx, 0);
 
   const double seen = static_cast<double>(n_rows) * (first + 0.5 * (n_rows + 1));
-  bench.line(name, width, n_rows, n_caches, 2.0 * static_cast<double>(bytes) * n_caches,
-             2 * seen * kHeadWidth * n_caches, [&](int i, int) {
-               float* to = out.as<float>() + product(n_rows * kHeadWidth, i);
-               bench.kernels.attention({head(i), x, kHeadWidth, n_rows, first,
-                                        scratch.as<float>() + n_scratch * static_cast<size_t>(i),
-                                        to, kHeadWidth});
+  // As a model of 12 heads does it on two threads.
+  const int group = n_rows == 1 ? 6 : 1;
+  bench.line(name, width, n_rows, (n_caches + group - 1) / group,
+             static_cast<double>(bytes) * n_caches, 2 * seen * kHeadWidth * n_caches,
+             [&](int item, int) {
+               const int i = item * group;
+               AttentionArgs args = {head(i),
+                                     x,
+                                     kHeadWidth,
+                                     n_rows,
+                                     first,
+                                     scratch.as<float>() + n_scratch * static_cast<size_t>(i),
+                                     out.as<float>() + product(n_rows * kHeadWidth, i),
+                                     kHeadWidth};
+               args.n_heads = std::min(group, n_caches - i);
+               bench.kernels.attention(args);
              });
   const std::string append_name = std::string(name) + " fill";
   bench.line(append_name.c_str(), width, n_rows, n_caches,

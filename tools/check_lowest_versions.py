@@ -5,8 +5,9 @@
 pyproject.toml gives a range for each run-time dependency, those of the extras too. uv takes the
 lowest version of each, and the newest of what these need, into a virtual environment of its own;
 there the package is installed, of WHEEL or of the checkout, and pytest runs the tests that concern
-them, or those named. With --highest it takes the newest versions. PYTHON is an interpreter, the
-lowest that pyproject.toml allows if it is there. Prints the versions; exits with pytest's status.
+them, or those named. With --highest it takes the newest versions. PYTHON is an interpreter or a
+version that uv finds, the one that runs this by default. Prints the versions; exits with pytest's
+status.
 
 It needs `pip install uv`, and the network (or an index). Ray's extra is left out: what it needs
 asks for a newer numpy than the lowest.

@@ -16,7 +16,7 @@
 namespace gpt2edge {
 namespace {
 
-constexpr std::string_view kMagic = "p2etext4";
+constexpr std::string_view kMagic = "p2etext5";
 constexpr size_t kLengthsEnd = kMagic.size() + 2 * sizeof(uint64_t);
 constexpr int64_t kNone = -1;
 constexpr int32_t kNone32 = -1;

@@ -1,6 +1,6 @@
 // The state of unfinished texts as bytes, to be resumed exactly.
 //
-// The bytes are, in this order and little-endian: "p2etext4"; the lengths in bytes of the header
+// The bytes are, in this order and little-endian: "p2etext5"; the lengths in bytes of the header
 // and of the keys and values (u64 each); the header, as saved_text.cpp writes it; the keys and
 // values of each context, a page after the other; and the CRC-32C (u32) of all that stands before.
 // They contain no code, and are used only after the checksum and the model's fingerprint match.

@@ -5,40 +5,23 @@
 #include <utility>
 
 namespace gpt2edge {
-namespace {
 
-size_t number_bytes(kernels::CacheType type) {
-  switch (type) {
-    case kernels::CacheType::kF32:
-      return 4;
-    case kernels::CacheType::kF16:
-      return 2;
-    case kernels::CacheType::kInt8:
-      return 1;
-  }
-  return 0;
-}
-
-}  // namespace
-
-// A head's keys, then its values, then the scales of both where they are codes. Dimensions are
-// padded to what the kernels store and read at a time.
-KvCache::HeadLayout KvCache::head_layout(int d_head, kernels::CacheType type) {
-  const bool is_int8 = type == kernels::CacheType::kInt8;
-  const size_t positions = kernels::kPagePositions;
-  const size_t padded = static_cast<size_t>((d_head + 15) / 16 * 16);
-  const size_t scales = is_int8 ? positions * sizeof(float) : 0;
-  HeadLayout layout;
-  layout.values = positions * (is_int8 ? padded : static_cast<size_t>(d_head)) * number_bytes(type);
-  layout.key_scales = layout.values + positions * padded * number_bytes(type);
-  layout.value_scales = layout.key_scales + scales;
-  layout.bytes = layout.value_scales + scales;
+// For each layer the keys of all heads, then their values, then the scales of both where they are
+// codes: what heads that are computed together read of a page is one run.
+KvCache::LayerLayout KvCache::layer_layout(int n_head, int d_head, kernels::CacheType type) {
+  const kernels::HeadBytes head = kernels::head_bytes(type, d_head);
+  const auto n = static_cast<size_t>(n_head);
+  LayerLayout layout;
+  layout.values = n * head.keys;
+  layout.key_scales = layout.values + n * head.values;
+  layout.value_scales = layout.key_scales + n * head.scales;
+  layout.bytes = layout.value_scales + n * head.scales;
   return layout;
 }
 
 uint64_t KvCache::page_bytes(const Config& config, kernels::CacheType type) {
-  return static_cast<uint64_t>(config.n_layer) * static_cast<uint64_t>(config.n_head) *
-         head_layout(config.d_head(), type).bytes;
+  return static_cast<uint64_t>(config.n_layer) *
+         layer_layout(config.n_head, config.d_head(), type).bytes;
 }
 
 int KvCache::page_count(int n_positions) {
@@ -60,7 +43,7 @@ KvCache::KvCache(const Config& config, int n_ctx, kernels::CacheType type,
       d_head_(config.d_head()),
       n_ctx_(n_ctx),
       type_(type),
-      layout_(head_layout(d_head_, type)),
+      layout_(layer_layout(n_head_, d_head_, type)),
       ring_(std::move(ring)),
       first_(first) {
   addresses_.reserve(static_cast<size_t>(page_count(n_ctx)));
@@ -119,9 +102,9 @@ void KvCache::write(std::span<const std::byte> pages, bool flips_codes) {
     std::byte* page = addresses_[i];
     std::memcpy(page, pages.data() + page_bytes() * i, page_bytes());
     if (!flips_codes || type_ != kernels::CacheType::kInt8) continue;
-    for (size_t head = 0; head < page_bytes(); head += layout_.bytes) {
+    for (size_t layer = 0; layer < page_bytes(); layer += layout_.bytes) {
       // Keys and values, up to their scales.
-      for (size_t at = head; at < head + layout_.key_scales; ++at) page[at] ^= std::byte{0x80};
+      for (size_t at = layer; at < layer + layout_.key_scales; ++at) page[at] ^= std::byte{0x80};
     }
   }
 }
@@ -135,13 +118,14 @@ void KvCache::truncate(int n) {
 }
 
 kernels::HeadCache KvCache::head(int layer, int head) const {
-  const size_t index = static_cast<size_t>(layer) * n_head_ + head;
-  const size_t keys = index * layout_.bytes;
+  const kernels::HeadBytes bytes = kernels::head_bytes(type_, d_head_);
+  const size_t start = layout_.bytes * static_cast<size_t>(layer);
+  const auto h = static_cast<size_t>(head);
   return {addresses_.data(),
-          keys,
-          keys + layout_.values,
-          keys + layout_.key_scales,
-          keys + layout_.value_scales,
+          start + bytes.keys * h,
+          start + layout_.values + bytes.values * h,
+          start + layout_.key_scales + bytes.scales * h,
+          start + layout_.value_scales + bytes.scales * h,
           d_head_,
           type_};
 }

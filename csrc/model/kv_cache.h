@@ -58,16 +58,16 @@ class KvCache {
   const std::vector<std::byte*>& pages() const { return addresses_; }
 
  private:
-  // Where the parts of one head lie in a page, in bytes from its keys, and where it ends.
-  struct HeadLayout {
+  // Where the parts of one layer lie in a page, in bytes from its keys, and where it ends.
+  struct LayerLayout {
     size_t values, key_scales, value_scales, bytes;
   };
-  static HeadLayout head_layout(int d_head, kernels::CacheType type);
+  static LayerLayout layer_layout(int n_head, int d_head, kernels::CacheType type);
   int slot(size_t page) const { return ring_->slot(first_, static_cast<int>(page)); }
 
   int n_head_, d_head_, n_ctx_;
   kernels::CacheType type_;
-  HeadLayout layout_;
+  LayerLayout layout_;
   std::shared_ptr<PageRing> ring_;
   int first_;                          // rotating slot of the first page that is not a fixed one
   std::vector<std::byte*> addresses_;  // of the pages, in order: what the kernels read

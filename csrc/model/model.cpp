@@ -206,63 +206,85 @@ void Model::find_runs(std::span<const Row> rows) {
   }
 }
 
-// All (head, run) pairs, several to an item, which keeps the overhead small; neighbours are of
-// different runs, so that a long run is spread over the threads.
+// Rows that are alone in their sequence (decoding) share a pass over some heads' parts of its
+// pages; longer runs take all heads one by one.
+int Model::heads_at_once(std::span<const Row> rows) const {
+  for (const Run& run : runs_) {
+    const Row& row = rows[static_cast<size_t>(run.first_row)];
+    if (run.n_rows > 1 || row.weights != nullptr) return 1;
+  }
+  const auto ceiling = [](int n, int by) { return (n + by - 1) / by; };
+  // As few groups as there are threads, if the runs are not more.
+  const int n_groups = std::max(ceiling(pool_.n_threads(), static_cast<int>(runs_.size())),
+                                ceiling(config_.n_head, kernels::kMaxQueryTile));
+  return ceiling(config_.n_head, n_groups);
+}
+
+// All (group of heads, run) pairs, several to an item, which keeps the overhead small; neighbours
+// are of different runs, so that a long run is spread over the threads.
 void Model::attend(int layer, std::span<const Row> rows, bool as_codes) {
-  const int n_runs = static_cast<int>(runs_.size()), n_all = n_runs * config_.n_head;
+  const int n_runs = static_cast<int>(runs_.size()), group = heads_at_once(rows);
+  const int n_all = n_runs * ((config_.n_head + group - 1) / group);
   const int share = std::max(1, n_all / (pool_.n_threads() * kItemsPerThread));
   pool_.run((n_all + share - 1) / share, [&](int item, int thread) {
     const int end = std::min(n_all, share * (item + 1));
     for (int i = share * item; i < end; ++i) {
-      attend_run(layer, i / n_runs, rows, runs_[static_cast<size_t>(i % n_runs)], thread, as_codes);
+      const int head = i / n_runs * group;
+      const Heads heads{head, std::min(group, config_.n_head - head)};
+      attend_run(layer, heads, rows, runs_[static_cast<size_t>(i % n_runs)], thread, as_codes);
     }
   });
 }
 
-// One head: stores the run's keys and values, then computes its attention.
-void Model::attend_run(int layer, int head, std::span<const Row> rows, Run run, int thread,
+// Stores the run's keys and values of some heads, then computes their attention.
+void Model::attend_run(int layer, Heads heads, std::span<const Row> rows, Run run, int thread,
                        bool as_codes) {
   const int d_head = config_.d_head();
   const auto n_embd = static_cast<size_t>(config_.n_embd);
   const Row& first = rows[static_cast<size_t>(run.first_row)];
-  const kernels::HeadCache cache = first.cache->head(layer, head);
-  const float* query = workspace_.qkv + workspace_.qkv_stride * run.first_row + head * d_head;
-  kernels_.append({cache, query + n_embd, query + 2 * n_embd, workspace_.qkv_stride, run.n_rows,
-                   first.position});
+  const float* queries =
+      workspace_.qkv + workspace_.qkv_stride * run.first_row + heads.first * d_head;
+  for (int i = 0; i < heads.n; ++i) {
+    const float* query = queries + i * d_head;
+    kernels_.append({first.cache->head(layer, heads.first + i), query + n_embd, query + 2 * n_embd,
+                     workspace_.qkv_stride, run.n_rows, first.position});
+  }
   kernels::AttentionArgs args = {
-      cache,
-      query,
+      first.cache->head(layer, heads.first),
+      queries,
       workspace_.qkv_stride,
       run.n_rows,
       first.position,
       workspace_.scratch(thread),
-      workspace_.attended + workspace_.embd_stride * run.first_row + head * d_head,
+      workspace_.attended + workspace_.embd_stride * run.first_row + heads.first * d_head,
       workspace_.embd_stride};
+  args.n_heads = heads.n;
   if (first.weights != nullptr) {
-    args.weights = first.weights->of(layer, head, first.position);
+    args.weights = first.weights->of(layer, heads.first, first.position);
     args.weights_stride = static_cast<size_t>(first.weights->n_positions);
   }
   if (as_codes) {
-    attend_as_codes(head, args, thread);
+    attend_as_codes(heads, args, thread);
   } else {
     kernels_.attention(args);
   }
 }
 
 // A few tiles of rows at a time, whose outputs become codes while they are in the cache.
-void Model::attend_as_codes(int head, kernels::AttentionArgs args, int thread) {
+void Model::attend_as_codes(Heads heads, kernels::AttentionArgs args, int thread) {
   const kernels::QuantizedRows& codes = workspace_.quantized;
   const int n_rows = args.n_queries, d_head = config_.d_head();
   const int group = kAttendedTiles * codes.tile;
+  const int width = heads.n * d_head;
   args.out = workspace_.attended_rows(thread);
-  args.out_stride = static_cast<size_t>(d_head);
+  args.out_stride = static_cast<size_t>(width);
   for (int first = 0; first < n_rows; first += group) {
     args.n_queries = std::min(group, n_rows - first);
     kernels_.attention(args);
     for (int i = 0; i < args.n_queries; i += codes.tile) {
-      kernels_.quantize_tile({args.out + d_head * i, args.out_stride,
-                              std::min(codes.tile, args.n_queries - i), d_head, first + i, codes,
-                              head * d_head, config_.n_embd});
+      kernels_.quantize_tile({args.out + width * i, args.out_stride,
+                              std::min(codes.tile, args.n_queries - i), width, first + i, codes,
+                              heads.first * d_head, config_.n_embd});
     }
     args.queries += args.query_stride * static_cast<size_t>(group);
     args.first_position += group;

@@ -132,6 +132,9 @@ class Model {
   struct Run {
     int first_row, n_rows;
   };
+  struct Heads {
+    int first, n;
+  };
   void find_runs(std::span<const Row> rows);
 
   template <typename Compute>
@@ -143,9 +146,10 @@ class Model {
   void give_residuals(std::span<const Row> rows, const float* from) const;
   void attention_block(const LayerWeights& layer, int index, std::span<const Row> rows);
   void attend(int layer, std::span<const Row> rows, bool as_codes);
-  void attend_run(int layer, int head, std::span<const Row> rows, Run run, int thread,
+  int heads_at_once(std::span<const Row> rows) const;
+  void attend_run(int layer, Heads heads, std::span<const Row> rows, Run run, int thread,
                   bool as_codes);
-  void attend_as_codes(int head, kernels::AttentionArgs args, int thread);
+  void attend_as_codes(Heads heads, kernels::AttentionArgs args, int thread);
   void mlp_block(const LayerWeights& layer, int n_rows);
   void observe_head(int n_rows);
   void head(std::span<const Row> rows);

@@ -49,7 +49,8 @@ class Workspace {
 
   // One thread's scratch buffer for kernels.
   float* scratch(int thread) { return scratch_ + scratch_stride_ * thread; }
-  // One thread's room for one head's attention of kAttendedTiles tiles of rows.
+  // One thread's room for one head's attention of kAttendedTiles tiles of rows, or for that of
+  // several heads of one row.
   float* attended_rows(int thread) { return attended_rows_ + attended_rows_stride_ * thread; }
 
  private:

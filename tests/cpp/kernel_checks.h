@@ -283,4 +283,30 @@ inline void check_attention(const KernelTable& table, CacheType type, int d_head
   CHECK(errors <= tolerance / 5 * static_cast<double>((rows + 4) / 5 * d));
 }
 
+// One query of several heads at once is that of each head alone.
+inline void check_heads(const KernelTable& table, CacheType type, int d_head, int n, int n_heads,
+                        Random& random) {
+  const auto d = static_cast<size_t>(d_head), rows = static_cast<size_t>(n);
+  const auto heads = static_cast<size_t>(n_heads);
+  const size_t width = d * heads, stride = 3 * width;
+  std::vector<float> qkv(stride * rows + 16);
+  for (auto& v : qkv) v = random.uniform(-2, 2);
+  Cache cache(type, d_head, n, heads);
+  for (size_t i = 0; i < heads; ++i) {
+    const float* keys = qkv.data() + width + d * i;
+    table.append({cache.head_at(i), keys, keys + width, stride, n, 0});
+  }
+  std::vector<float> scratch(attention_scratch(rows, d)), alone(width), together(width, -1.0f);
+  const float* query = qkv.data() + stride * (rows - 1);
+  const auto args = [&](size_t head, std::vector<float>& out) {
+    return AttentionArgs{cache.head_at(head), query + d * head,      stride, 1, n - 1,
+                         scratch.data(),      out.data() + d * head, width};
+  };
+  for (size_t i = 0; i < heads; ++i) table.attention(args(i, alone));
+  AttentionArgs all = args(0, together);
+  all.n_heads = n_heads;
+  table.attention(all);
+  CHECK(together == alone);
+}
+
 }  // namespace gpt2edge::test

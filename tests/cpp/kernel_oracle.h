@@ -200,21 +200,29 @@ struct Activations {
   }
 };
 
-// One head's pages, somewhere in memory and in no order.
+// Pages of heads that are side by side, somewhere in memory and in no order.
 struct Cache {
   std::vector<std::vector<std::byte>> memory;
   std::vector<std::byte*> pages;
-  HeadCache head;
-  Cache(CacheType type, int d_head, int n_ctx) {
-    const size_t number = type == CacheType::kF32 ? 4 : type == CacheType::kF16 ? 2 : 1;
-    const size_t numbers = static_cast<size_t>(kPagePositions * padded(d_head)) * number;
-    const size_t scales = kPagePositions * sizeof(float), before = 64;
+  HeadBytes bytes;
+  HeadCache head;  // the first
+  Cache(CacheType type, int d_head, int n_ctx, size_t n_heads = 1)
+      : bytes(head_bytes(type, d_head)) {
+    const size_t keys = 64, values = keys + n_heads * bytes.keys;
+    const size_t key_scales = values + n_heads * bytes.values;
+    const size_t value_scales = key_scales + n_heads * bytes.scales;
     const int n_pages = (n_ctx + kPagePositions - 1) / kPagePositions;
-    for (int i = 0; i < n_pages; ++i) memory.emplace_back(before + 2 * numbers + 2 * scales);
+    for (int i = 0; i < n_pages; ++i) memory.emplace_back(value_scales + n_heads * bytes.scales);
     for (auto page = memory.rbegin(); page != memory.rend(); ++page) pages.push_back(page->data());
-    head = {
-        pages.data(), before, before + numbers, before + 2 * numbers, before + 2 * numbers + scales,
-        d_head,       type};
+    head = {pages.data(), keys, values, key_scales, value_scales, d_head, type};
+  }
+  HeadCache head_at(size_t i) const {
+    HeadCache at = head;
+    at.keys += bytes.keys * i;
+    at.values += bytes.values * i;
+    at.key_scales += bytes.scales * i;
+    at.value_scales += bytes.scales * i;
+    return at;
   }
 };
 

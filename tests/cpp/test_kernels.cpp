@@ -232,6 +232,8 @@ int main(int n_arguments, char**) {
     for (const CacheType type : {CacheType::kF32, CacheType::kF16, CacheType::kInt8}) {
       for (const int d_head : {64, 80, 20, 640}) {
         for (const int n : {1, 16, 37, 130}) check_attention(*table, type, d_head, n, generator);
+        check_heads(*table, type, d_head, 63, 2, generator);
+        check_heads(*table, type, d_head, 130, kMaxQueryTile, generator);
       }
     }
   }

@@ -34,7 +34,7 @@ int width_of(TensorType type, Random& random) {
 
 void check_round(const KernelTable& table, Random& random) {
   const int n_out = random.between(1, 90), n_rows = random.between(1, 40);
-  switch (random.below(7)) {
+  switch (random.below(8)) {
     case 0:
       return check_matmul(table, random.one_of(kFloatTypes), n_out, random.between(1, 300), n_rows,
                           random);
@@ -54,6 +54,9 @@ void check_round(const KernelTable& table, Random& random) {
                                    32 * random.between(1, 10), n_rows, random);
     case 5:
       return check_layer_norm(table, random.between(2, 1600), random);
+    case 6:
+      return check_heads(table, random.one_of(kCaches), 4 * random.between(1, 40),
+                         random.between(1, 300), random.between(2, kMaxQueryTile), random);
     default:
       return check_attention(table, random.one_of(kCaches), 4 * random.between(1, 40),
                              random.between(1, 150), random);

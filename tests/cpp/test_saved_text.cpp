@@ -309,12 +309,14 @@ void test_other_code_bias(const TinyModel& tiny) {
   for (const std::byte* page : first.pages()) {
     pages.append(reinterpret_cast<const char*>(page), first.page_bytes());
   }
-  // Each head has the codes of 64 keys and as many values, then a scale for each of both.
+  // Each layer has the codes of 64 keys of every head and as many values, then the scales of both.
+  const auto n_head = static_cast<size_t>(tiny.model->config().n_head);
   const size_t d_head = static_cast<size_t>(tiny.model->config().d_head());
-  const size_t n_codes = 2 * 64 * d_head, n_head = n_codes + 2 * 64 * sizeof(float);
-  CHECK(first.page_bytes() % n_head == 0);
+  const size_t n_codes = n_head * 2 * 64 * d_head;
+  const size_t n_layer = n_codes + n_head * 2 * 64 * sizeof(float);
+  CHECK(first.page_bytes() % n_layer == 0);
   for (size_t at = 0; at < pages.size(); ++at) {
-    if (at % n_head < n_codes) pages[at] = static_cast<char>(pages[at] ^ 0x80);
+    if (at % n_layer < n_codes) pages[at] = static_cast<char>(pages[at] ^ 0x80);
   }
   second.restore(tokens, std::as_bytes(std::span(pages)), 128 - tiny.model->kernels().code_bias);
   const Sequence::Part next[] = {{&first, more}, {&second, more}};

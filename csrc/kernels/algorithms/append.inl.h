@@ -40,12 +40,12 @@ void append_row(const HeadCache& cache, const float* key, const float* value, in
   const size_t d_padded = static_cast<size_t>(padded_to_16(cache.d_head));
   convert_row<Number>(value, cache.d_head,
                       reinterpret_cast<Bits*>(page + cache.values) + d_padded * at);
-  Bits* column = reinterpret_cast<Bits*>(page + cache.keys) + at / 16 * cache.d_head * 16 + at % 16;
+  Bits* column = reinterpret_cast<Bits*>(page + cache.keys) + at;
   for (int d = 0; d < cache.d_head; d += kMaxChunk) {
     const int n = cache.d_head - d < kMaxChunk ? cache.d_head - d : kMaxChunk;
     Bits converted[kMaxChunk];
     convert_row<Number>(key + d, n, converted);
-    for (int i = 0; i < n; ++i) column[16 * (d + i)] = converted[i];
+    for (int i = 0; i < n; ++i) column[kPagePositions * (d + i)] = converted[i];
   }
 }
 

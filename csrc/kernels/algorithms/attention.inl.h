@@ -1,7 +1,8 @@
-// Causal attention of one head over its cache.
+// Causal attention of a head over its cache.
 //
 // Scores, softmax and the weighted sum run over the positions in ascending order, whatever the
-// number of queries in the call, so a row's result depends only on the positions it attends to.
+// number of queries or heads in the call, so a row's result depends only on the positions it
+// attends to.
 #pragma once
 
 #include "kernels/algorithms/attention_float.inl.h"
@@ -31,7 +32,26 @@ Tile working_tile(const AttentionArgs& args) {
 }
 
 template <typename Attention>
-void attend(const AttentionArgs& args) {
+void finish(const Attention& attention) {
+  for (int q = 0; q < Attention::kQueries; ++q) {
+    divide(attention.tile, attention.cache.d_head, q, attention.total[q]);
+  }
+}
+
+// One tile of queries of one head.
+template <typename Attention>
+void attend_tile(const Tile& tile, const HeadCache& cache) {
+  Attention attention;
+  attention.start(tile, cache);
+  const int end = tile.n_keys(Attention::kQueries - 1);
+  attention.score(0, end);
+  attention.weigh();
+  attention.add_values(0, end);
+  finish(attention);
+}
+
+template <template <int> typename Attention>
+void attend_queries(const AttentionArgs& args) {
   Tile tile = working_tile(args);
   for (int i = 0; i < args.n_queries;) {
     tile.first_position = args.first_position + i;
@@ -43,21 +63,80 @@ void attend(const AttentionArgs& args) {
       prefetch_row(args.queries + args.query_stride * next, args.cache.d_head);
     }
     if (i + Isa::kQueries <= args.n_queries) {
-      Attention::template run<Isa::kQueries>(tile, args.cache);
+      attend_tile<Attention<Isa::kQueries>>(tile, args.cache);
       i += Isa::kQueries;
     } else {
-      Attention::template run<1>(tile, args.cache);
+      attend_tile<Attention<1>>(tile, args.cache);
       i += 1;
     }
   }
 }
 
+// The tile of a head's one query: its buffers are those of another head's query.
+Tile tile_of_head(const AttentionArgs& args, int head) {
+  Tile tile = working_tile(args);
+  const size_t n_blocks = tile.scores_stride / kBlockPositions;
+  tile.first_position = args.first_position;
+  tile.query = args.queries + args.cache.d_head * head;
+  tile.out = args.out + args.cache.d_head * head;
+  tile.scores += tile.scores_stride * head;
+  tile.scales += n_blocks * head;
+  tile.starts += n_blocks * head;
+  tile.sums += tile.d_padded * head;
+  tile.codes += tile.d_padded * head;
+  return tile;
+}
+
+HeadCache cache_of_head(HeadCache cache, int head) {
+  const HeadBytes bytes = head_bytes(cache.type, cache.d_head);
+  cache.keys += bytes.keys * head;
+  cache.values += bytes.values * head;
+  cache.key_scales += bytes.scales * head;
+  cache.value_scales += bytes.scales * head;
+  return cache;
+}
+
+// One query of several heads, a page at a time.
+template <typename Attention>
+void attend_heads(const AttentionArgs& args) {
+  Attention heads[kMaxQueryTile];
+  const int n_heads = args.n_heads, n_keys = args.first_position + 1;
+  for (int h = 0; h < n_heads; ++h) {
+    heads[h].start(tile_of_head(args, h), cache_of_head(args.cache, h));
+  }
+  const auto end_of = [&](int page) {
+    return page + kPagePositions < n_keys ? page + kPagePositions : n_keys;
+  };
+  for (int page = 0; page < n_keys; page += kPagePositions) {
+    for (int h = 0; h < n_heads; ++h) heads[h].score(page, end_of(page));
+  }
+  for (int h = 0; h < n_heads; ++h) heads[h].weigh();
+  for (int page = 0; page < n_keys; page += kPagePositions) {
+    for (int h = 0; h < n_heads; ++h) heads[h].add_values(page, end_of(page));
+  }
+  for (int h = 0; h < n_heads; ++h) finish(heads[h]);
+}
+
+template <template <int> typename Attention>
+void attend(const AttentionArgs& args) {
+  if (args.n_heads > 1) {
+    attend_heads<Attention<1>>(args);
+  } else {
+    attend_queries<Attention>(args);
+  }
+}
+
+template <int Q>
+using F32Attention = FloatAttention<F32Cache, Q>;
+template <int Q>
+using F16Attention = FloatAttention<F16Cache, Q>;
+
 void attention(const AttentionArgs& args) {
   switch (args.cache.type) {
     case CacheType::kF32:
-      return attend<FloatAttention<F32Cache>>(args);
+      return attend<F32Attention>(args);
     case CacheType::kF16:
-      return attend<FloatAttention<F16Cache>>(args);
+      return attend<F16Attention>(args);
     case CacheType::kInt8:
       return attend<Int8Attention>(args);
   }

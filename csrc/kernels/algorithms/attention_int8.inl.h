@@ -19,10 +19,13 @@ constexpr int padded_to_block(int n) {
   return (n + kBlockPositions - 1) / kBlockPositions * kBlockPositions;
 }
 
+template <int Q>
 struct Int8Attention {
-  template <int Q>
-  static void run(const Tile& tile, const HeadCache& cache) {
-    QuantizedVector query[Q];
+  static constexpr int kQueries = Q;
+
+  void start(const Tile& of, const HeadCache& head) {
+    tile = of;
+    cache = head;
     const float root = Isa::sqrt_lane(static_cast<float>(cache.d_head));
     for (int q = 0; q < Q; ++q) {
       int8_t* to = tile.codes + tile.d_padded * q;
@@ -30,34 +33,46 @@ struct Int8Attention {
                                  [&](int d, const int8_t* codes) { memcpy(to + d, codes, 16); });
       query[q].scale /= root;
     }
-    const int n_blocks = padded_to_block(tile.n_keys(Q - 1)) / kBlockPositions;
-    for (int b = 0; b < 2 * n_blocks; ++b) score_block<Q>(tile, cache, query, b);
+  }
 
-    float total[Q];
+  // The scores of the keys at positions [begin, end); begin is a page's first.
+  void score(int begin, int end) const {
+    for (int b = begin / 16; b < padded_to_block(end) / 16; ++b) score_block(b);
+  }
+
+  // The softmax of all scores.
+  void weigh() {
+    const int n_blocks = padded_to_block(tile.n_keys(Q - 1)) / kBlockPositions;
     for (int q = 0; q < Q; ++q) {
       total[q] = exponentiate(tile.scores + tile.scores_stride * q, tile.n_keys(q),
                               n_blocks * kBlockPositions);
       if (tile.weights != nullptr) store_weights(tile, q, total[q]);
-      quantize_weights(tile, cache, q, n_blocks);
+      quantize_weights(q, n_blocks);
     }
+  }
 
+  // Adds the values at positions [begin, end).
+  void add_values(int begin, int end) const {
     constexpr int kWide = Q < 4 ? 4 / Q : 1;
     const int n_vectors = static_cast<int>(tile.d_padded) / 16;
     int v = 0;
-    for (; v + kWide <= n_vectors; v += kWide) sum_values<Q, kWide>(tile, cache, v, n_blocks);
-    for (; v < n_vectors; ++v) sum_values<Q, 1>(tile, cache, v, n_blocks);
-    for (int q = 0; q < Q; ++q) divide(tile, cache.d_head, q, total[q]);
+    for (; v + kWide <= n_vectors; v += kWide) sum_values<kWide>(begin, end, v);
+    for (; v < n_vectors; ++v) sum_values<1>(begin, end, v);
   }
 
+  Tile tile;
+  HeadCache cache;
+  float total[Q];
+
  private:
+  QuantizedVector query[Q];
+
   static constexpr int kPageBlocks = kPagePositions / kBlockPositions;
   static constexpr int kBlockGroups = kBlockPositions / 4;
 
   // Scores of Q queries against 16 keys, the b-th such group. A query's scale is already over
   // sqrt(d_head).
-  template <int Q>
-  static void score_block(const Tile& tile, const HeadCache& cache, const QuantizedVector* query,
-                          int b) {
+  void score_block(int b) const {
     constexpr int kPageGroups = kPagePositions / 16;
     const std::byte* page = cache.pages[b / kPageGroups];
     const size_t at = static_cast<size_t>(b % kPageGroups);
@@ -84,7 +99,7 @@ struct Int8Attention {
 
   // The codes of query q's weights overwrite its scores: block b's 32 bytes come before all floats
   // that are still to be read.
-  static void quantize_weights(const Tile& tile, const HeadCache& cache, int q, int n_blocks) {
+  void quantize_weights(int q, int n_blocks) {
     float* weights = tile.scores + tile.scores_stride * q;
     auto* codes = reinterpret_cast<int8_t*>(weights);
     const size_t first = tile.scores_stride / kBlockPositions * q;
@@ -106,17 +121,19 @@ struct Int8Attention {
     }
   }
 
-  // The weighted sum of the values, for Q queries and Vectors vectors of 16 dimensions from
-  // `first` on. Masked positions have weights of zero.
-  template <int Q, int Vectors>
-  static void sum_values(const Tile& tile, const HeadCache& cache, int first, int n_blocks) {
+  // The weighted sum of the values at positions [begin, end), added to that of the positions
+  // before, for Q queries and Vectors vectors of 16 dimensions from `first` on. Masked positions
+  // have weights of zero.
+  template <int Vectors>
+  void sum_values(int begin, int end, int first) const {
+    const int n_blocks = padded_to_block(end) / kBlockPositions;
     const size_t group_bytes = 4 * tile.d_padded;  // of four positions
     const size_t blocks_stride = tile.scores_stride / kBlockPositions;
     Isa::Floats sum[Q][Vectors];
     for (int q = 0; q < Q; ++q) {
-      for (int v = 0; v < Vectors; ++v) sum[q][v] = Isa::broadcast(0.0f);
+      for (int v = 0; v < Vectors; ++v) sum[q][v] = sums_so_far(tile, begin, q, first + v);
     }
-    for (int b = 0; b < n_blocks; ++b) {
+    for (int b = begin / kBlockPositions; b < n_blocks; ++b) {
       const auto* values =
           reinterpret_cast<const uint8_t*>(cache.pages[b / kPageBlocks] + cache.values) +
           group_bytes * kBlockGroups * (b % kPageBlocks) + 64 * first;

@@ -35,6 +35,12 @@ void store_weights(const Tile& tile, int q, float total) {
   for (size_t j = n; j < tile.weights_stride; ++j) weights[j] = 0.0f;
 }
 
+// What the positions before `begin` have added to a vector of query q's sums.
+GPT2EDGE_INLINE Isa::Floats sums_so_far(const Tile& tile, int begin, int q, int vector) {
+  if (begin == 0) return Isa::broadcast(0.0f);
+  return Isa::load(tile.sums + tile.d_padded * q + 16 * vector);
+}
+
 // out = sums / total
 void divide(const Tile& tile, int d_head, int q, float total) {
   const float* sums = tile.sums + tile.d_padded * q;
