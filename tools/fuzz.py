@@ -1,13 +1,12 @@
 """Builds the fuzzers of the core by Clang, with its sanitizers, and runs them and the readers'.
 
-    python tools/fuzz.py [TARGET ...] [--seconds N] [--timeout N]
-                         [--build FOLDER] [--corpus FOLDER]
+    python tools/fuzz.py [TARGET ...] [--seconds N] [--timeout N] [--build PATH] [--corpus PATH]
 
 A target is a fuzz_*.cpp of tests/cpp without its end, or one of tools/fuzz_readers.py and
 tools/fuzz_serving.py; all by default. Each runs for N seconds, from the inputs of its folder in
-tests/cpp/corpus on, or the tests' checkpoints; what is new is kept in FOLDER/TARGET, where the next
+tests/cpp/corpus on, or the tests' checkpoints; what is new is kept in PATH/TARGET, where the next
 campaign goes on from it. Prints a JSON object for each: executions, coverage (edges), seconds, and
-how it ended. Inputs that crash it, leak or take too long are in FOLDER too. Exits with 1 where
+how it ended. Inputs that crash it, leak or take too long are in PATH too. Exits with 1 where
 there are any.
 
 The core's need Clang and its runtime libraries (Debian: clang and libclang-rt-dev), the others

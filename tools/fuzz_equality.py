@@ -1,6 +1,6 @@
 """Looks for a difference where the project promises none, with random inputs.
 
-    python tools/fuzz_equality.py [kernels] [texts] [requests] [--seconds N] [--seed S]
+    python tools/fuzz_equality.py [kernels] [texts] [requests] [--seconds N] [--seed N]
 
 Each part runs for N seconds, all three by default, and prints a JSON object:
 

@@ -1,14 +1,14 @@
 """Feeds bytes to what a server and its clients' languages are made of, by Atheris and libFuzzer.
 
-    python tools/fuzz_serving.py TARGET [OPTION ...]
+    python tools/fuzz_serving.py serve_body [OPTION ...]
 
 tools/fuzz.py runs these as it runs the fuzzers of the core; the options are libFuzzer's.
 
-  serve_body         a request's route and body, through the whole application: the status is 2xx or
-                     4xx, and an error has the body that clients expect
-  chat_template      a chat template: it makes a prompt of a chat, or is refused
-  constrain_regex, constrain_schema, constrain_grammar
-                     a language and some tokens of it: they are found, or it is refused
+* serve_body: a request's route and body, through the whole application: the status is 2xx or 4xx,
+  and an error has the body that clients expect.
+* chat_template: a chat template: it makes a prompt of a chat, or is refused.
+* constrain_regex, constrain_schema, constrain_grammar: a language and some tokens of it: they are
+  found, or it is refused.
 
 Anything else, more time than -timeout and more memory than -rss_limit_mb are findings. Needs
 `pip install atheris`.
