@@ -82,19 +82,17 @@ def test_tokens_are_shaded_and_say_their_probability(visit: Visit, server: Runni
     seen.assert_sound()
 
 
-# From outside, a key may come too late: a thousand tokens take a fraction of a second.
-ESCAPE_AFTER_8_TOKENS = """() => new MutationObserver((_, observer) => {
-  if (document.querySelectorAll("#text > span").length <= 8) return;
-  observer.disconnect();
-  document.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
-}).observe(document.querySelector("#text"), { childList: true, subtree: true })"""
-
-
 def test_stop_ends_the_text(visit: Visit) -> None:
     seen = visit("seed=1&max_tokens=1000")  # a seed whose text does not end by itself
     seen.page.fill("#prompt", "It is a truth")
-    seen.page.evaluate(ESCAPE_AFTER_8_TOKENS)
+    # A thousand tokens take a fraction of a second: a slow network leaves time for the key.
+    network = seen.page.context.new_cdp_session(seen.page)
+    slow = {"offline": False, "latency": 0, "downloadThroughput": 10_000, "uploadThroughput": -1}
+    network.send("Network.enable")
+    network.send("Network.emulateNetworkConditions", slow)
     seen.page.click("#write")
+    expect(seen.page.locator("#text > span").nth(8)).to_be_attached()
+    seen.page.keyboard.press("Escape")
     expect(seen.page.locator("#status")).to_contain_text("Stopped after")
     n = seen.page.locator("#text > span").count()
     assert 8 < n < 1000
