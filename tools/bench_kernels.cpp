@@ -169,17 +169,10 @@ void bench_attention(const Bench& bench, CacheType type, const char* name, int w
   const size_t n_scratch = attention_scratch(static_cast<size_t>(n_ctx), kHeadWidth);
   AlignedBuffer scratch(n_scratch * n * sizeof(float));
   fill(rows);
-  const auto head = [&](int i) {
-    const auto at = static_cast<size_t>(i);
-    const size_t values = head_parts.keys * n, scales = values + head_parts.values * n;
-    return HeadCache{pages.data(),
-                     head_parts.keys * at,
-                     values + head_parts.values * at,
-                     scales + head_parts.scales * at,
-                     scales + head_parts.scales * (n + at),
-                     kHeadWidth,
-                     type};
-  };
+  const size_t values = head_parts.keys * n, scales = values + head_parts.values * n;
+  const HeadCache first_head = {pages.data(), 0,   values, scales, scales + head_parts.scales * n,
+                                kHeadWidth,   type};
+  const auto head = [&](int i) { return head_behind(first_head, static_cast<size_t>(i)); };
   const float* x = rows.as<float>();
   const auto append = [&](int i, int n_new, int position) {
     bench.kernels.append(

@@ -137,6 +137,16 @@ constexpr HeadBytes head_bytes(CacheType type, int d_head) {
   return {};
 }
 
+// The head that stands n places behind another one of its layer.
+constexpr HeadCache head_behind(HeadCache head, size_t n) {
+  const HeadBytes bytes = head_bytes(head.type, head.d_head);
+  head.keys += bytes.keys * n;
+  head.values += bytes.values * n;
+  head.key_scales += bytes.scales * n;
+  head.value_scales += bytes.scales * n;
+  return head;
+}
+
 // Stores rows of K and V at consecutive positions.
 struct AppendArgs {
   HeadCache cache;

@@ -118,16 +118,15 @@ void KvCache::truncate(int n) {
 }
 
 kernels::HeadCache KvCache::head(int layer, int head) const {
-  const kernels::HeadBytes bytes = kernels::head_bytes(type_, d_head_);
   const size_t start = layout_.bytes * static_cast<size_t>(layer);
-  const auto h = static_cast<size_t>(head);
-  return {addresses_.data(),
-          start + bytes.keys * h,
-          start + layout_.values + bytes.values * h,
-          start + layout_.key_scales + bytes.scales * h,
-          start + layout_.value_scales + bytes.scales * h,
-          d_head_,
-          type_};
+  const kernels::HeadCache first = {addresses_.data(),
+                                    start,
+                                    start + layout_.values,
+                                    start + layout_.key_scales,
+                                    start + layout_.value_scales,
+                                    d_head_,
+                                    type_};
+  return kernels::head_behind(first, static_cast<size_t>(head));
 }
 
 }  // namespace gpt2edge

@@ -294,13 +294,19 @@ inline void check_heads(const KernelTable& table, CacheType type, int d_head, in
   Cache cache(type, d_head, n, heads);
   for (size_t i = 0; i < heads; ++i) {
     const float* keys = qkv.data() + width + d * i;
-    table.append({cache.head_at(i), keys, keys + width, stride, n, 0});
+    table.append({head_behind(cache.head, i), keys, keys + width, stride, n, 0});
   }
   std::vector<float> scratch(attention_scratch(rows, d)), alone(width), together(width, -1.0f);
   const float* query = qkv.data() + stride * (rows - 1);
   const auto args = [&](size_t head, std::vector<float>& out) {
-    return AttentionArgs{cache.head_at(head), query + d * head,      stride, 1, n - 1,
-                         scratch.data(),      out.data() + d * head, width};
+    return AttentionArgs{head_behind(cache.head, head),
+                         query + d * head,
+                         stride,
+                         1,
+                         n - 1,
+                         scratch.data(),
+                         out.data() + d * head,
+                         width};
   };
   for (size_t i = 0; i < heads; ++i) table.attention(args(i, alone));
   AttentionArgs all = args(0, together);

@@ -216,14 +216,6 @@ struct Cache {
     for (auto page = memory.rbegin(); page != memory.rend(); ++page) pages.push_back(page->data());
     head = {pages.data(), keys, values, key_scales, value_scales, d_head, type};
   }
-  HeadCache head_at(size_t i) const {
-    HeadCache at = head;
-    at.keys += bytes.keys * i;
-    at.values += bytes.values * i;
-    at.key_scales += bytes.scales * i;
-    at.value_scales += bytes.scales * i;
-    return at;
-  }
 };
 
 // e^x as the kernels define it, for one number.

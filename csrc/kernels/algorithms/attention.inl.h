@@ -87,22 +87,13 @@ Tile tile_of_head(const AttentionArgs& args, int head) {
   return tile;
 }
 
-HeadCache cache_of_head(HeadCache cache, int head) {
-  const HeadBytes bytes = head_bytes(cache.type, cache.d_head);
-  cache.keys += bytes.keys * head;
-  cache.values += bytes.values * head;
-  cache.key_scales += bytes.scales * head;
-  cache.value_scales += bytes.scales * head;
-  return cache;
-}
-
 // One query of several heads, a page at a time.
 template <typename Attention>
 void attend_heads(const AttentionArgs& args) {
   Attention heads[kMaxQueryTile];
   const int n_heads = args.n_heads, n_keys = args.first_position + 1;
   for (int h = 0; h < n_heads; ++h) {
-    heads[h].start(tile_of_head(args, h), cache_of_head(args.cache, h));
+    heads[h].start(tile_of_head(args, h), head_behind(args.cache, static_cast<size_t>(h)));
   }
   const auto end_of = [&](int page) {
     return page + kPagePositions < n_keys ? page + kPagePositions : n_keys;
