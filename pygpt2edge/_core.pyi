@@ -322,7 +322,8 @@ class Model:
         """Bytes of the keys and values of 64 tokens, by which caches grow."""
 
 class Session:
-    """One sequence and its cache. n_ctx 0 means the model's; kv_type is "int8", "f16" or "f32"."""
+    """One sequence and its cache. n_ctx 0 means the model's; kv_type is "int8", "int16", "f16" or
+    "f32"."""
 
     def __init__(self, model: Model, n_ctx: int = 0, kv_type: str = "f16") -> None: ...
     def append(self, tokens: Sequence[int] | NDArray[np.integer[Any]], n_logits: int = 1) -> None:
@@ -463,7 +464,7 @@ class TextOptions:
 
 class ContextOptions:
     """How the contexts of a text are made: n_ctx positions (0: as many as the model has), kept as
-    kv_type "int8", "f16" or "f32"."""
+    kv_type "int8", "int16", "f16" or "f32"."""
 
     def __init__(self, n_ctx: int, kv_type: str) -> None: ...
 

@@ -47,7 +47,7 @@ class LoadedModel:
       tokenizer: of the file's vocabulary.
       config: the shape, by the names of Hugging Face's config.json.
       n_ctx: the most tokens of a session.
-      kv_type: how sessions keep keys and values: "int8", "f16" or "f32".
+      kv_type: how sessions keep keys and values: "int8", "int16", "f16" or "f32".
       load_s: the seconds that loading took.
     """
 

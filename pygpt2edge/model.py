@@ -39,9 +39,9 @@ class GPT2(LoadedModel):
       n_threads: threads that compute; None means one per physical core this process may use.
       n_ctx: the most tokens of prompt and text together; None means as many as the model has
         positions for.
-      kv_type: how attention keys and values are kept, "int8", "f16" or "f32"; None means f32 for a
-        model stored in f32, so that its logits keep their full precision, and f16 for any other.
-        int8 halves the cache of f16 and is the fastest, at some loss of precision.
+      kv_type: how attention keys and values are kept, "int8", "int16", "f16" or "f32"; None means
+        f32 for a model stored in f32, so that its logits keep their full precision, and f16 for
+        any other. int8 halves the cache of f16 and is the fastest, at some loss of precision.
 
     Raises:
       OSError: the file is missing or cannot be read.

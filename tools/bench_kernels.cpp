@@ -254,6 +254,7 @@ int main(int argc, char** argv) {
     for (const int width : {768, 1024, 1280, 1600}) {
       bench_attention(bench, CacheType::kF16, "attention f16", width, n_rows);
       bench_attention(bench, CacheType::kInt8, "attention int8", width, n_rows);
+      bench_attention(bench, CacheType::kInt16, "attention int16", width, n_rows);
       bench_rows(bench, width, n_rows);
     }
   }

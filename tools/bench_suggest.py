@@ -41,7 +41,7 @@ def main() -> None:
     )
     parser.add_argument("model", metavar="MODEL")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--kv-type", choices=("int8", "f16", "f32"))
+    parser.add_argument("--kv-type", choices=("int8", "int16", "f16", "f32"))
     parser.add_argument("-k", type=int, default=3)
     parser.add_argument("--max-passes", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=5)

@@ -148,7 +148,8 @@ enum {
   GPT2EDGE_KV_DEFAULT = 0, /* f32 for a model stored in f32, else f16 */
   GPT2EDGE_KV_F32 = 1,
   GPT2EDGE_KV_F16 = 2,
-  GPT2EDGE_KV_INT8 = 3
+  GPT2EDGE_KV_INT8 = 3,
+  GPT2EDGE_KV_INT16 = 4
 };
 
 typedef struct gpt2edge_model_options {

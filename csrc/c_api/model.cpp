@@ -21,6 +21,8 @@ std::optional<kernels::CacheType> kv_type(int32_t number) {
       return kernels::CacheType::kF16;
     case GPT2EDGE_KV_INT8:
       return kernels::CacheType::kInt8;
+    case GPT2EDGE_KV_INT16:
+      return kernels::CacheType::kInt16;
     default:
       throw std::invalid_argument(
           message("kv_type is ", number, "; give one of the constants GPT2EDGE_KV_..."));

@@ -22,7 +22,7 @@ constexpr int64_t kNone = -1;
 constexpr int32_t kNone32 = -1;
 
 std::string_view cache_type_name(uint32_t type) {
-  constexpr std::array<std::string_view, 3> kNames = {"f32", "f16", "int8"};
+  constexpr std::array<std::string_view, 4> kNames = {"f32", "f16", "int8", "int16"};
   return type < kNames.size() ? kNames[type] : "of another kind";
 }
 

@@ -93,9 +93,9 @@ struct LayerNormArgs {
   size_t out_stride;
 };
 
-enum class CacheType : uint8_t { kF32, kF16, kInt8 };
+enum class CacheType : uint8_t { kF32, kF16, kInt8, kInt16 };
 
-// Positions whose attention weights share a scale in an int8 cache.
+// Positions whose attention weights share a scale in a cache of codes.
 constexpr int kBlockPositions = 32;
 
 // Positions of a page, the unit in which sequences take and share memory.
@@ -106,14 +106,15 @@ static_assert(kPagePositions % kBlockPositions == 0);
 // stored [d][position], so that scores are computed side by side and one query reads them in order;
 // its values [position][d], each row padded to 16.
 //
-// As int8 codes, with a scale for each position, both are stored in the order of the dot products
-// of four, d padded to 16: keys [position / 16][d / 4][position % 16][d % 4], values [position /
-// 4][d][position % 4]. The table's code_bias is added to every code.
+// As integer codes, with a scale for each position, both are stored in the order of the dot
+// products of n = 4 codes of 8 bits or n = 2 of 16, d padded to 16: keys [position / 16][d /
+// n][position % 16][d % n], values [position / n][d][position % n]. The table's code_bias is added
+// to every code of 8 bits.
 struct HeadCache {
   std::byte* const* pages;  // positions 0..63, 64..127 ...
   // Offsets of this head's parts in every page, in bytes:
   size_t keys, values;
-  size_t key_scales, value_scales;  // int8 only: a float for each position
+  size_t key_scales, value_scales;  // of codes only: a float for each position
   int d_head;
   CacheType type;
 };
@@ -133,6 +134,8 @@ constexpr HeadBytes head_bytes(CacheType type, int d_head) {
       return {kPositions * d * 2, kPositions * d_padded * 2, 0};
     case CacheType::kInt8:
       return {kPositions * d_padded, kPositions * d_padded, kPositions * sizeof(float)};
+    case CacheType::kInt16:
+      return {kPositions * d_padded * 2, kPositions * d_padded * 2, kPositions * sizeof(float)};
   }
   return {};
 }
@@ -171,7 +174,8 @@ struct AttentionArgs {
   size_t out_stride;
   // Output of the attention weights (the softmax): (n_queries, weights_stride), or null. Each row
   // is filled, with zeros for masked positions; the stride is at least first_position + n_queries
-  // and need not be a multiple of 16. With an int8 cache they are the weights before quantization.
+  // and need not be a multiple of 16. With a cache of codes they are the weights before
+  // quantization.
   float* weights = nullptr;
   size_t weights_stride = 0;
   // At most kMaxQueryTile, of which each has its query and its output d_head floats behind those of
@@ -184,7 +188,7 @@ constexpr int kMaxQueryTile = 8;
 constexpr size_t attention_scratch(size_t n_ctx, size_t d_head) {
   const size_t positions = (n_ctx + kBlockPositions - 1) / kBlockPositions * kBlockPositions;
   const size_t d_padded = (d_head + 15) / 16 * 16;
-  return kMaxQueryTile * (positions + 2 * positions / kBlockPositions + d_padded + d_padded / 4);
+  return kMaxQueryTile * (positions + 2 * positions / kBlockPositions + d_padded + d_padded / 2);
 }
 
 struct KernelTable {

@@ -24,13 +24,13 @@ const WeightPlan& that_fits(const WeightPlan& plan, const CacheOptions& cache, i
   return plan;
 }
 
-std::array<std::shared_ptr<PagePool>, 3> make_page_pools(const Config& config, int n_ctx) {
+std::array<std::shared_ptr<PagePool>, 4> make_page_pools(const Config& config, int n_ctx) {
   const auto pool = [&](kernels::CacheType type) {
     return std::make_shared<PagePool>(KvCache::page_bytes(config, type),
                                       KvCache::page_count(n_ctx));
   };
   using enum kernels::CacheType;
-  return {pool(kF32), pool(kF16), pool(kInt8)};
+  return {pool(kF32), pool(kF16), pool(kInt8), pool(kInt16)};
 }
 
 }  // namespace

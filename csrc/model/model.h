@@ -180,7 +180,7 @@ class Model {
   const kernels::KernelTable& kernels_;
   Config config_;
   kernels::CacheType cache_type_;
-  std::array<std::shared_ptr<PagePool>, 3> page_pools_;
+  std::array<std::shared_ptr<PagePool>, 4> page_pools_;
   ThreadPool pool_;
   Weights weights_;
   std::shared_ptr<const Classifier> classifier_;

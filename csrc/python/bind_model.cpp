@@ -27,6 +27,7 @@ namespace {
 
 constexpr std::pair<const char*, kernels::CacheType> kCacheTypes[] = {
     {"int8", kernels::CacheType::kInt8},
+    {"int16", kernels::CacheType::kInt16},
     {"f16", kernels::CacheType::kF16},
     {"f32", kernels::CacheType::kF32},
 };
@@ -187,7 +188,8 @@ kernels::CacheType cache_type(const std::string& name) {
   for (const auto& [known, type] : kCacheTypes) {
     if (name == known) return type;
   }
-  throw py::value_error("kv_type is \"" + name + "\", expected \"int8\", \"f16\" or \"f32\"");
+  throw py::value_error("kv_type is \"" + name +
+                        "\", expected \"int8\", \"int16\", \"f16\" or \"f32\"");
 }
 
 void bind_model(py::module_& m) {

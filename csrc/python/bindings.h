@@ -21,7 +21,7 @@ using Tokens = std::vector<int32_t>;
 // first.
 Interrupt check_signals();
 
-// By their names: "int8", "f16", "f32". Raises ValueError for another.
+// By their names: "int8", "int16", "f16", "f32". Raises ValueError for another.
 kernels::CacheType cache_type(const std::string& name);
 
 // The log-probability of a token, and the most likely tokens with theirs.

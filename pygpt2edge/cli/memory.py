@@ -59,8 +59,8 @@ def default_kv_type(types: set[str]) -> str:
 
 
 def _cache_bytes(config: ModelConfig, n_ctx: int, kv_type: str) -> int:
-    """A key and a value for every layer, position and channel; in int8, a scale for each head."""
-    number_bytes = {"f32": 4, "f16": 2, "int8": 1}[kv_type]
-    scale_bytes = 4 * config.n_head if kv_type == "int8" else 0
+    """A key and a value for every layer, position and channel; of codes, a scale for each head."""
+    number_bytes = {"f32": 4, "f16": 2, "int16": 2, "int8": 1}[kv_type]
+    scale_bytes = 4 * config.n_head if kv_type.startswith("int") else 0
     position_bytes = config.n_embd * number_bytes + scale_bytes
     return 2 * config.n_layer * (n_ctx or config.n_ctx) * position_bytes

@@ -37,7 +37,7 @@ TYPES = (
     "iq4_xs",
     "q3_k",
 )
-KV_TYPES = ("int8", "f16", "f32")
+KV_TYPES = ("int8", "int16", "f16", "f32")
 MAX_THREADS = 1024
 
 

@@ -258,9 +258,12 @@ inline void check_attention(const KernelTable& table, CacheType type, int d_head
     CHECK(weights == expected);
   }
 
-  // What rounding is left: of the cache for f16; of the softmax's weights, to 127 steps up to the
-  // largest of 32, for int8.
-  const double tolerance = type == CacheType::kF32 ? 2e-6 : type == CacheType::kF16 ? 4e-3 : 4e-2;
+  // What rounding is left: of the cache for f16 and int16; of the softmax's weights, to 127 steps
+  // up to the largest of 32, for int8.
+  const double tolerance = type == CacheType::kF32     ? 2e-6
+                           : type == CacheType::kF16   ? 4e-3
+                           : type == CacheType::kInt16 ? 2e-3
+                                                       : 4e-2;
   double errors = 0;
   if (type == CacheType::kInt8) qkv = rounded_to_int8(std::move(qkv), d);
   for (size_t i = 0; i < rows; i += 5) {

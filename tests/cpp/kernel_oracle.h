@@ -231,10 +231,19 @@ inline float exponential_naively(float x) {
   return std::ldexp(std::fmaf(p * r, r, r) + 1.0f, static_cast<int>(n));
 }
 
+// The largest code of a query or a key: of 16 bits as far as d products fit 32 bits together, d
+// rounded up to 16.
+inline float largest_code(CacheType type, int d) {
+  if (type == CacheType::kInt8) return 127;
+  int64_t code = 1;
+  while ((code + 1) * (code + 1) * padded(d) < int64_t{1} << 31) ++code;
+  return static_cast<float>(code);
+}
+
 // A query's score with one key, from what a cache of this type keeps of it.
 inline float score_naively(CacheType type, const float* query, const float* key, int d) {
   const float root = std::sqrt(static_cast<float>(d));
-  if (type != CacheType::kInt8) {
+  if (type == CacheType::kF32 || type == CacheType::kF16) {
     float sum = 0;
     for (int k = 0; k < d; ++k) {
       const bool is_f16 = type == CacheType::kF16;
@@ -242,6 +251,7 @@ inline float score_naively(CacheType type, const float* query, const float* key,
     }
     return sum * (1.0f / root);
   }
+  const float code = largest_code(type, d);
   float largest[2] = {};
   for (int k = 0; k < d; ++k) {
     largest[0] = std::max(largest[0], std::fabs(query[k]));
@@ -249,10 +259,10 @@ inline float score_naively(CacheType type, const float* query, const float* key,
   }
   int sum = 0;
   for (int k = 0; k < d; ++k) {
-    sum += static_cast<int>(std::nearbyintf(query[k] * (127.0f / largest[0]))) *
-           static_cast<int>(std::nearbyintf(key[k] * (127.0f / largest[1])));
+    sum += static_cast<int>(std::nearbyintf(query[k] * (code / largest[0]))) *
+           static_cast<int>(std::nearbyintf(key[k] * (code / largest[1])));
   }
-  return static_cast<float>(sum) * (largest[1] / 127.0f * (largest[0] / 127.0f / root));
+  return static_cast<float>(sum) * (largest[1] / code * (largest[0] / code / root));
 }
 
 // The weights that the softmax makes of scores, which add up in 16 lanes.

@@ -133,7 +133,7 @@ uint64_t digest_of(TensorType type) {
     add_prompt(tiny, CacheType::kInt8, std::span(tokens).first(5), digest);
     return digest.value();
   }
-  for (const CacheType cache : {CacheType::kF16, CacheType::kInt8}) {
+  for (const CacheType cache : {CacheType::kF16, CacheType::kInt8, CacheType::kInt16}) {
     add_prompt(tiny, cache, tokens, digest);
     add_endless(tiny, cache, std::span(tokens).first(40), digest);
     add_texts(tiny, cache, 12, digest);

@@ -229,7 +229,8 @@ int main(int n_arguments, char**) {
     test_numbers_that_are_none(*table);
     for (const int n : {16, 50, 768, 1600}) check_layer_norm(*table, n, generator);
     test_limits(*table);
-    for (const CacheType type : {CacheType::kF32, CacheType::kF16, CacheType::kInt8}) {
+    for (const CacheType type :
+         {CacheType::kF32, CacheType::kF16, CacheType::kInt8, CacheType::kInt16}) {
       for (const int d_head : {64, 80, 20, 640}) {
         for (const int n : {1, 16, 37, 130}) check_attention(*table, type, d_head, n, generator);
         check_heads(*table, type, d_head, 63, 2, generator);

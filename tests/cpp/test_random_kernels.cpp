@@ -19,7 +19,8 @@ namespace {
 const std::vector<TensorType> kFloatTypes = {TensorType::F32, TensorType::F16, TensorType::BF16};
 const std::vector<TensorType> kSimple(std::begin(kSimpleTypes), std::end(kSimpleTypes));
 const std::vector<TensorType> kNested(std::begin(kNestedTypes), std::end(kNestedTypes));
-const std::vector<CacheType> kCaches = {CacheType::kF32, CacheType::kF16, CacheType::kInt8};
+const std::vector<CacheType> kCaches = {CacheType::kF32, CacheType::kF16, CacheType::kInt8,
+                                        CacheType::kInt16};
 const std::vector<Epilogue> kEpilogues = {
     Epilogue::kBias, Epilogue::kGeluTanh, Epilogue::kGeluErf, Epilogue::kQuickGelu,
     Epilogue::kSilu, Epilogue::kRelu,     Epilogue::kTanh};

@@ -346,8 +346,9 @@ int main() {
   using namespace gpt2edge::test;
   test_checksums();
   Setup setup{tiny_model({.n_ctx = 100, .n_vocab = 50})};
-  for (const auto type : {gpt2edge::kernels::CacheType::kF32, gpt2edge::kernels::CacheType::kF16,
-                          gpt2edge::kernels::CacheType::kInt8}) {
+  for (const auto type :
+       {gpt2edge::kernels::CacheType::kF32, gpt2edge::kernels::CacheType::kF16,
+        gpt2edge::kernels::CacheType::kInt8, gpt2edge::kernels::CacheType::kInt16}) {
     setup.type = type;
     test_goes_on(setup, some_options(), check::is_quick() ? 20 : 7);
     test_goes_on(setup, sliding(30, 5), check::is_quick() ? 150 : 23);
@@ -363,6 +364,8 @@ int main() {
   test_damage(setup);
   test_hostile(setup, some_options(), 5, 1);
   test_hostile(setup, sliding(20, 7), 90, 2);
+  test_hostile_pages(setup);
+  setup.type = gpt2edge::kernels::CacheType::kInt16;
   test_hostile_pages(setup);
   return check::done();
 }

@@ -28,7 +28,7 @@ def saved_after(model: GPT2, path: Path, n: int, **options: object) -> Path:
 
 
 @pytest.mark.parametrize("n", [0, 1, 25])
-@pytest.mark.parametrize("kv_type", ["int8", "f16", "f32"])
+@pytest.mark.parametrize("kv_type", ["int8", "int16", "f16", "f32"])
 def test_goes_on_as_it_would_have(n: int, kv_type: str, tmp_path: Path) -> None:
     model = GPT2(n_threads=2, n_ctx=128, kv_type=kv_type)
     options = {"repetition_penalty": 1.2, "logprobs": 2, "logit_bias": {262: 0.5, 198: -1e30}}

@@ -20,7 +20,7 @@ from pygpt2edge import GPT2, ContextLengthError, _core
 # More tokens than one pass takes at a time.
 LONG = TinyModel("long", n_layer=2, n_head=2, n_embd=64, n_inner=96, n_ctx=600)
 SHAPES = [MODELS["plain"], MODELS["odd-heads"], MODELS["narrow-heads"], MODELS["erf-untied"], LONG]
-KV_TYPES = ["f32", "f16", "int8"]
+KV_TYPES = ["f32", "f16", "int8", "int16"]
 SHAPE = MODELS["odd-heads"]
 TOKENS = some_tokens(SHAPE, 60).tolist()
 
@@ -146,7 +146,7 @@ PRINT = (
 )
 
 
-@pytest.mark.parametrize("kv_type", ["f16", "int8"])
+@pytest.mark.parametrize("kv_type", ["f16", "int8", "int16"])
 def test_threads_and_instruction_sets_give_the_same_bits(path_of: Make, kv_type: str) -> None:
     path = path_of(SHAPE, "q8_0")
     expected = GPT2(path, n_threads=1, kv_type=kv_type).attention(TOKENS).tobytes()

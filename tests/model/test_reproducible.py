@@ -30,7 +30,7 @@ def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return write_gguf(file, model, draw_weights(model), request.param)
 
 
-@pytest.fixture(scope="module", params=["f16", "int8"])
+@pytest.fixture(scope="module", params=["f16", "int8", "int16"])
 def kv_type(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

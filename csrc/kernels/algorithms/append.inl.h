@@ -49,34 +49,29 @@ void append_row(const HeadCache& cache, const float* key, const float* value, in
   }
 }
 
-// ---- as int8 codes ----
+// ---- as codes ----
 
-// 16 codes with the dot products' bias: adding 128 flips the top bit.
-struct BiasedCodes {
-  explicit BiasedCodes(const int8_t* codes) {
-    uint64_t halves[2];
-    memcpy(halves, codes, 16);
-    for (uint64_t& half : halves) half ^= Isa::kCodeBias == 0 ? 0 : 0x8080808080808080u;
-    memcpy(code, halves, 16);
-  }
-  uint8_t code[16];
-};
-
+template <typename Kind>
 void append_codes(const HeadCache& cache, const float* key, const float* value, int position) {
+  using Code = typename Kind::Code;
+  constexpr int kStep = Kind::kStep;
   const size_t d_padded = static_cast<size_t>(padded_to_16(cache.d_head));
   std::byte* page = cache.pages[position / kPagePositions];
   const auto at = static_cast<size_t>(position % kPagePositions);
-  auto* keys =
-      reinterpret_cast<uint8_t*>(page + cache.keys) + at / 16 * 16 * d_padded + at % 16 * 4;
-  const QuantizedVector k = quantize_vector(key, cache.d_head, [&](int d, const int8_t* codes) {
-    const BiasedCodes biased(codes);
-    for (int i = 0; i < 16; i += 4) memcpy(keys + 16 * (d + i), biased.code + i, 4);
-  });
-  auto* values = reinterpret_cast<uint8_t*>(page + cache.values) + at / 4 * 4 * d_padded + at % 4;
-  const QuantizedVector v = quantize_vector(value, cache.d_head, [&](int d, const int8_t* codes) {
-    const BiasedCodes biased(codes);
-    for (int i = 0; i < 16; ++i) values[4 * (d + i)] = biased.code[i];
-  });
+  Code* keys =
+      reinterpret_cast<Code*>(page + cache.keys) + at / 16 * 16 * d_padded + at % 16 * kStep;
+  const QuantizedVector k = quantize_vector<Kind>(
+      key, cache.d_head, Kind::largest_in_keys(cache.d_head), [&](int d, Code* codes) {
+        Kind::add_bias(codes);
+        for (int i = 0; i < 16; i += kStep) memcpy(keys + 16 * (d + i), codes + i, 4);
+      });
+  Code* values =
+      reinterpret_cast<Code*>(page + cache.values) + at / kStep * kStep * d_padded + at % kStep;
+  const QuantizedVector v =
+      quantize_vector<Kind>(value, cache.d_head, Kind::kLargestInValues, [&](int d, Code* codes) {
+        Kind::add_bias(codes);
+        for (int i = 0; i < 16; ++i) values[kStep * (d + i)] = codes[i];
+      });
   reinterpret_cast<float*>(page + cache.key_scales)[at] = k.scale;
   reinterpret_cast<float*>(page + cache.value_scales)[at] = v.scale;
 }
@@ -103,7 +98,9 @@ void append(const AppendArgs& args) {
     case CacheType::kF16:
       return append_rows(args, append_row<F16Number>);
     case CacheType::kInt8:
-      return append_rows(args, append_codes);
+      return append_rows(args, append_codes<Int8Codes>);
+    case CacheType::kInt16:
+      return append_rows(args, append_codes<Int16Codes>);
   }
 }
 

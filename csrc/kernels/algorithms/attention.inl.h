@@ -5,8 +5,8 @@
 // attends to.
 #pragma once
 
+#include "kernels/algorithms/attention_codes.inl.h"
 #include "kernels/algorithms/attention_float.inl.h"
-#include "kernels/algorithms/attention_int8.inl.h"
 #include "kernels/kernel_table.h"
 
 namespace gpt2edge::kernels {
@@ -26,8 +26,8 @@ Tile working_tile(const AttentionArgs& args) {
   tile.sums = args.scratch;
   tile.scales = tile.sums + kMaxQueryTile * tile.d_padded;
   tile.starts = reinterpret_cast<int32_t*>(tile.scales + n_blocks);
-  tile.codes = reinterpret_cast<int8_t*>(tile.starts + n_blocks);
-  tile.scores = tile.scales + 2 * n_blocks + kMaxQueryTile * tile.d_padded / 4;
+  tile.codes = reinterpret_cast<std::byte*>(tile.starts + n_blocks);
+  tile.scores = tile.scales + 2 * n_blocks + kMaxQueryTile * tile.d_padded / 2;
   return tile;
 }
 
@@ -83,7 +83,7 @@ Tile tile_of_head(const AttentionArgs& args, int head) {
   tile.scales += n_blocks * head;
   tile.starts += n_blocks * head;
   tile.sums += tile.d_padded * head;
-  tile.codes += tile.d_padded * head;
+  tile.codes += 2 * tile.d_padded * head;
   return tile;
 }
 
@@ -121,6 +121,10 @@ template <int Q>
 using F32Attention = FloatAttention<F32Cache, Q>;
 template <int Q>
 using F16Attention = FloatAttention<F16Cache, Q>;
+template <int Q>
+using Int8Attention = CodesAttention<Int8Codes, Q>;
+template <int Q>
+using Int16Attention = CodesAttention<Int16Codes, Q>;
 
 void attention(const AttentionArgs& args) {
   switch (args.cache.type) {
@@ -130,6 +134,8 @@ void attention(const AttentionArgs& args) {
       return attend<F16Attention>(args);
     case CacheType::kInt8:
       return attend<Int8Attention>(args);
+    case CacheType::kInt16:
+      return attend<Int16Attention>(args);
   }
 }
 

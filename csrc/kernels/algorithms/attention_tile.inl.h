@@ -18,11 +18,11 @@ struct Tile {
   // Intermediate buffers:
   float* scores;  // (n, scores_stride)
   size_t scores_stride;
-  float* sums;      // (n, d_padded)
-  int8_t* codes;    // (n, d_padded) of the queries
-  float* scales;    // (n, scores_stride / kBlockPositions)
-  int32_t* starts;  // likewise
-  size_t d_padded;  // d_head, padded to 16
+  float* sums;       // (n, d_padded)
+  std::byte* codes;  // 2 * d_padded bytes of each query
+  float* scales;     // (n, scores_stride / kBlockPositions)
+  int32_t* starts;   // likewise
+  size_t d_padded;   // d_head, padded to 16
   int n_keys(int q) const { return first_position + q + 1; }
 };
 

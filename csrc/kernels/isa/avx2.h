@@ -22,6 +22,7 @@ struct Isa : Avx2Lanes {
   // once then. The others multiply as fast as they are, or faster.
   static constexpr int kUnpackRows4 = kNever, kUnpackRows6 = kNever, kUnpackRowsTable = 24;
   static constexpr int kQueries = 4;  // rows of attention's tile
+  static constexpr int kSums = 4;     // dot products of 16 codes that it has at once
 
   static __m256i widen(__m256i pairs) { return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)); }
 
@@ -62,6 +63,19 @@ struct Isa : Avx2Lanes {
     static Floats finish_long(Dot dot) {
       return to_floats({from_sums(dot.low), from_sums(dot.high)});
     }
+  };
+
+  struct Bits16 {
+    using Dot = Bits8::Dot;
+    using Codes = Ints;
+    static Codes load(const uint8_t* p) { return {load_32(p), load_32(p + 32)}; }
+    static Dot start(int32_t) { return Bits8::start(0); }
+    static Dot step(Dot dot, const Codes& codes, Inputs x) {
+      return {in_order(add_sums(dot.low, _mm256_madd_epi16(codes.low, x))),
+              in_order(add_sums(dot.high, _mm256_madd_epi16(codes.high, x)))};
+    }
+    static Floats finish(Dot dot, int32_t) { return finish_long(dot); }
+    static Floats finish_long(Dot dot) { return Bits8::finish_long(dot); }
   };
 
   struct Bits4 {

@@ -98,12 +98,19 @@ struct Avx2Lanes : X86Lanes {
 
   static float sum(Floats a) { return sum_of_8(_mm256_add_ps(a.low, a.high)); }
   static float max_lane(Floats a) { return max_of_8(_mm256_max_ps(a.low, a.high)); }
-  static void store_low_bytes(int8_t* p, Floats a) {
-    const __m256i mask = _mm256_set1_epi32(0xFF);
+  // The lowest bits, those of a mask of at most 16, as 16 bits each.
+  static __m256i low_bits(Floats a, int32_t mask_bits) {
+    const __m256i mask = _mm256_set1_epi32(mask_bits);
     const __m256i low = _mm256_and_si256(_mm256_castps_si256(a.low), mask);
     const __m256i high = _mm256_and_si256(_mm256_castps_si256(a.high), mask);
     // Packing works within 128-bit halves: the permutation restores the order in between.
-    const __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, high), 0xD8);
+    return _mm256_permute4x64_epi64(_mm256_packus_epi32(low, high), 0xD8);
+  }
+  static void store_low_halves(int16_t* p, Floats a) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), low_bits(a, 0xFFFF));
+  }
+  static void store_low_bytes(int8_t* p, Floats a) {
+    const __m256i words = low_bits(a, 0xFF);
     const __m128i bytes =
         _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
@@ -118,8 +125,9 @@ struct Avx2Lanes : X86Lanes {
   static __m256i load_32(const uint8_t* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   }
-  using Inputs = __m256i;  // four, repeated
-  static Inputs load_inputs(const int8_t* x) { return _mm256_set1_epi32(four_inputs(x)); }
+  using Inputs = __m256i;  // four of 8 bits or two of 16, repeated
+  static Inputs load_inputs(const int8_t* x) { return _mm256_set1_epi32(as_number(x)); }
+  static Inputs load_inputs(const int16_t* x) { return _mm256_set1_epi32(as_number(x)); }
 
   static void load_codes4(const uint8_t* p, Ints& low, Ints& high) {
     const __m256i mask = _mm256_set1_epi8(15);

@@ -15,6 +15,18 @@
 namespace gpt2edge::kernels {
 namespace {
 
+// Sixteen sums. As __m512i, whose lanes are of 64 bits, a sum that a loop adds to takes two of
+// GCC's registers.
+#if defined(_MSC_VER) && !defined(__clang__)
+using Sums16 = __m512i;
+inline Sums16 to_sums(__m512i a) { return a; }
+inline __m512i from_sums(Sums16 a) { return a; }
+#else
+typedef int32_t Sums16 __attribute__((vector_size(64)));
+inline Sums16 to_sums(__m512i a) { return reinterpret_cast<Sums16>(a); }
+inline __m512i from_sums(Sums16 a) { return reinterpret_cast<__m512i>(a); }
+#endif
+
 struct Isa : X86Lanes {
   static constexpr int kCodeBias = 128;
   static constexpr int kMaxTokens = 6;  // rows of a matmul's tile
@@ -22,6 +34,7 @@ struct Isa : X86Lanes {
   // Rows that codes are unpacked for first.
   static constexpr int kUnpackRows4 = 32, kUnpackRows6 = 32, kUnpackRowsTable = 32;
   static constexpr int kQueries = 8;  // rows of attention's tile
+  static constexpr int kSums = 16;    // dot products of 16 codes that it has at once
 
   using Floats = __m512;
 
@@ -74,6 +87,10 @@ struct Isa : X86Lanes {
   }
   static void store_low_bytes(int8_t* p, Floats a) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_castps_si512(a)));
+  }
+  static void store_low_halves(int16_t* p, Floats a) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm512_cvtepi32_epi16(_mm512_castps_si512(a)));
   }
 
   // ---- tiles of activations ----
@@ -156,8 +173,9 @@ struct Isa : X86Lanes {
 
   // ---- dot products ----
 
-  using Inputs = __m512i;  // four, repeated
-  static Inputs load_inputs(const int8_t* x) { return _mm512_set1_epi32(four_inputs(x)); }
+  using Inputs = __m512i;  // four of 8 bits or two of 16, repeated
+  static Inputs load_inputs(const int8_t* x) { return _mm512_set1_epi32(as_number(x)); }
+  static Inputs load_inputs(const int16_t* x) { return _mm512_set1_epi32(as_number(x)); }
 
   using Table = __m512i;  // 16 codes, repeated
   static Table load_table(const uint8_t* table) { return _mm512_broadcast_i32x4(load_16(table)); }
@@ -170,6 +188,17 @@ struct Isa : X86Lanes {
     static Dot step(Dot dot, Codes codes, Inputs x) { return _mm512_dpbusd_epi32(dot, codes, x); }
     static Floats finish(Dot dot, int32_t) { return _mm512_cvtepi32_ps(dot); }
     static Floats finish_long(Dot dot) { return _mm512_cvtepi32_ps(dot); }
+  };
+  struct Bits16 {
+    using Dot = Sums16;
+    using Codes = __m512i;
+    static Codes load(const uint8_t* p) { return _mm512_loadu_si512(p); }
+    static Dot start(int32_t) { return to_sums(_mm512_setzero_si512()); }
+    static Dot step(Dot dot, Codes codes, Inputs x) {
+      return to_sums(_mm512_dpwssd_epi32(from_sums(dot), codes, x));
+    }
+    static Floats finish(Dot dot, int32_t) { return finish_long(dot); }
+    static Floats finish_long(Dot dot) { return _mm512_cvtepi32_ps(from_sums(dot)); }
   };
   struct Bits4 : Bits8 {
     static void load(const uint8_t* p, Codes& low, Codes& high) {

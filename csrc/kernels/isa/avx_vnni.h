@@ -16,6 +16,7 @@ struct Isa : Avx2Lanes {
   // Rows that codes are unpacked for first.
   static constexpr int kUnpackRows4 = 24, kUnpackRows6 = 24, kUnpackRowsTable = 24;
   static constexpr int kQueries = 4;  // rows of attention's tile
+  static constexpr int kSums = 4;     // dot products of 16 codes that it has at once
 
   static __m256i dot_fours(__m256i sum, __m256i codes, __m256i x) {
 #if defined(GPT2EDGE_EVEX_VNNI)
@@ -37,6 +38,19 @@ struct Isa : Avx2Lanes {
     static Floats finish(Dot dot, int32_t) { return to_floats(dot); }
     static Floats finish_long(Dot dot) { return to_floats(dot); }
   };
+  static __m256i dot_pairs(__m256i sum, __m256i codes, __m256i x) {
+#if defined(GPT2EDGE_EVEX_VNNI)
+    return _mm256_dpwssd_epi32(sum, codes, x);
+#else
+    return _mm256_dpwssd_avx_epi32(sum, codes, x);
+#endif
+  }
+  struct Bits16 : Bits8 {
+    static Dot step(Dot dot, const Codes& codes, Inputs x) {
+      return {dot_pairs(dot.low, codes.low, x), dot_pairs(dot.high, codes.high, x)};
+    }
+  };
+
   struct Bits4 : Bits8 {
     static void load(const uint8_t* p, Codes& low, Codes& high) { load_codes4(p, low, high); }
   };

@@ -19,6 +19,7 @@ struct Isa : NeonLanes {
   // Rows that codes are unpacked for first; 4-bit codes multiply faster as they are.
   static constexpr int kUnpackRows4 = kNever, kUnpackRows6 = 24, kUnpackRowsTable = 24;
   static constexpr int kQueries = 2;  // rows of attention's tile
+  static constexpr int kSums = 4;     // dot products of 16 codes that it has at once
 
   struct Bits8 : SignedCodes {
     static Dot step(Dot dot, const Codes& codes, Inputs x) {

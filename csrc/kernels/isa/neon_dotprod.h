@@ -45,6 +45,7 @@ struct Isa : NeonDotLanes {
   // Rows that codes are unpacked for first.
   static constexpr int kUnpackRows4 = 24, kUnpackRows6 = 24, kUnpackRowsTable = 24;
   static constexpr int kQueries = 4;  // rows of attention's tile
+  static constexpr int kSums = 4;     // dot products of 16 codes that it has at once
 
   template <typename Bits, int T>
   using Rows = std::conditional_t<T == 1, RowByRow<NeonDotLanes, Bits, T>, ByElement<Bits, T>>;

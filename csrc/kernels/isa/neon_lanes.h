@@ -131,6 +131,10 @@ struct NeonLanes {
     const uint16x8_t high = vcombine_u16(low_halves(a.part[2]), low_halves(a.part[3]));
     vst1q_s8(p, vreinterpretq_s8_u8(vcombine_u8(vmovn_u16(low), vmovn_u16(high))));
   }
+  static void store_low_halves(int16_t* p, Floats a) {
+    GPT2EDGE_UNROLL
+    for (int i = 0; i < 4; ++i) vst1_s16(p + 4 * i, vreinterpret_s16_u16(low_halves(a.part[i])));
+  }
 
   // ---- for the dot products ----
 
@@ -158,6 +162,11 @@ struct NeonLanes {
     int32_t four;
     memcpy(&four, x, 4);
     return vreinterpretq_s8_s32(vdupq_n_s32(four));
+  }
+  static int16x4_t load_inputs(const int16_t* x) {
+    int32_t two;
+    memcpy(&two, x, 4);
+    return vreinterpret_s16_s32(vdup_n_s32(two));
   }
 
   struct Codes {
@@ -251,6 +260,38 @@ struct NeonLanes {
     static Dot start(int32_t) { return from(0); }
     static Floats finish(const Dot& dot, int32_t) { return to_floats(dot); }
     static Floats finish_long(const Dot& dot) { return long_to_floats(dot); }
+  };
+  // Codes of 16 bits, two of a lane side by side.
+  struct Bits16 {
+    using Dot = Ints;
+    struct Codes {
+      int16x8x2_t low, high;  // of eight lanes each the first codes, then the second ones
+    };
+    static Codes load(const uint8_t* p) {
+      const auto* codes = reinterpret_cast<const int16_t*>(p);
+      return {vld2q_s16(codes), vld2q_s16(codes + 16)};
+    }
+    static Dot start(int32_t) {
+      const int32x4_t zero = vdupq_n_s32(0);
+      return {{zero, zero, zero, zero}};
+    }
+    template <int Which>
+    static GPT2EDGE_INLINE void add(Dot& dot, const Codes& codes, int16x4_t x) {
+      const int16x8_t low = codes.low.val[Which], high = codes.high.val[Which];
+      dot.part[0] = vmlal_lane_s16(dot.part[0], vget_low_s16(low), x, Which);
+      dot.part[1] = vmlal_high_lane_s16(dot.part[1], low, x, Which);
+      dot.part[2] = vmlal_lane_s16(dot.part[2], vget_low_s16(high), x, Which);
+      dot.part[3] = vmlal_high_lane_s16(dot.part[3], high, x, Which);
+    }
+    static Dot step(Dot dot, const Codes& codes, int16x4_t x) {
+      add<0>(dot, codes, x);
+      add<1>(dot, codes, x);
+      return dot;
+    }
+    static Floats finish_long(const Dot& dot) {
+      return each([&](int i) { return vcvtq_f32_s32(dot.part[i]); });
+    }
+    static Floats finish(const Dot& dot, int32_t) { return finish_long(dot); }
   };
   template <typename Bits8>
   struct SixBitsOf : Bits8 {

@@ -19,9 +19,9 @@ struct NoPairs {
 // Each instruction set has Bits8, Bits6, Bits4, Bits3 and Bits2 for codes of so many bits, and
 // TableBits4 for codes of 4 bits that are indices into a table of 8-bit codes: load() unpacks the
 // codes of a step, start() begins a dot product, step() adds four inputs, finish() converts the sum
-// to floats. The initial value subtracts the offset of unsigned codes; finish() gets it too, since
-// some instruction sets can use it only there. finish() is for sums of a block, finish_long() for
-// any.
+// to floats. Bits16 is for codes of 16 bits, of which step() adds two inputs. The initial value
+// subtracts the offset of unsigned codes; finish() gets it too, since some instruction sets can use
+// it only there. finish() is for sums of a block, finish_long() for any.
 //
 // T rows times such codes. An instruction set with an instruction for several rows has a class of
 // its own with these members.

@@ -27,6 +27,7 @@ struct Isa {
   static constexpr int kUnpackRowsTable = kNever;
   using Pairs = NoPairs;
   static constexpr int kQueries = 2;  // rows of attention's tile
+  static constexpr int kSums = 1;     // dot products of 16 codes that it has at once
 
   struct Floats {
     float lane[16];
@@ -127,6 +128,12 @@ struct Isa {
     for (int i = 0; i < 16; ++i) p[i] = static_cast<int8_t>(bits[i] & 0xFF);
   }
 
+  static void store_low_halves(int16_t* p, Floats a) {
+    uint32_t bits[16];
+    memcpy(bits, &a, sizeof bits);
+    for (int i = 0; i < 16; ++i) p[i] = static_cast<int16_t>(bits[i] & 0xFFFF);
+  }
+
   // ---- dot products ----
 
   static TwoSums sum_codes(const int8_t* low, const int8_t* high) {
@@ -149,6 +156,7 @@ struct Isa {
 
   using Inputs = const int8_t*;
   static Inputs load_inputs(const int8_t* x) { return x; }
+  static const int16_t* load_inputs(const int16_t* x) { return x; }
 
   struct Bits8 {
     struct Dot {
@@ -173,6 +181,32 @@ struct Isa {
       return each([&](int i) { return static_cast<float>(dot.lane[i]); });
     }
     static Floats finish_long(const Dot& dot) { return finish(dot, 0); }
+  };
+
+  // Codes that a file brings need not be as small as ours: sums wrap around, as registers do.
+  struct Bits16 {
+    using Dot = Bits8::Dot;
+    struct Codes {
+      int16_t code[32];
+    };
+    static Codes load(const uint8_t* p) {
+      Codes r;
+      memcpy(&r, p, sizeof r);
+      return r;
+    }
+    static Dot start(int32_t) { return Dot{}; }
+    static Dot step(Dot dot, const Codes& codes, const int16_t* x) {
+      for (int i = 0; i < 16; ++i) {
+        const auto product = [&](int j) {
+          return static_cast<uint32_t>(codes.code[2 * i + j] * x[j]);
+        };
+        const uint32_t sum = static_cast<uint32_t>(dot.lane[i]) + product(0) + product(1);
+        dot.lane[i] = static_cast<int32_t>(sum);
+      }
+      return dot;
+    }
+    static Floats finish(const Dot& dot, int32_t) { return Bits8::finish(dot, 0); }
+    static Floats finish_long(const Dot& dot) { return Bits8::finish(dot, 0); }
   };
 
   // The sum's initial value subtracts the codes' offset: four-bit codes are stored 0..15 and mean

@@ -29,11 +29,11 @@ struct X86Lanes {
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
   }
 
-  // Four codes of activations, as one number to repeat.
-  static int32_t four_inputs(const int8_t* x) {
-    int32_t four;
-    memcpy(&four, x, 4);
-    return four;
+  // Four codes of 8 bits or two of 16, as one number to repeat.
+  static int32_t as_number(const void* codes) {
+    int32_t number;
+    memcpy(&number, codes, 4);
+    return number;
   }
 
   // Sums of a few codes, for which 128-bit registers suffice.
