@@ -47,6 +47,15 @@ def test_an_int8_cache_costs_little(name: str, tmp_path: Path) -> None:
     assert 0 < kl_divergence(exact, logits_of(path, tokens, "int8")) < 2e-3
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_an_int16_cache_costs_next_to_nothing(name: str, tmp_path: Path) -> None:
+    model = MODELS[name]
+    path = write_gguf(tmp_path / "model.gguf", model, draw_weights(model))
+    tokens = some_tokens(model, min(model.n_ctx, 100))
+    exact = logits_of(path, tokens, "f32")
+    assert 0 < kl_divergence(exact, logits_of(path, tokens, "int16")) < 1e-6
+
+
 @pytest.mark.parametrize("type", TYPES)
 def test_a_quantized_file_differs_by_its_weights_rounding_and_little_else(
     type: str, tmp_path: Path
