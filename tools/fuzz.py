@@ -53,7 +53,7 @@ def core_targets() -> list[str]:
 
 
 def configure(folder: Path, compiler: str) -> None:
-    """With the plain kernels alone, and for these AddressSanitizer alone: they are soon compiled."""
+    """With the plain kernels, and AddressSanitizer alone for them: they are soon compiled."""
     options = {
         "GPT2EDGE_PYTHON": "OFF", "GPT2EDGE_FUZZ": "ON", "GPT2EDGE_WERROR": "ON",
         "GPT2EDGE_SANITIZE_KERNELS": "OFF", "CMAKE_SYSTEM_NAME": "Linux",

@@ -158,18 +158,21 @@ struct Isa {
   static Inputs load_inputs(const int8_t* x) { return x; }
   static const int16_t* load_inputs(const int16_t* x) { return x; }
 
+  template <typename Code>
+  struct CodesOf {
+    Code code[64 / sizeof(Code)];
+    static CodesOf load(const uint8_t* p) {
+      CodesOf r;
+      memcpy(&r, p, sizeof r);
+      return r;
+    }
+  };
   struct Bits8 {
     struct Dot {
       int32_t lane[16];
     };
-    struct Codes {
-      int8_t code[64];
-    };
-    static Codes load(const uint8_t* p) {
-      Codes r;
-      memcpy(&r, p, sizeof r);
-      return r;
-    }
+    using Codes = CodesOf<int8_t>;
+    static Codes load(const uint8_t* p) { return Codes::load(p); }
     static Dot start(int32_t) { return Dot{}; }
     static Dot step(Dot dot, const Codes& codes, Inputs x) {
       for (int i = 0; i < 16; ++i) {
@@ -184,17 +187,9 @@ struct Isa {
   };
 
   // Codes that a file brings need not be as small as ours: sums wrap around, as registers do.
-  struct Bits16 {
-    using Dot = Bits8::Dot;
-    struct Codes {
-      int16_t code[32];
-    };
-    static Codes load(const uint8_t* p) {
-      Codes r;
-      memcpy(&r, p, sizeof r);
-      return r;
-    }
-    static Dot start(int32_t) { return Dot{}; }
+  struct Bits16 : Bits8 {
+    using Codes = CodesOf<int16_t>;
+    static Codes load(const uint8_t* p) { return Codes::load(p); }
     static Dot step(Dot dot, const Codes& codes, const int16_t* x) {
       for (int i = 0; i < 16; ++i) {
         const auto product = [&](int j) {
@@ -205,8 +200,6 @@ struct Isa {
       }
       return dot;
     }
-    static Floats finish(const Dot& dot, int32_t) { return Bits8::finish(dot, 0); }
-    static Floats finish_long(const Dot& dot) { return Bits8::finish(dot, 0); }
   };
 
   // The sum's initial value subtracts the codes' offset: four-bit codes are stored 0..15 and mean
