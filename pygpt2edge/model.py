@@ -41,7 +41,8 @@ class GPT2(LoadedModel):
         positions for.
       kv_type: how attention keys and values are kept, "int8", "int16", "f16" or "f32"; None means
         f32 for a model stored in f32, so that its logits keep their full precision, and f16 for
-        any other. int8 halves the cache of f16 and is the fastest, at some loss of precision.
+        any other. int8 halves the cache of f16 and is the fastest, at some loss of precision;
+        int16 is as precise as f16 and reads long prompts faster with AVX-512 VNNI.
 
     Raises:
       OSError: the file is missing or cannot be read.

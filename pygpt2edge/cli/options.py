@@ -165,7 +165,9 @@ ctx_size_option = int_option(
 )  # fmt: skip
 kv_type_option = click.option(
     "--kv-type", type=click.Choice(KV_TYPES),
-    help="How attention keys and values are kept.  [default: f32 for an f32 model, else f16]",
+    help="How attention keys and values are kept. int8: half the memory of f16; int16: that of "
+    "f16, and long prompts are read faster with AVX-512.  "
+    "[default: f32 for an f32 model, else f16]",
 )  # fmt: skip
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 lines_option = click.option(
